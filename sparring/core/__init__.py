@@ -1,0 +1,26 @@
+"""The nouns of the house, in torch alone: what a batch, an answer, a score, a moment, a mover and a method are."""
+
+from sparring.core.batch import Batch
+from sparring.core.clock import Clock
+from sparring.core.errors import UserError, did_you_mean
+from sparring.core.losses import Losses, term
+from sparring.core.method import Method, Moment
+from sparring.core.network import Network
+from sparring.core.output import Output
+from sparring.core.player import Player
+from sparring.core.setting import Setting
+
+__all__ = [
+    "Batch",
+    "Clock",
+    "Losses",
+    "Method",
+    "Moment",
+    "Network",
+    "Output",
+    "Player",
+    "Setting",
+    "UserError",
+    "did_you_mean",
+    "term",
+]

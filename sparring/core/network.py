@@ -1,0 +1,66 @@
+"""A classifier that carries its own preprocessing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sparring.core.output import Output
+
+
+class Network(nn.Module):
+    """Any classifier, made to eat pixels in [0, 1]: it normalises them itself and answers with an `Output`.
+
+    body: the user's module, called on normalised images (B, C, H, W).
+    mean, std: per channel, in [0, 1] units; buffers that move with the network but are not part of its weights.
+    taps: names for the body's inner features, {tap: path of a submodule in the body}.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        body: nn.Module,
+        *,
+        mean: Sequence[float] = (0.0,),
+        std: Sequence[float] = (1.0,),
+        taps: Mapping[str, str] | None = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.body = body
+        self.name = name or type(body).__name__
+        self.taps = dict(taps or {})
+        self.register_buffer("mean", torch.tensor(tuple(mean), dtype=torch.float32).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(tuple(std), dtype=torch.float32).view(-1, 1, 1), persistent=False)
+
+    def forward(self, x: Tensor, taps: Sequence[str] = ()) -> Output:
+        """Answer at `x` (B, C, H, W) in [0, 1]; `taps` names the features to hand out beside the logits."""
+        if not taps:
+            return Output.of(self.body((x - self.mean) / self.std))
+        seen: dict[str, Tensor] = {}
+        with ExitStack() as stack:
+            for tap in taps:
+                module = self.body.get_submodule(self.taps.get(tap, tap))
+                stack.enter_context(_Listen(module, tap, seen))
+            return Output.of(self.body((x - self.mean) / self.std), seen)
+
+
+class _Listen:
+    """Writes what `module` returns into `seen[tap]` while the context is open."""
+
+    def __init__(self, module: nn.Module, tap: str, seen: dict[str, Tensor]) -> None:
+        def hear(_module: nn.Module, _args: Any, answer: Any) -> None:
+            seen[tap] = answer[0] if isinstance(answer, tuple | list) else answer
+
+        self.handle = module.register_forward_hook(hear)
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *exc: object) -> None:
+        self.handle.remove()
