@@ -1,0 +1,39 @@
+"""The student alone: plain cross-entropy on the labels, nothing perturbed, no teacher asked."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sparring.core import Batch, Losses, Output, Setting, term
+from sparring.parts.part import Objective, Perturb, Targets
+
+
+def clean(setting: Setting) -> Perturb:
+    """Learn from the inputs as they come."""
+
+    def perturb(batch: Batch, student: nn.Module, targets: Targets) -> Tensor:
+        return batch.x
+
+    return perturb
+
+
+def none(setting: Setting) -> Targets:
+    """Ask for nothing beyond the label."""
+
+    def targets(x: Tensor, batch: Batch) -> None:
+        return None
+
+    return targets
+
+
+def ce(setting: Setting, *, smoothing: float = 0.0) -> Objective:
+    """Cross-entropy to the label, optionally smoothed.
+
+    smoothing: the share of the target spread evenly over all K classes (torch's convention).
+    """
+
+    def objective(output: Output, target: Output | None, batch: Batch) -> Losses:
+        return term("ce", F.cross_entropy(output.logits, batch.y, label_smoothing=smoothing))
+
+    return objective

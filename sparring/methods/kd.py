@@ -1,0 +1,71 @@
+"""Knowledge distillation (Hinton, Vinyals & Dean 2015) in the parametrisations that papers use.
+
+    L = w_ce · CE(s, y) + w_kd · T² · KL(p_T(t) ‖ p_T(s))
+
+They are not interchangeable: T, the weights, T² and the reduction differ. `objective=kd` is the function; each
+row below is one paper's or toolbox's choice of its options.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch.nn.functional as F
+
+from sparring.core import Batch, Losses, Output, Setting, UserError, term
+from sparring.parts import divergences
+from sparring.parts.part import Part, Plain, Targets
+from sparring.parts.teachers import Teacher
+
+Reduction = Literal["batchmean", "elementwise", "cross-entropy"]
+
+
+def teacher(setting: Setting) -> Targets:
+    """Ask for what the frozen teacher answers at the inputs that the student sees."""
+    if setting.teacher is None:
+        raise UserError("this method learns from a teacher, and none was given: pass --teacher (a run, a name, a file)")
+    return Teacher(setting.teacher)
+
+
+def kd(
+    setting: Setting,
+    *,
+    T: float = 4.0,
+    ce: float = 0.1,
+    kd: float = 0.9,
+    reduction: Reduction = "batchmean",
+    t2: bool = True,
+    standardise: bool = False,
+) -> Part:
+    """Cross-entropy to the label plus Hinton's term towards the teacher's softened answer.
+
+    T: temperature; ce, kd: the two weights (a weight of 0 leaves its term out); reduction: "batchmean", "elementwise"
+    (K times smaller) or "cross-entropy" (same gradient, other value); t2: multiply by T²; standardise: z-score both
+    logits first (Sun et al. 2024).
+    """
+
+    def objective(output: Output, target: Output, batch: Batch) -> Losses:
+        s, t = output.logits, target.logits
+        towards_label = term("ce", F.cross_entropy(s, batch.y)) if ce else None
+        if standardise:
+            s, t = divergences.zscore(s), divergences.zscore(t)
+        towards_teacher = term("kd", divergences.kd(s, t, T, reduction=reduction, t2=t2)) if kd else None
+        weighted = [w * part for w, part in ((ce, towards_label), (kd, towards_teacher)) if part is not None]
+        return weighted[0] + weighted[1] if len(weighted) == 2 else weighted[0]
+
+    if not ce and not kd:
+        raise UserError("kd has both weights 0, so there is nothing to learn from: give objective.ce or objective.kd")
+    return Plain(objective, needs=("target",))
+
+
+PRESETS: dict[str, dict[str, object]] = {
+    "kd": {},  # RepDistiller, mdistiller, DA's baseline: 0.1 CE + 0.9 T² KL, T = 4
+    "kd-simkd": {"ce": 1.0, "kd": 1.0},  # SimKD's toolbox, the "KD" column of DiSK
+    "kd-disk": {"ce": 0.1, "kd": 0.9, "reduction": "cross-entropy"},  # DiSK eq. 1, α = 0.1 of {0, .1, .5, .9, 1}
+    "kd-disk-release": {"ce": 0.1, "kd": 0.9},  # DiSK's code, its plain-KD switch; both weights free there
+    "kd-adversarial": {"T": 10.0},  # adversarial-context KD eq. 2; T² written in, as Hinton's rule has it
+    "kd-tfkd": {"T": 20.0, "ce": 0.1, "kd": 0.9, "reduction": "elementwise"},  # Tf-KD's code: ÷ B·K
+    "kd-soft": {"T": 5.0, "ce": 0.0, "kd": 1.0},  # HARD on MNIST and CIFAR-10: solely KL
+    "kd-soft-imagenet": {"T": 1.0, "ce": 0.0, "kd": 1.0},  # HARD on ImageNet
+    "kd-standardised": {"T": 2.0, "ce": 0.1, "kd": 9.0, "standardise": True},  # logit standardisation
+}

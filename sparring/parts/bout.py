@@ -1,0 +1,89 @@
+"""The bout: perturb → targets → student → objective."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from sparring.core import Batch, Clock, Losses, Method, Moment, Player, UserError
+from sparring.parts.part import Part, Plain, Turns
+
+
+class Bout(Method):
+    """A distillation method: a student, and a choice for each of three slots.
+
+    perturb: which inputs; targets: what is asked for there; objective: how the answer is scored. Each is a `Part` or
+    a plain function. Raises UserError where the choices do not fit together, in a sentence that says why.
+    """
+
+    def __init__(
+        self,
+        student: nn.Module,
+        *,
+        perturb: Callable[..., Any],
+        targets: Callable[..., Any],
+        objective: Callable[..., Any],
+        turns: Turns | None = None,
+    ) -> None:
+        super().__init__()
+        self.student = student
+        self.perturb, self.targets, self.objective = as_part(perturb), as_part(targets), as_part(objective)
+        refuse_misfits(perturb=self.perturb, targets=self.targets, objective=self.objective)
+        self._players = {"student": Player(student, self.student_loss)}
+        for part in self.parts():
+            self._players |= part.players(self)
+        self._turns = turns or self._only_turns() or self._everyone
+
+    def student_loss(self, batch: Batch) -> Losses:
+        """One exchange: what the student loses at the inputs that the perturbation chose."""
+        x = self.perturb(batch, self.student, self.targets)
+        target = self.targets(x, batch)
+        output = self.student(x)
+        return self.objective(output, target, batch.at(x))
+
+    def parts(self) -> Iterator[Part]:
+        """The three slots' contents, in the order of the bout."""
+        yield from (self.perturb, self.targets, self.objective)
+
+    @property
+    def players(self) -> Mapping[str, Player]:
+        return self._players
+
+    def turns(self, clock: Clock) -> Sequence[str]:
+        return self._turns(clock)
+
+    def after_step(self, moment: Moment) -> None:
+        for part in self.parts():
+            part.after_step(moment)
+
+    @property
+    def waivers(self) -> frozenset[str]:
+        """The contract's rules that some part breaks on purpose."""
+        return frozenset().union(*(part.waivers for part in self.parts()))
+
+    def _only_turns(self) -> Turns | None:
+        deciding = [turns for part in self.parts() if (turns := part.turns) is not None]
+        if len(deciding) > 1:
+            raise UserError("two parts of this bout both decide who moves when; pass turns= to settle it")
+        return deciding[0] if deciding else None
+
+    def _everyone(self, clock: Clock) -> Sequence[str]:
+        return (*(name for name in self._players if name != "student"), "student")
+
+
+def as_part(choice: Callable[..., Any]) -> Part:
+    """A slot's content as a module: a `Part` as it is, a function wrapped."""
+    return choice if isinstance(choice, Part) else Plain(choice)
+
+
+def refuse_misfits(**slots: Part) -> None:
+    """Raise UserError where one slot needs what no slot offers."""
+    offered = frozenset().union(*(part.offers for part in slots.values()))
+    for name, part in slots.items():
+        if missing := sorted(part.needs - offered):
+            raise UserError(
+                f"the {name} part needs a {missing[0]}, and nothing in this bout offers one; "
+                "give a teacher (--teacher) or choose targets that have it"
+            )

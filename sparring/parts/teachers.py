@@ -1,0 +1,46 @@
+"""Targets that a network gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+from sparring.core import Batch, Network, Output
+from sparring.parts.part import Part
+
+
+class Frozen(nn.Module):
+    """A network that only answers: always in eval mode, without gradients of its own, and absent from `parameters()`
+    and `state_dict()`; it moves with `.to()`. Gradients do flow through it to its input."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        net.eval().requires_grad_(False)
+        self._held = (net,)  # in a tuple, so that it is not registered as a submodule
+
+    @property
+    def net(self) -> nn.Module:
+        """The network inside."""
+        return self._held[0]
+
+    def forward(self, x: Tensor) -> Output:
+        return self.net(x)
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Frozen:
+        self.net._apply(fn, recurse)
+        return super()._apply(fn, recurse)
+
+
+class Teacher(Part):
+    """Targets of a frozen network: what it answers at the very inputs the student sees."""
+
+    offers = frozenset({"target"})
+
+    def __init__(self, net: Network) -> None:
+        super().__init__()
+        self.frozen = Frozen(net)
+
+    def forward(self, x: Tensor, batch: Batch) -> Output:
+        return self.frozen(x)
