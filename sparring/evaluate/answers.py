@@ -1,0 +1,41 @@
+"""What a network answers to a set of images, without leaving a trace in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from sparring.core import Batch, Network, UserError
+from sparring.parts.quiet import mode
+
+
+class Evaluator(Protocol):
+    """Anything that looks at a network on some batches and yields named numbers."""
+
+    def __call__(self, net: Network, batches: Iterable[Batch]) -> Iterable[tuple[str, float]]: ...
+
+
+@contextmanager
+def resting(*nets: nn.Module) -> Iterator[None]:
+    """Put networks in eval mode, and give every module in them back the mode it had."""
+    with ExitStack() as stack:
+        for net in nets:
+            stack.enter_context(mode(net, training=False))
+        yield
+
+
+def answers(net: Network, batches: Iterable[Batch]) -> Tensor:
+    """All logits of `net` over `batches`, in their order: (N, K) float32 on the CPU.
+
+    Keep a teacher's and hand them to :func:`score`, so that it need not look at the same images every epoch.
+    Raises UserError where there are no images.
+    """
+    with resting(net), torch.inference_mode():
+        logits = [net(batch.x).logits.float() for batch in batches]
+    if not logits:
+        raise UserError("There are no images to evaluate: the set of batches is empty.")
+    return torch.cat(logits).cpu()  # the one wait for the device

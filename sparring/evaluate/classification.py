@@ -1,0 +1,125 @@
+"""Accuracy, calibration and agreement, in one pass over the images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sparring.core import Batch, Network, UserError
+from sparring.evaluate.answers import Evaluator, resting
+
+BINS = 15
+
+
+def classification(net: Network, batches: Iterable[Batch]) -> Iterable[tuple[str, float]]:
+    """How often the network is right, and how well it knows when it is.
+
+    Yields accuracy and, for more than five classes, top5 (fractions in [0, 1]); nll (nats an image); and ece, the
+    expected calibration error over 15 equal-width bins of confidence (in [0, 1]). Raises UserError without images.
+    """
+    yield from score(net, batches).items()
+
+
+def agreement(teacher: Network) -> Evaluator:
+    """An evaluator of how often a network names the same class as `teacher`, right or wrong."""
+
+    def evaluate(net: Network, batches: Iterable[Batch]) -> Iterable[tuple[str, float]]:
+        yield "agreement", score(net, batches, teacher)["agreement"]
+
+    return evaluate
+
+
+def score(
+    net: Network,
+    batches: Iterable[Batch],
+    teacher: Network | None = None,
+    *,
+    teacher_logits: Tensor | None = None,
+) -> dict[str, float]:
+    """Everything `classification` yields, and `agreement` where there is a teacher, in one pass over the images.
+
+    Give the teacher itself, or `teacher_logits` (N, K): what :func:`answers` returned for it on these very batches in
+    this order. The device is waited for once, at the end. Raises UserError where there are no images, where the
+    cached answers are of another number of images or classes, and where both forms of teacher are given.
+    """
+    if teacher is not None and teacher_logits is not None:
+        raise UserError("Both a teacher and its cached answers were given: give one of them.")
+    nets = (net,) if teacher is None else (net, teacher)
+    named: Tensor | None = None  # the classes the teacher names, on the batches' device
+    sums: list[Tensor] = []
+    classes, seen = 0, 0
+    with resting(*nets), torch.inference_mode():
+        for batch in batches:
+            logits = net(batch.x).logits.float()
+            classes = logits.shape[1]
+            if teacher is not None:
+                choice = _choice(teacher(batch.x).logits, logits)
+            elif teacher_logits is not None:
+                if named is None:
+                    named = _choice(teacher_logits, logits).to(logits.device)
+                choice = named[seen : seen + len(batch)]
+                _require(len(choice) == len(batch), len(teacher_logits), "fewer")
+            else:
+                choice = None
+            seen += len(batch)
+            sums.append(_sums(logits, batch.y, choice))
+    if not sums:
+        raise UserError("There are no images to evaluate: the set of batches is empty.")
+    if teacher_logits is not None:
+        _require(seen == len(teacher_logits), len(teacher_logits), "more")
+    values = _report(torch.stack(sums).cpu().double().sum(0), classes)
+    if len(nets) == 1 and teacher_logits is None:
+        del values["agreement"]
+    return values
+
+
+def _choice(teacher_logits: Tensor, logits: Tensor) -> Tensor:
+    """The classes (N,) a teacher names, where its classes can be those of `logits` (B, K)."""
+    if teacher_logits.shape[1] != logits.shape[1]:
+        raise UserError(
+            f"The teacher answers for {teacher_logits.shape[1]} classes and the network for {logits.shape[1]}: "
+            "they must be trained for the same classes to be compared."
+        )
+    return teacher_logits.argmax(1)
+
+
+def _require(fits: bool, given: int, what: str) -> None:
+    if not fits:
+        raise UserError(
+            f"The cached teacher answers are of {given} images, {what} than the images evaluated: "
+            "make them again with answers(teacher, batches) on the same batches."
+        )
+
+
+def _sums(logits: Tensor, y: Tensor, choice: Tensor | None) -> Tensor:
+    """What one batch adds up to (5 + 3 * BINS,): images, right, right in five, nats, agreed; then what each bin of
+    confidence holds (images, confidence, right). logits (B, K), y and choice (B,); no wait for the device."""
+    confidence, first = logits.softmax(1).max(1)
+    right = (first == y).float()
+    five = logits.topk(min(5, logits.shape[1]), dim=1).indices
+    whole = torch.stack(
+        [
+            torch.ones_like(right).sum(),
+            right.sum(),
+            (five == y[:, None]).float().sum(),
+            F.cross_entropy(logits, y, reduction="sum"),
+            right.sum() * 0 if choice is None else (first == choice).float().sum(),
+        ]
+    )
+    bins = ((confidence.nan_to_num() * BINS).ceil().long() - 1).clamp(0, BINS - 1)
+    held = F.one_hot(bins, BINS).float()[:, :, None]  # a sum, not index_add: the same bits on every device run
+    each = torch.stack([torch.ones_like(right), confidence, right], dim=1)[:, None, :]
+    return torch.cat([whole, (held * each).sum(0).flatten()])
+
+
+def _report(total: Tensor, classes: int) -> dict[str, float]:
+    """The named numbers from the summed tallies (5 + 3 * BINS,) float64 of `_sums`."""
+    n, right, five, nats, agreed = total[:5].tolist()
+    _, confidence, hits = total[5:].view(BINS, 3).unbind(1)
+    values = {"accuracy": right / n}
+    if classes > 5:
+        values["top5"] = five / n
+    return values | {"nll": nats / n, "ece": (confidence - hits).abs().sum().item() / n, "agreement": agreed / n}

@@ -1,0 +1,61 @@
+"""What a network costs: its size, its arithmetic and its time."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Sequence
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from sparring.evaluate.answers import resting
+
+
+def parameters(net: nn.Module) -> int:
+    """How many numbers the network has learned (shared ones counted once, buffers not)."""
+    return sum(weight.numel() for weight in net.parameters())
+
+
+def macs(net: nn.Module, shape: Sequence[int]) -> int:
+    """How many multiply-adds one image of `shape` (C, H, W) takes: convolutions, matrix products and attention."""
+    counter = FlopCounterMode(display=False)
+    with resting(net), torch.no_grad(), counter:  # inference mode would hide the operations from the counter
+        net(torch.zeros(1, *shape, device=_device(net)))
+    return counter.get_total_flops() // 2
+
+
+def latency(
+    net: nn.Module, shape: Sequence[int], device: torch.device | str = "cpu", batch: int = 1, *, repeats: int = 30
+) -> float:
+    """The median time in seconds that one answer to `batch` images of `shape` (C, H, W) takes on `device`.
+
+    Five unmeasured answers come first; the network itself is not moved, a copy of it is.
+    """
+    device = torch.device(device)
+    copied = copy.deepcopy(net).to(device).eval()
+    x = torch.rand(batch, *shape, device=device)
+    with torch.inference_mode():
+        times = [_timed(copied, x) for _ in range(5 + repeats)]
+    return median(times[5:])
+
+
+def _timed(net: nn.Module, x: Tensor) -> float:
+    _wait(x.device)
+    start = time.perf_counter()
+    net(x)
+    _wait(x.device)
+    return time.perf_counter() - start
+
+
+def _wait(device: torch.device) -> None:
+    """Let the device finish what it was given."""
+    if device.type in ("cuda", "mps", "xpu"):
+        getattr(torch, device.type).synchronize()
+
+
+def _device(net: nn.Module) -> torch.device:
+    weight = next(iter([*net.parameters(), *net.buffers()]), None)
+    return torch.device("cpu") if weight is None else weight.device
