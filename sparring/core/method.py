@@ -40,3 +40,7 @@ class Method(nn.Module, ABC):
 
     def after_step(self, moment: Moment) -> None:
         """Gradient-free bookkeeping once everyone has moved (duals, averages, streaks)."""
+
+    def gauges(self) -> Mapping[str, Tensor]:
+        """Scalars worth watching beside the loss terms, by name, on the device."""
+        return {}

@@ -1,49 +1,119 @@
-"""Disagreement Augmentation (Goldfeder, Wong, Pace & Lipson).
+"""Disagreement Augmentation (Goldfeder, Wong, Pace & Lipson): learn where student and teacher disagree.
 
-With probability p, move the whole batch e steps up the teacher–student disagreement before learning from it:
+With probability p, move the whole batch e steps up the disagreement before distilling at the moved inputs x̃:
 
-    d(x) = (1/BK) Σ (N(S(x)) − N(T(x)))²,      x ← Adam step of size α up ∇d,      then KD at x̃.
+    d(x) = (1/BK) Σ (N(S(x)) − N(T(x)))²,     δ ← δ + Adam step of size α up ∇d(x + σδ),     x̃ = x + σδ.
 
-N divides a row of logits by its L1 norm. α is in units of standardised inputs, so the climb is made on the
-displacement δ of x = x₀ + σδ. Defaults reproduce Table I; `follow="release"` is the authors' later code.
+N divides a row of logits by its L1 norm; the climb is made on the displacement δ because α is published in units of
+standardised inputs (σ: the training pixels' standard deviation). Defaults reproduce Table I.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from sparring.core import Batch, Output, Setting
+from sparring.core import Batch, Setting
 from sparring.parts import divergences
 from sparring.parts.ascend import STEPS, ascend
 from sparring.parts.coin import Coin, processes
+from sparring.parts.divergences import Normaliser
 from sparring.parts.part import Part, Targets
-from sparring.parts.quiet import audibly, full_precision, mode, quietly
+from sparring.parts.quiet import audibly, mode, quietly
+
+FOLLOW = {  # (measure, normalise, student)
+    "paper": ("mse", "l1", "train"),  # the code that produced Table I
+    "release": ("kl", "raw", "quiet"),  # the public code since 2025
+}
+LOUDER = 2.0**20  # bf16 only: the climb's gradients are near 1e-9; a power of two lifts them and is taken out again
 
 
 def disagreement(s: Tensor, t: Tensor, measure: str, normalise: str) -> Tensor:
-    """How far apart student and teacher are at a batch, a scalar: mean over B·K ("mse") or over B ("kl", T = 1)."""
+    """How far student and teacher are apart on a batch (): mean over B·K ("mse"), or KL(t ‖ s) at T = 1 ("kl")."""
     if measure == "mse":
         return divergences.mse_disagreement(s, t, normalise).mean()
     return divergences.kd(divergences.normalised(normalise, s), divergences.normalised(normalise, t), T=1.0)
 
 
-class Disagreement(Part):
-    """The perturbation: a coin, and a climb on the input."""
+class DisagreementAugmentation(Part):
+    """Move the inputs, with probability p, towards where student and teacher disagree.
+
+    p: chance that a batch (coin="batch") or each example (coin="example") is moved; share: the part of a chosen batch
+    that is moved, a saving. alpha: size of a step, in standardised units; steps: e, how many; step: their rule.
+    follow: "paper" (L1-normalised MSE; the live student in train mode, whose BatchNorm statistics count the climb) or
+    "release" (KL; a student whose statistics do not); measure, normalise, student override one of the three.
+    clamp: "box" keeps pixels in [0, 1]. precision: of the climb's forward and backward.
+    """
 
     needs = frozenset({"target"})
+    sigma: Tensor
+    moved: Tensor
 
-    def __init__(self, setting: Setting, **options: object) -> None:
+    def __init__(
+        self,
+        setting: Setting,
+        *,
+        p: float = 0.7374,
+        alpha: float = 0.01778,
+        steps: int = 1,
+        follow: Literal["paper", "release"] = "paper",
+        measure: Literal["mse", "kl"] | None = None,
+        normalise: Normaliser | None = None,
+        student: Literal["train", "quiet", "eval"] | None = None,
+        step: Literal["adam", "plain", "sign"] = "adam",
+        coin: Literal["batch", "example"] = "batch",
+        share: float = 1.0,
+        clamp: Literal["none", "box"] = "none",
+        precision: Literal["float32", "bf16"] = "float32",
+    ) -> None:
         super().__init__()
+        as_published = FOLLOW[follow]
+        self.measure, self.normalise = measure or as_published[0], normalise or as_published[1]
+        self.student, self.rule, self.by_example = student or as_published[2], STEPS[step], coin == "example"
+        self.alpha, self.steps, self.share = alpha, steps, share
+        self.box, self.bf16 = clamp == "box", precision == "bf16"
+        self.coin = Coin(p)
+        self.register_buffer("sigma", torch.tensor(setting.std).view(-1, 1, 1), persistent=False)
+        self.register_buffer("moved", torch.zeros(()), persistent=False)
+        self.waivers = frozenset({"quiet-perturbation"} if self.student == "train" else ())
 
+    def forward(self, batch: Batch, student: nn.Module, targets: Targets) -> Tensor:
+        rows = self.coin.toss_each(len(batch)) if self.by_example else slice(None if self.coin.toss() else 0)
+        if not self.by_example and self.share < 1 and rows.stop is None:
+            rows = slice(round(self.share * len(batch)))
+        x = batch.x[rows]
+        if not len(x):
+            return batch.x
+        moved = self.climb(Batch(x, batch.y[rows], batch.index[rows]), student, targets, of=len(batch))
+        self.moved = (moved - x).abs().div(self.sigma).mean() / self.alpha
+        if len(x) == len(batch):
+            return moved
+        whole = batch.x.clone()
+        whole[rows] = moved
+        return whole
 
-def da(
-    setting: Setting,
-    *,
-    p: float = 0.7374,
-    alpha: float = 0.01778,
-    steps: int = 1,
-) -> Part:
-    raise AssertionError
+    def climb(self, batch: Batch, student: nn.Module, targets: Targets, of: int) -> Tensor:
+        """The inputs of `batch`, part of a batch of `of` rows, moved e steps up the disagreement."""
+        ask = audibly if self.student == "train" else quietly
+        part = len(batch) / (of * processes()[0])  # d is a mean over the whole batch: Adam's eps makes its scale matter
+        louder = LOUDER if self.bf16 else 1.0
+        rule = self.rule(self.alpha)
+
+        def objective(delta: Tensor) -> Tensor:
+            x = batch.x + self.sigma * delta
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
+                s, t = ask(student, x), targets(x, batch)
+            assert t is not None  # the bout checked that someone offers a target
+            return disagreement(s.logits, t.logits, self.measure, self.normalise) * (part * louder)
+
+        with mode(student, training=self.student != "eval"), torch.autocast(batch.x.device.type, enabled=False):
+            delta = ascend(torch.zeros_like(batch.x), objective, lambda at, g: rule(at, g / louder), self.steps)
+        x = batch.x + self.sigma * delta
+        return x.clamp(0, 1) if self.box else x
+
+    def gauges(self) -> Mapping[str, Tensor]:
+        """How far the last moved pixels went, as a part of α: 1 is a pure sign step, less means Adam's eps bites."""
+        return {"moved": self.moved}

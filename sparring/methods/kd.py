@@ -8,7 +8,7 @@ row below is one paper's or toolbox's choice of its options.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch.nn.functional as F
 
@@ -58,14 +58,17 @@ def kd(
     return Plain(objective, needs=("target",))
 
 
-PRESETS: dict[str, dict[str, object]] = {
-    "kd": {},  # RepDistiller, mdistiller, DA's baseline: 0.1 CE + 0.9 T² KL, T = 4
-    "kd-simkd": {"ce": 1.0, "kd": 1.0},  # SimKD's toolbox, the "KD" column of DiSK
-    "kd-disk": {"ce": 0.1, "kd": 0.9, "reduction": "cross-entropy"},  # DiSK eq. 1, α = 0.1 of {0, .1, .5, .9, 1}
-    "kd-disk-release": {"ce": 0.1, "kd": 0.9},  # DiSK's code, its plain-KD switch; both weights free there
-    "kd-adversarial": {"T": 10.0},  # adversarial-context KD eq. 2; T² written in, as Hinton's rule has it
-    "kd-tfkd": {"T": 20.0, "ce": 0.1, "kd": 0.9, "reduction": "elementwise"},  # Tf-KD's code: ÷ B·K
-    "kd-soft": {"T": 5.0, "ce": 0.0, "kd": 1.0},  # HARD on MNIST and CIFAR-10: solely KL
-    "kd-soft-imagenet": {"T": 1.0, "ce": 0.0, "kd": 1.0},  # HARD on ImageNet
-    "kd-standardised": {"T": 2.0, "ce": 0.1, "kd": 9.0, "standardise": True},  # logit standardisation
+PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
+    "kd": ("Hinton's distillation: 0.1 CE + 0.9 T² KL, T = 4 (RepDistiller, mdistiller, DA's baseline)", {}),
+    "kd-simkd": ("as SimKD's toolbox has it: 1 CE + 1 T² KL, T = 4", {"ce": 1.0, "kd": 1.0}),
+    "kd-disk": ("DiSK eq. 1: α CE + (1-α) T² cross-entropy form, α = 0.1, T = 4", {"reduction": "cross-entropy"}),
+    "kd-disk-release": ("the plain-KD switch of DiSK's code: both weights free, T² KL, T = 4", {}),
+    "kd-adversarial": ("adversarial-context KD eq. 2, T² written in: 0.1 CE + 0.9 T² KL, T = 10", {"T": 10.0}),
+    "kd-tfkd": ("Tf-KD's code: 0.1 CE + 0.9 T² KL ÷ K, T = 20", {"T": 20.0, "reduction": "elementwise"}),
+    "kd-soft": ("HARD on MNIST and CIFAR-10: solely T² KL, T = 5", {"T": 5.0, "ce": 0.0, "kd": 1.0}),
+    "kd-soft-imagenet": ("HARD on ImageNet: solely KL, T = 1", {"T": 1.0, "ce": 0.0, "kd": 1.0}),
+    "kd-standardised": (
+        "logit standardisation: 0.1 CE + 9 T² KL of z-scored logits, T = 2",
+        {"T": 2.0, "kd": 9.0, "standardise": True},
+    ),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from sparring.core import Batch, Clock, Losses, Method, Moment, Player, UserError
 from sparring.parts.part import Part, Plain, Turns
@@ -57,6 +57,9 @@ class Bout(Method):
     def after_step(self, moment: Moment) -> None:
         for part in self.parts():
             part.after_step(moment)
+
+    def gauges(self) -> Mapping[str, Tensor]:
+        return {name: value for part in self.parts() for name, value in part.gauges().items()}
 
     @property
     def waivers(self) -> frozenset[str]:

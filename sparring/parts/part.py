@@ -58,6 +58,10 @@ class Part(nn.Module):
     def after_step(self, moment: Moment) -> None:
         """Gradient-free bookkeeping once everyone has moved; usually none."""
 
+    def gauges(self) -> Mapping[str, Tensor]:
+        """Scalars worth watching, by name, on the device; usually none."""
+        return {}
+
 
 class Plain(Part):
     """A function as a part."""

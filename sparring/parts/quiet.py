@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -41,10 +40,3 @@ def mode(net: nn.Module, *, training: bool) -> Iterator[None]:
     finally:
         for module, was in before:
             module.training = was
-
-
-@contextmanager
-def full_precision(device: torch.device) -> Iterator[None]:
-    """float32 for what is inside, also where the step around it computes in bf16."""
-    with torch.autocast(device.type, enabled=False):
-        yield

@@ -1,0 +1,56 @@
+"""A run's state on disk: whole, checked, and never executed."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sparring.core.files import atomic
+
+
+class Checkpoints:
+    """The last few states of a run in one folder, each file named after its step and its own SHA-256.
+
+    keep: how many to leave. `warn` is told when a damaged file is passed over.
+    """
+
+    def __init__(self, folder: Path, *, keep: int = 2, warn: Callable[[str], None] = print) -> None:
+        self.folder, self.keep, self.warn = folder, keep, warn
+
+    def save(self, step: int, state: dict[str, Any]) -> Path:
+        """Write the state of `step` atomically, then drop the oldest. Raises UserError where it cannot be written."""
+        draft = self.folder / "draft.pt"
+        with atomic(draft) as temporary:
+            torch.save(state, temporary)
+        path = self.folder / f"step-{step:08d}.{digest(draft)}.pt"
+        draft.replace(path)
+        for old in self.files()[: -self.keep]:
+            old.unlink(missing_ok=True)
+        return path
+
+    def latest(self, device: torch.device) -> dict[str, Any] | None:
+        """The newest state that is whole, or None where there is none; damaged ones are passed over, saying so."""
+        for path in reversed(self.files()):
+            if digest(path) != path.suffixes[-2].removeprefix("."):
+                self.warn(f"checkpoint {path} is damaged (its checksum differs); falling back to the one before it")
+                continue
+            try:
+                return torch.load(path, map_location=device, weights_only=True)
+            except (pickle.UnpicklingError, RuntimeError) as error:
+                self.warn(f"checkpoint {path} cannot be read ({error}); falling back to the one before it")
+        return None
+
+    def files(self) -> list[Path]:
+        """The checkpoint files, oldest first."""
+        return sorted(self.folder.glob("step-*.pt"))
+
+
+def digest(path: Path) -> str:
+    """The first 16 hex digits of a file's SHA-256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

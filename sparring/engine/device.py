@@ -1,0 +1,96 @@
+"""Where and how precisely a run computes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from sparring.core import Batch, UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """The device, the precision of the networks' forwards, and the memory layout of images.
+
+    bf16: forwards under autocast to bfloat16 (weights, losses and optimisers stay float32).
+    """
+
+    device: torch.device
+    bf16: bool = False
+    channels_last: bool = False
+
+    @property
+    def rank(self) -> int:
+        """The number of this process among those that train together."""
+        return dist.get_rank() if self.world > 1 else 0
+
+    @property
+    def world(self) -> int:
+        """How many processes train together."""
+        return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+    @contextmanager
+    def autocast(self) -> Iterator[None]:
+        """The precision of a player's forward."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            yield
+
+    def place(self, batch: Batch) -> Batch:
+        """The batch on this device, in this layout."""
+        layout = torch.channels_last if self.channels_last else torch.preserve_format
+        x = batch.x.to(self.device, non_blocking=True, memory_format=layout)
+        return Batch(x, batch.y.to(self.device, non_blocking=True), batch.index)
+
+    def house(self, module: nn.Module) -> nn.Module:
+        """The module on this device, its weights in this layout."""
+        module.to(self.device)
+        if self.channels_last:
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return module
+
+    def synchronise(self) -> None:
+        """Wait until the device has done all it was given."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name; "auto" takes a GPU where there is one. Raises UserError where it is not there."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        if device.type == "cuda" and torch.distributed.is_initialized() and device.index is None:
+            device = torch.device("cuda", dist.get_rank() % torch.cuda.device_count())
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(
+            f"device {name!r} cannot be used here ({str(error).splitlines()[0]}); try --device cpu"
+        ) from error
+    return device
+
+
+def fast_bf16(device: torch.device) -> bool:
+    """Whether the hardware multiplies in bfloat16 faster than in float32: tensor cores, or AVX-512 bf16."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Join the other processes of a torchrun launch, for as long as the block lasts; nothing without torchrun."""
+    if "WORLD_SIZE" not in os.environ or dist.is_initialized():
+        yield
+        return
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()

@@ -1,0 +1,85 @@
+"""The only training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from sparring.core import Batch, Clock, Method, Moment, Player
+from sparring.core.seeds import seed_for
+from sparring.engine.descent import Descent
+from sparring.engine.device import Compute
+
+
+class Stream(Protocol):
+    """Endless training batches, the same for the same step however often it is asked."""
+
+    @property
+    def steps_per_epoch(self) -> int: ...
+
+    def __call__(self, start: int) -> Iterator[Batch]: ...
+
+
+class Watcher(Protocol):
+    """Someone who looks on after each step, at their own pace, and may raise to stop."""
+
+    def __call__(self, moment: Moment) -> None: ...
+
+
+def fit(
+    method: Method,
+    stream: Stream,
+    *,
+    descents: Mapping[str, Descent],
+    total_steps: int,
+    compute: Compute,
+    seed: int,
+    start: int = 0,
+    watchers: Sequence[Watcher] = (),
+) -> None:
+    """Train `method` from step `start` until `total_steps`: ask who moves, let them move, remember, look on.
+
+    descents: for each of the method's players, how it moves. seed: all chance in step n (dropout, noise) follows from
+    it, from n and from the process, so that a run continued at any step is the uninterrupted one. Nothing here waits
+    for the device.
+    """
+    for step, batch in zip(range(start, total_steps), stream(start), strict=False):
+        clock = Clock(step, stream.steps_per_epoch, total_steps)
+        torch.manual_seed(seed_for("step", seed, compute.rank, step))
+        batch = compute.place(batch)
+        moved: dict[str, Mapping[str, Tensor]] = {}
+        for name in method.turns(clock):
+            with on_turn(name, method.players, descents):
+                moved[name] = play(method.players[name], batch, descents[name], clock, compute)
+        moment = Moment(clock, batch, moved)
+        with torch.no_grad():
+            method.after_step(moment)
+        for watcher in watchers:
+            watcher(moment)
+
+
+@contextmanager
+def on_turn(mover: str, players: Mapping[str, Player], descents: Mapping[str, Descent]) -> Iterator[None]:
+    """The mover trains; everyone else is in eval mode and without gradients."""
+    others: Iterable[str] = [name for name in players if name != mover]
+    players[mover].module.train()
+    for name in others:
+        players[name].module.eval()
+        descents[name].freeze()
+    try:
+        yield
+    finally:
+        for name in others:
+            descents[name].unfreeze()
+
+
+def play(player: Player, batch: Batch, descent: Descent, clock: Clock, compute: Compute) -> Mapping[str, Tensor]:
+    """One move: loss, backward, step. Returns the loss terms, detached."""
+    with compute.autocast():
+        losses = player.loss(batch)
+    descent.descend(losses.total(), clock)
+    return losses.values()

@@ -1,0 +1,48 @@
+"""One paper each. A method is a choice for the bout's three slots; this page is where their names are looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sparring.methods import baseline, da, kd
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """What fills a slot: a name in the tables below, or an import path (`my_method.py:climb`), and its options."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """A method: a sentence about it, and its choice for each slot. The defaults are the student alone."""
+
+    about: str
+    perturb: Slot = Slot("clean")
+    targets: Slot = Slot("none")
+    objective: Slot = Slot("ce")
+
+
+# Each entry is called as factory(setting, **options); its keyword arguments are its configuration.
+PERTURB: dict[str, Callable[..., Any]] = {"clean": baseline.clean, "da": da.DisagreementAugmentation}
+TARGETS: dict[str, Callable[..., Any]] = {"none": baseline.none, "teacher": kd.teacher}
+OBJECTIVE: dict[str, Callable[..., Any]] = {"ce": baseline.ce, "kd": kd.kd}
+
+METHODS: dict[str, Slots] = {
+    "ce": Slots("the student alone: cross-entropy on the labels"),
+    **{
+        name: Slots(about, targets=Slot("teacher"), objective=Slot("kd", options))
+        for name, (about, options) in kd.PRESETS.items()
+    },
+    "da": Slots("Disagreement Augmentation, as in its Table I", Slot("da"), Slot("teacher"), Slot("kd")),
+    "da-release": Slots(
+        "Disagreement Augmentation, as its public code has it since 2025",
+        Slot("da", {"follow": "release", "normalise": "zscore"}),
+        Slot("teacher"),
+        Slot("kd", kd.PRESETS["kd-standardised"][1]),
+    ),
+}
