@@ -1,0 +1,273 @@
+"""The report's pictures, as SVG to stand inside a page: text takes the page's own colour, light or dark."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from PIL import Image
+
+from sparring.report.groups import Arm, Group
+from sparring.report.ledger import Run, disagreement, history, loss_terms
+from sparring.report.table import seconds
+from sparring.report.verdict import summary
+
+# Mid-tones that stand out from white and from near-black alike.
+COLOURS = ("#3b82c4", "#d9822b", "#2f9e75", "#c2559d", "#8a6fd1", "#a98a1f", "#d0504b", "#7d8792")
+INK = "#010203"  # becomes currentColor
+STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "sparring",
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#8888884d",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    **{key: INK for key in ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")},
+}
+Draw = Callable[[Axes], None]
+Points = Sequence[tuple[float, float]]
+
+
+def validation_curves(group: Group) -> str | None:
+    """Validation accuracy by epoch, a line an arm: the mean over its seeds, and a band of one standard deviation."""
+    found = {arm.label: [_validation(run) for run in arm.runs] for arm in group.arms}
+    return _lines(found, "epoch", "validation accuracy, %")
+
+
+def loss_curves(arm: Arm) -> str | None:
+    """An arm's unweighted loss terms by epoch: the mean over its seeds, and a band of one standard deviation."""
+    terms = [loss_terms(run) for run in arm.runs]
+    names = sorted({name for each in terms for name in each})
+    return _lines({name: [each.get(name, []) for each in terms] for name in names}, "epoch", "loss term, unweighted")
+
+
+def disagreement_curve(group: Group) -> str | None:
+    """Accuracy of student (solid) and teacher (dashed) on images climbed towards their disagreement (DA's Fig. 3)."""
+    found: dict[str, dict[str, list[Points]]] = {}
+    for arm in group.arms:
+        for run in arm.runs:
+            rows = disagreement(run)
+            names = list(dict.fromkeys(str(row.get("student")) for row in rows))
+            for name in names:
+                mine = [row for row in rows if str(row.get("student")) == name]
+                sides = found.setdefault(arm.label if len(names) == 1 else name, {"student": [], "teacher": []})
+                for side, points in sides.items():
+                    points.append(_climb(mine, f"{side}_accuracy"))
+    return _svg(lambda ax: _draw_climb(ax, found), height=3.4) if found else None
+
+
+def _draw_climb(ax: Axes, found: Mapping[str, Mapping[str, list[Points]]]) -> None:
+    for (name, sides), colour in zip(found.items(), _colours(), strict=False):
+        for (side, points), dash in zip(sides.items(), ("-", "--"), strict=True):
+            _line(ax, f"{side}, {name}", points, colour, dash=dash, marker="o")
+    ticks = sorted({x for sides in found.values() for runs in sides.values() for run in runs for x, _ in run})
+    ax.set_xscale("symlog", linthresh=1)
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()
+    ax.set_xlabel("steps towards disagreement")
+    ax.set_ylabel("test accuracy, %")
+    ax.set_ylim(bottom=0)
+    _legend(ax)
+
+
+def cost(group: Group) -> str | None:
+    """Test accuracy beside training time, an arm a line: is what it gains worth what it takes?"""
+    arms = [arm for arm in reversed(group.arms) if arm.values("seconds")]
+    if not arms:
+        return None
+    rows = range(len(arms))
+    times = [fmean(arm.values("seconds")) for arm in arms]
+    unit, name = (3600, "hours") if max(times) > 6000 else (60, "minutes") if max(times) > 100 else (1, "seconds")
+
+    def draw(left: Axes, right: Axes) -> None:
+        for row, arm in zip(rows, arms, strict=True):
+            short = summary([value * 100 for value in arm.values("test", "accuracy")])
+            if short:
+                left.errorbar([short.mean], [row], xerr=[short.sd or 0], fmt="o", color=COLOURS[0], capsize=3)
+        left.set_yticks(list(rows), [_short(arm.label) for arm in arms])
+        left.set_xlabel("test accuracy, %")
+        left.margins(x=0.15)
+        right.barh(list(rows), [time / unit for time in times], color=COLOURS[1], height=0.5)
+        for row, time in zip(rows, times, strict=True):
+            right.annotate(seconds(time), (time / unit, row), (3, 0), textcoords="offset points", va="center")
+        right.set_xlabel(f"training time, {name}")
+        right.margins(x=0.3)
+        right.set_ylim(-0.6, len(arms) - 0.4)
+
+    return _svg_pair(draw, height=1.1 + 0.35 * len(arms))
+
+
+def time_share(group: Group) -> str | None:
+    """Where a training step's time went: data, perturbation, teacher, student, in percent, where it was measured."""
+    shares = {arm.label: _share(arm) for arm in reversed(group.arms)}
+    shares = {label: share for label, share in shares.items() if share}
+    parts = list(dict.fromkeys(part for share in shares.values() for part in share))
+    if not shares:
+        return None
+
+    def draw(ax: Axes) -> None:
+        left = np.zeros(len(shares))
+        for part, colour in zip(parts, _colours(), strict=False):
+            widths = np.array([share.get(part, 0.0) * 100 for share in shares.values()])
+            ax.barh(list(map(_short, shares)), widths, left=left, color=colour, label=part, height=0.5)
+            left += widths
+        ax.set_xlabel("share of the step's time, %")
+        ax.set_xlim(0, 100)
+        ax.legend(ncols=4, loc="lower left", bbox_to_anchor=(0, 1))
+
+    return _svg(draw, height=1.4 + 0.35 * len(shares))
+
+
+def gallery(run: Run) -> list[dict[str, Any]] | None:
+    """The pictures of DA's Fig. 4: a list of {label, stops: [{steps, src, student, teacher, mse}]}, an image each.
+
+    src is a PNG as a data address; student and teacher are the names of their three highest classes, best first.
+    """
+    path = Path(run.path) / "disagreement_examples.npz"
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in arrays.files}
+        return [_example(found, row) for row in range(len(found["labels"]))]
+    except (OSError, ValueError, KeyError, IndexError):
+        return None  # a file that was cut off is no reason to have no report
+
+
+def _example(found: Mapping[str, np.ndarray], row: int) -> dict[str, Any]:
+    names = found.get("classes", np.array([]))
+
+    def name(number: int) -> str:
+        return str(names[number]) if number < len(names) else str(number)
+
+    stops = [
+        {
+            "steps": int(steps),
+            "src": png(found["images"][row, stop]),
+            "student": [name(int(k)) for k in found["student_top3"][row, stop]],
+            "teacher": [name(int(k)) for k in found["teacher_top3"][row, stop]],
+            "mse": f"{float(found['mse'][row, stop]):.2g}",
+        }
+        for stop, steps in enumerate(found["steps"])
+    ]
+    return {"label": name(int(found["labels"][row])), "stops": stops}
+
+
+def png(image: np.ndarray) -> str:
+    """An image (H, W, C) uint8 as a PNG in a data address."""
+    file = io.BytesIO()
+    Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(file, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _lines(found: Mapping[str, Sequence[Points]], across: str, up: str) -> str | None:
+    found = {name: [run for run in runs if run] for name, runs in found.items()}
+    found = {name: runs for name, runs in found.items() if runs}
+    if not found:
+        return None
+
+    def draw(ax: Axes) -> None:
+        for (name, runs), colour in zip(found.items(), _colours(), strict=False):
+            _line(ax, name, runs, colour)
+        ax.set_xlabel(across)
+        ax.set_ylabel(up)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _legend(ax)
+
+    return _svg(draw)
+
+
+def _line(ax: Axes, name: str, runs: Sequence[Points], colour: str, *, dash: str = "-", marker: str = "") -> None:
+    """The mean of some runs at each x, and a band of one standard deviation where there are two or more."""
+    at: dict[float, list[float]] = {}
+    for run in runs:
+        for x, y in run:
+            at.setdefault(x, []).append(y)
+    xs = sorted(at)
+    mean = np.array([fmean(at[x]) for x in xs])
+    marker = marker or ("o" if len(xs) == 1 else "")
+    label = f"{_short(name)} (n={len(runs)})"
+    ax.plot(xs, mean, color=colour, label=label, linestyle=dash, marker=marker, markersize=3, linewidth=1.6)
+    if len(runs) > 1:
+        sd = np.array([stdev(at[x]) if len(at[x]) > 1 else 0.0 for x in xs])
+        ax.fill_between(xs, mean - sd, mean + sd, color=colour, alpha=0.18, linewidth=0)
+
+
+def _validation(run: Run) -> list[tuple[float, float]]:
+    scored = [(line["epoch"], (line.get("validation") or {}).get("accuracy")) for line in history(run)]
+    return [(float(epoch), 100 * value) for epoch, value in scored if isinstance(value, int | float)]
+
+
+def _climb(rows: Sequence[Mapping[str, Any]], key: str) -> list[tuple[float, float]]:
+    return [(float(row["steps"]), 100 * row[key]) for row in rows if isinstance(row.get(key), int | float)]
+
+
+def _share(arm: Arm) -> dict[str, float]:
+    """The arm's mean share of each part of a step, in [0, 1], summing to 1."""
+    found = [run.result["time_share"] for run in arm.runs if isinstance(run.result.get("time_share"), Mapping)]
+    sums = {part: sum(each.get(part, 0.0) for each in found) for part in (found[0] if found else ())}
+    whole = sum(sums.values())
+    return {part: value / whole for part, value in sums.items()} if whole > 0 else {}
+
+
+def _colours() -> Iterator[str]:
+    while True:
+        yield from COLOURS
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 34 else name[:33] + "…"
+
+
+def _legend(ax: Axes) -> None:
+    """A legend above the axes, where it hides no line."""
+    ax.legend(ncols=2, loc="lower left", bbox_to_anchor=(-0.02, 1.0), borderaxespad=0.2, handlelength=1.6)
+
+
+def _svg(draw: Draw, *, height: float = 3.0) -> str:
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(5.2, height))
+        draw(figure.subplots())
+        return _markup(figure)
+
+
+def _svg_pair(draw: Callable[[Axes, Axes], None], *, height: float) -> str:
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(5.2, height), layout="constrained")
+        left, right = figure.subplots(1, 2, sharey=True)
+        draw(left, right)
+        return _markup(figure)
+
+
+def _markup(figure: Figure) -> str:
+    """The figure as an svg element that names no address, has no ink of its own and fits its column."""
+    figure.patch.set_alpha(0)
+    for ax in figure.axes:
+        ax.patch.set_alpha(0)
+    file = io.StringIO()
+    nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
+    figure.savefig(file, format="svg", bbox_inches="tight", metadata=nothing)
+    text = file.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
+    text = re.sub(r' id="[A-Za-z0-9]+_\d+"', "", text)  # figure_1 would be in the page many times over
+    head, _, rest = text.partition(">")
+    head = re.sub(r'\s(xmlns(:\w+)?|width|height|version)="[^"]*"', "", head)
+    return head + ' role="img">' + rest.replace(INK, "currentColor")

@@ -1,0 +1,124 @@
+"""Which runs may be set beside each other: a group for each data set and student, an arm for each way of training."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sparring.report.ledger import Run
+
+BASELINE = "ce"
+# What may differ between the seeds of one arm: where and how a run was made, not what was trained.
+ASIDE = {"seed", "out", "output", "path", "device", "devices", "workers", "resume", "overwrite", "progress"}
+ASIDE |= {"tracker", "trackers", "watch", "recipe", "name", "claim", "student", "teacher", "data"}
+ASIDE |= {"epochs", "batch_size", "protocol"}  # these are read from the result
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One way of training, run on some seeds: at most one run a seed, in the order of the seeds.
+
+    label: the method, and what sets this arm apart from others of that method. superseded: earlier runs of a seed
+    that was run again.
+    """
+
+    label: str
+    method: str
+    runs: tuple[Run, ...]
+    superseded: tuple[Run, ...] = ()
+
+    def values(self, *keys: str) -> list[float]:
+        """One number of every run that has it, such as ``arm.values("test", "accuracy")``."""
+        found = (run.number(*keys) for run in self.runs)
+        return [value for value in found if value is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """All finished runs of one student on one data set: the baseline's arms first, then from best to worst."""
+
+    data: str
+    student: str
+    arms: tuple[Arm, ...]
+
+    @property
+    def baselines(self) -> tuple[Arm, ...]:
+        """The arms trained on the labels alone."""
+        return tuple(arm for arm in self.arms if arm.method == BASELINE)
+
+    @property
+    def contenders(self) -> tuple[Arm, ...]:
+        """The arms that are not the baseline."""
+        return tuple(arm for arm in self.arms if arm.method != BASELINE)
+
+
+def groups(found: Iterable[Run]) -> list[Group]:
+    """Sort finished runs into groups and arms; the unfinished are left out."""
+    pots: dict[tuple[str, str], dict[str, list[Run]]] = {}
+    for run in found:
+        if run.finished:
+            pots.setdefault((run.data, run.student), {}).setdefault(run.method, []).append(run)
+    return [
+        Group(data, student, tuple(sorted((a for m in methods.values() for a in _arms(m)), key=_order)))
+        for (data, student), methods in sorted(pots.items())
+    ]
+
+
+def settings(run: Run) -> dict[str, str]:
+    """What a run was told that may set it apart from others of its method: {dotted name: value}."""
+    told: dict[str, Any] = {key: run.result.get(key) for key in ("epochs", "batch_size", "protocol")}
+    told |= {key: value for key, value in _flat(run.config) if not _aside(key)} | {"teacher": run.teacher}
+    return {key: re.sub(r"seed[-_=]?\d+", "seed", str(value)) for key, value in told.items() if value is not None}
+
+
+def _aside(key: str) -> bool:
+    top, leaf = key.split(".")[0], key.rsplit(".", 1)[-1]
+    return top in ASIDE or leaf == "seed" or key in ("method", "method.name")
+
+
+def _arms(found: list[Run]) -> list[Arm]:
+    """The arms of one method: runs that were told the same, but for the seed, belong together."""
+    told = [settings(run) for run in found]
+    keys = sorted({key for each in told for key in each})
+    apart = [key for key in keys if len({each.get(key) for each in told}) > 1]
+    pots: dict[tuple[str | None, ...], list[Run]] = {}
+    for run, each in zip(found, told, strict=True):
+        pots.setdefault(tuple(each.get(key) for key in apart), []).append(run)
+    arms: list[Arm] = []
+    for values, members in pots.items():
+        label = _label(members[0].method, apart, values)
+        twins = sum(arm.label.split(" #")[0] == label for arm in arms)
+        arms.append(_arm(f"{label} #{twins + 1}" if twins else label, members))
+    return arms
+
+
+def _label(method: str, keys: list[str], values: tuple[str | None, ...]) -> str:
+    """ "kd (temperature 2, epochs 30)": the method and up to three of the settings it stands apart by."""
+    named = [f"{key.rsplit('.', 1)[-1]} {value}" for key, value in zip(keys, values, strict=True) if value is not None]
+    return f"{method} ({', '.join(named[:3])})" if named else method
+
+
+def _arm(label: str, members: list[Run]) -> Arm:
+    latest: dict[int | None, Run] = {}
+    old: list[Run] = []
+    for run in sorted(members, key=lambda run: (str(run.manifest.get("started", "")), str(run.path))):
+        if run.seed in latest:
+            old.append(latest[run.seed])
+        latest[run.seed] = run
+    ordered = sorted(latest.values(), key=lambda run: (run.seed is None, run.seed or 0))
+    return Arm(label, members[0].method, tuple(ordered), tuple(old))
+
+
+def _order(arm: Arm) -> tuple[bool, float, str]:
+    accuracy = arm.values("test", "accuracy")
+    return arm.method != BASELINE, -sum(accuracy) / len(accuracy), arm.label
+
+
+def _flat(config: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, Any]]:
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}", value

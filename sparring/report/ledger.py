@@ -1,0 +1,191 @@
+"""What runs there are: every run directory under some paths, read and never written."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sparring.core.errors import UserError
+
+NEEDED = ("method", "student", "data", "seed")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run directory: what was trained, and what came of it.
+
+    result, manifest, config: the contents of result.json, manifest.json and config.yaml ({} where a file is missing).
+    problem: why the run does not count ("not finished", an unreadable result), or None for a finished one.
+    """
+
+    path: Path
+    method: str
+    student: str
+    teacher: str | None
+    data: str
+    seed: int | None
+    result: Mapping[str, Any] = field(default_factory=dict)
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    problem: str | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run ended and its result can be read."""
+        return self.problem is None
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The hash of the data the run was trained and tested on, where it was written down."""
+        data = self.manifest.get("data")
+        found = data.get("fingerprint") if isinstance(data, Mapping) else None
+        return None if found is None else str(found)
+
+    def number(self, *keys: str) -> float | None:
+        """A number of the result, such as ``run.number("test", "accuracy")``; None where it is not there."""
+        found: Any = self.result
+        for key in keys:
+            found = found.get(key) if isinstance(found, Mapping) else None
+        return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
+
+
+def runs(paths: Iterable[str | Path] | str | Path) -> list[Run]:
+    """Every run at or below the given paths, finished or not, each once, in the order of their paths.
+
+    Raises UserError for a path that does not exist and for one with no run in it.
+    """
+    found: dict[Path, Run] = {}
+    for path in [paths] if isinstance(paths, str | Path) else paths:
+        path = Path(path)
+        if not path.is_dir():
+            what = "is a file" if path.exists() else "does not exist"
+            raise UserError(f"{path} {what}: give a run directory, or a directory with runs below it.")
+        here = [_read(each) for each in _directories(path)]
+        if not here:
+            raise UserError(
+                f"No run was found in {path}: a run directory holds result.json (or metrics.jsonl while it trains)."
+            )
+        found |= {run.path.resolve(): run for run in here}
+    return [found[path] for path in sorted(found)]
+
+
+def history(run: Run) -> list[dict[str, Any]]:
+    """The run's epochs as they were logged, first to last; what a resumed run logged twice counts the last time."""
+    epochs = {int(line["epoch"]): line for line in _lines(run) if line.get("kind") == "epoch" and "epoch" in line}
+    return [epochs[number] for number in sorted(epochs)]
+
+
+def loss_terms(run: Run) -> dict[str, list[tuple[float, float]]]:
+    """Each named loss term of the run as (epoch, value): from the epochs' lines, else from the steps' lines."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for line in history(run):
+        train = line.get("train") or {}
+        terms = train.get("terms") or {name: train[name] for name in train.keys() - {"loss", "accuracy", "terms"}}
+        for name, value in terms.items():
+            if isinstance(value, int | float):
+                found.setdefault(name, []).append((float(line["epoch"]), float(value)))
+    return found or _step_terms(run)
+
+
+def disagreement(run: Run) -> list[dict[str, Any]]:
+    """The points of the run's disagreement curve, or none where it was not measured."""
+    rows = _json(run.path / "disagreement.json").get("rows")
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def _step_terms(run: Run) -> dict[str, list[tuple[float, float]]]:
+    """Each loss term's mean over every epoch's logged steps."""
+    sums: dict[tuple[str, int], list[float]] = {}
+    for line in _lines(run):
+        if line.get("kind") == "train" and isinstance(line.get("epoch"), int | float):
+            for name, value in (line.get("terms") or {}).items():
+                sums.setdefault((name, int(line["epoch"])), []).append(float(value))
+    found: dict[str, list[tuple[float, float]]] = {}
+    for (name, epoch), values in sorted(sums.items()):
+        found.setdefault(name, []).append((float(epoch), sum(values) / len(values)))
+    return found
+
+
+def _directories(root: Path) -> list[Path]:
+    """The run directories at or below `root`; a run holds no further runs."""
+    found = []
+    for path, folders, files in os.walk(root):
+        if {"result.json", "metrics.jsonl"} & set(files) or {"manifest.json", "config.yaml"} <= set(files):
+            found.append(Path(path))
+            folders.clear()
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+    return found
+
+
+def _read(path: Path) -> Run:
+    config, manifest = _yaml(path / "config.yaml"), _json(path / "manifest.json")
+    result, problem = {}, None
+    if not (path / "result.json").exists():
+        problem = "not finished"
+    elif not (result := _json(path / "result.json")):
+        problem = "result.json cannot be read"
+    elif missing := [key for key in NEEDED if key not in result]:
+        problem = f"result.json says no {missing[0]}"
+    known = {**config, **result}
+    run = Run(
+        path=path,
+        method=_name(known.get("method")) or "unknown method",
+        student=_name(known.get("student")) or "unknown student",
+        teacher=_name(known.get("teacher")),
+        data=_name(known.get("data")) or "unknown data",
+        seed=known["seed"] if isinstance(known.get("seed"), int) else None,
+        result=result,
+        manifest=manifest,
+        config=config,
+        problem=problem,
+    )
+    if run.finished and run.number("test", "accuracy") is None:
+        return replace(run, problem="result.json says no test accuracy")
+    return run
+
+
+def _name(value: Any) -> str | None:
+    """A thing's name, whether it was written as a string or as a mapping that has one."""
+    if isinstance(value, Mapping):
+        value = next((value[key] for key in ("name", "spec", "path") if key in value), None)
+    return None if value is None else str(value)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """The mapping in a JSON file, or {} where there is none that can be read."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _lines(run: Run) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl; one that was cut off when the run was killed is passed over."""
+    found = []
+    try:
+        text = (run.path / "metrics.jsonl").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    for line in text.splitlines():
+        try:
+            read = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(read, dict):
+            found.append(read)
+    return found

@@ -1,0 +1,171 @@
+"""One page, or one Markdown text, of what some runs showed: the verdict first, then its evidence."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from sparring.core.errors import UserError
+from sparring.report import figures
+from sparring.report.groups import BASELINE, Group, groups
+from sparring.report.ledger import Run, runs
+from sparring.report.table import claim, markdown_table, table
+from sparring.report.verdict import every_pair, summary, verdicts
+
+
+def page(paths: Iterable[str | Path] | str | Path, out: str | Path) -> Path:
+    """Write one self-contained HTML page about every run at or below `paths` to `out`, and return where it is.
+
+    Nothing in it is fetched from elsewhere: it can be mailed, printed and read on a phone. Raises UserError where
+    there is no finished run.
+    """
+    found = runs(paths)
+    text = _template().render(
+        groups=[_view(group) for group in _groups(found)],
+        unfinished=[run for run in found if not run.finished],
+        finished=sum(run.finished for run in found),
+    )
+    out = Path(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(out)
+    return out
+
+
+def markdown(paths: Iterable[str | Path] | str | Path) -> str:
+    """The verdicts and the table of every run at or below `paths`, as Markdown.
+
+    Raises UserError where there is no finished run.
+    """
+    found = runs(paths)
+    parts = []
+    for group in _groups(found):
+        parts.append(f"## {_plain(group.student)} on {_plain(group.data)}")
+        parts.append("\n".join(f"- {_plain(line)}" for line in sentences(group)))
+        parts.append(markdown_table(table(group)))
+    if waiting := [run for run in found if not run.finished]:
+        parts.append("Not counted: " + "; ".join(f"`{run.path}` ({run.problem})" for run in waiting) + ".")
+    return "\n\n".join(parts) + "\n"
+
+
+def sentences(group: Group) -> list[str]:
+    """The verdict on each arm of a group, the best arm's first; or what is missing for there to be one."""
+    if found := verdicts(group):
+        return [verdict.sentence for verdict in found]
+    best = summary(group.arms[0].values("test", "accuracy"))
+    seen = f"{group.arms[0].label} reaches {best.mean * 100:.2f} % test accuracy (n={best.n}). " if best else ""
+    if group.baselines:
+        return [f"{seen}That is the baseline, trained without a teacher; no distilled run is here to set beside it."]
+    return [
+        f"{seen}Cannot tell whether distillation helps: there is no run of the baseline (method '{BASELINE}', the same "
+        "student, data and budget without a teacher). Train one on the same seeds."
+    ]
+
+
+def _groups(found: list[Run]) -> list[Group]:
+    if sorted_out := groups(found):
+        return sorted_out
+    raise UserError(
+        f"None of the {len(found)} runs found is finished ({found[0].path}: {found[0].problem}): "
+        "resume or wait for one, then ask for the report again."
+    )
+
+
+def _view(group: Group) -> dict[str, Any]:
+    """What the template is given of a group: words, tables and pictures."""
+    members = [run for arm in group.arms for run in arm.runs]
+    verdict = verdicts(group)
+    return {
+        "title": f"{group.student} on {group.data}",
+        "word": verdict[0].word if verdict else "no verdict",
+        "sentences": sentences(group),
+        "table": table(group),
+        "pairs": [pair.sentence for pair in every_pair(group)],
+        "claims": _claims(group),
+        "superseded": [run.path for arm in group.arms for run in arm.superseded],
+        "size": _size(members),
+        "validation": _svg(figures.validation_curves(group)),
+        "losses": [(arm.label, svg) for arm in group.arms if (svg := _svg(figures.loss_curves(arm)))],
+        "climb": _svg(figures.disagreement_curve(group)),
+        "gallery": _gallery(members),
+        "cost": _svg(figures.cost(group)),
+        "share": _svg(figures.time_share(group)),
+        "provenance": [_origin(arm.label, run) for arm in group.arms for run in arm.runs],
+    }
+
+
+def _gallery(members: list[Run]) -> dict[str, Any] | None:
+    """The first run's pictures, of those that have some."""
+    for run in reversed(members):
+        if pictures := figures.gallery(run):
+            return {"run": run, "pictures": pictures}
+    return None
+
+
+def _claims(group: Group) -> list[str]:
+    """Where the published numbers of a table come from."""
+    found = [(arm.label, claim(arm)) for arm in group.arms]
+    return [
+        f"{label}: published in {told.get('source', 'an unnamed source')}"
+        + (f" (protocol: {told['protocol']})" if told.get("protocol") else "")
+        for label, told in found
+        if told
+    ]
+
+
+def _size(members: list[Run]) -> str:
+    """The student's parameters and multiply-adds, and the most memory a run took, in one line."""
+    parts = []
+    for key, scale, words in (
+        ("parameters", 1e6, "million parameters"),
+        ("macs", 1e6, "million multiply-adds an image"),
+        ("peak_memory_bytes", 2**20, "MiB peak memory"),
+    ):
+        if values := [value for run in members if (value := run.number(key))]:
+            parts.append(
+                f"{max(values) / scale:,.2f} {words}" if scale == 1e6 else f"{max(values) / scale:,.0f} {words}"
+            )
+    return ", ".join(parts)
+
+
+def _origin(label: str, run: Run) -> dict[str, str]:
+    """Where a run comes from: what one needs to do it again."""
+    told: Mapping[str, Any] = run.manifest
+    teacher = told.get("teacher")
+    digest = teacher.get("sha256") if isinstance(teacher, Mapping) else None
+    command = told.get("command") or ""
+    facts = {
+        "method": label,
+        "seed": run.seed,
+        "device": told.get("device"),
+        "commit": str(told.get("git_commit") or "")[:12],
+        "sparring": told.get("sparring"),
+        "torch": told.get("torch"),
+        "started": told.get("started"),
+        "data fingerprint": (run.fingerprint or "")[:16],
+        "teacher": f"{run.teacher or '–'}" + (f" ({str(digest)[:12]})" if digest else ""),
+        "directory": run.path,
+        "command": " ".join(map(str, command)) if isinstance(command, list) else command,
+    }
+    return {key: "" if value is None else str(value) for key, value in facts.items()}
+
+
+def _template() -> Any:
+    loader = FileSystemLoader(Path(__file__).parent)
+    return Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    ).get_template("page.html.j2")
+
+
+def _svg(text: str | None) -> Markup | None:
+    return None if text is None else Markup(text)  # drawn by us: matplotlib has escaped what users named
+
+
+def _plain(text: str) -> str:
+    return text.replace("<", "&lt;")

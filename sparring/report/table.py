@@ -1,0 +1,121 @@
+"""The table of a group: one row an arm, for Markdown and HTML alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sparring.report.groups import BASELINE, Arm, Group
+from sparring.report.verdict import Verdict, against_baseline, signed, summary
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What is read in a table's cell, and what it is sorted by (None sorts last)."""
+
+    text: str
+    key: float | str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A heading a column and a row an arm; columns that nobody fills are left out."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+EMPTY = Cell("")
+
+
+def table(group: Group) -> Table:
+    """How each arm of a group did: mean ± standard deviation (n seeds), beside the baseline, the paper and the cost."""
+    columns: dict[str, Callable[[Arm], Cell]] = {
+        "method": lambda arm: Cell(arm.label, arm.label),
+        "test accuracy, %": lambda arm: spread(arm.values("test", "accuracy"), 100),
+        "difference to baseline, points": lambda arm: _difference(against_baseline(group, arm), arm),
+        "verdict": lambda arm: _verdict(against_baseline(group, arm), arm),
+        "agreement with teacher, %": lambda arm: spread(arm.values("test", "agreement"), 100),
+        "NLL, nats": lambda arm: spread(arm.values("test", "nll"), 1, 3),
+        "ECE, %": lambda arm: spread(arm.values("test", "ece"), 100),
+        "best epoch on test, %": lambda arm: spread(_best(arm), 100),
+        "published, %": _published,
+        "epochs": lambda arm: _plain(arm, "epochs"),
+        "training time": lambda arm: _time(arm.values("seconds")),
+        "images/s": lambda arm: spread(arm.values("images_per_second"), 1, 0),
+    }
+    filled = {head: [cell(arm) for arm in group.arms] for head, cell in columns.items()}
+    kept = {head: cells for head, cells in filled.items() if any(cell.text for cell in cells)}
+    return Table(tuple(kept), tuple(zip(*kept.values(), strict=True)))
+
+
+def markdown_table(found: Table) -> str:
+    """The table as GitHub shows it."""
+    rows = [found.head, ["---"] * len(found.head), *([cell.text for cell in row] for row in found.rows)]
+    return "\n".join("| " + " | ".join(_flat(text) for text in row) + " |" for row in rows)
+
+
+def spread(values: Sequence[float], scale: float, digits: int = 2) -> Cell:
+    """ "74.59 ± 0.24 (5)": the mean, the standard deviation and the number of seeds; empty for no values."""
+    short = summary([value * scale for value in values])
+    if short is None:
+        return EMPTY
+    sd = "" if short.sd is None else f" ± {short.sd:.{digits}f}"
+    return Cell(f"{short.mean:.{digits}f}{sd} ({short.n})", short.mean)
+
+
+def seconds(value: float) -> str:
+    """A duration as a person would say it: 45 s, 12 min, 3.4 h."""
+    if value < 100:
+        return f"{value:.0f} s" if value >= 10 else f"{value:.1f} s"
+    return f"{value / 60:.0f} min" if value < 6000 else f"{value / 3600:.1f} h"
+
+
+def claim(arm: Arm) -> Mapping[str, Any] | None:
+    """The published number an arm set out to reproduce, where its recipe carries one."""
+    found = next((run.result["claim"] for run in arm.runs if isinstance(run.result.get("claim"), Mapping)), None)
+    return found if found and isinstance(found.get("published"), Mapping) else None
+
+
+def _difference(verdict: Verdict | None, arm: Arm) -> Cell:
+    if verdict is None or verdict.mean is None or arm.method == BASELINE:
+        return EMPTY
+    ends = "" if verdict.low is None or verdict.high is None else f" [{signed(verdict.low)}, {signed(verdict.high)}]"
+    return Cell(f"{signed(verdict.mean)}{ends} ({verdict.n})", verdict.mean)
+
+
+def _verdict(verdict: Verdict | None, arm: Arm) -> Cell:
+    if arm.method == BASELINE:
+        return Cell("baseline", "")
+    return Cell("no baseline", "z") if verdict is None else Cell(verdict.word, verdict.word)
+
+
+def _best(arm: Arm) -> list[float]:
+    """Each run's best test accuracy over its epochs, which only the papers' protocol writes down."""
+    return arm.values("test_best", "accuracy") or arm.values("test_best")
+
+
+def _published(arm: Arm) -> Cell:
+    found = claim(arm)
+    if found is None or not isinstance(mean := found["published"].get("mean"), int | float):
+        return EMPTY
+    scale = 100 if mean <= 1 else 1  # papers print percent; a fraction is taken as one
+    sd, n = found["published"].get("sd"), found["published"].get("n")
+    text = f"{mean * scale:.2f}" + (f" ± {sd * scale:.2f}" if sd is not None else "") + (f" ({n})" if n else "")
+    return Cell(text, mean * scale)
+
+
+def _plain(arm: Arm, key: str) -> Cell:
+    values = sorted(set(arm.values(key)))
+    return Cell(", ".join(f"{value:g}" for value in values), values[0]) if values else EMPTY
+
+
+def _time(values: Sequence[float]) -> Cell:
+    short = summary(values)
+    return Cell(seconds(short.mean), short.mean) if short else EMPTY
+
+
+def _flat(text: str) -> str:
+    """Text that can neither end a cell nor start a tag."""
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

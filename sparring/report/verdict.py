@@ -1,0 +1,192 @@
+"""Did it help? Paired differences over shared seeds, their interval, and a word."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Literal
+
+from scipy.stats import t as student_t
+
+from sparring.report.groups import Arm, Group, settings
+from sparring.report.ledger import Run
+
+Word = Literal["helps", "hurts", "does not help", "cannot tell", "not comparable"]
+# Settings of training itself: where two arms differ in one, their difference is not the method's alone.
+TRAINING = {"lr", "learning_rate", "weight_decay", "momentum", "nesterov", "optimizer", "optimiser", "schedule"}
+TRAINING |= {"milestones", "warmup", "augment", "augmentation", "label_smoothing", "pretrained"}
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Some numbers in short: their mean, standard deviation (ddof 1; None for fewer than two), and how many."""
+
+    mean: float
+    sd: float | None
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the shared seeds of two arms say of a difference in test accuracy (fractions, `method` minus `against`).
+
+    low, high: the 95 % t-interval of the mean difference; None, as sd is, for fewer than two shared seeds.
+    unequal: why the comparison is not one of like with like; empty where it is. seeds_needed: how many shared seeds
+    would tell, where that can be guessed from the spread seen.
+    """
+
+    method: str
+    against: str
+    word: Word
+    n: int
+    mean: float | None
+    sd: float | None
+    low: float | None
+    high: float | None
+    unequal: tuple[str, ...] = ()
+    seeds_needed: int | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The verdict as a person would say it, in points of a percent."""
+        return _sentence(self)
+
+
+def summary(values: Sequence[float]) -> Summary | None:
+    """The mean, the sample standard deviation and the count of some numbers; None for none."""
+    if not values:
+        return None
+    return Summary(fmean(values), stdev(values) if len(values) > 1 else None, len(values))
+
+
+def interval(differences: Sequence[float]) -> tuple[float, float] | None:
+    """The 95 % t-interval of the mean of paired differences; None for fewer than two."""
+    found = summary(differences)
+    if found is None or found.sd is None:
+        return None
+    half = float(student_t.ppf(0.975, found.n - 1)) * found.sd / math.sqrt(found.n)
+    return found.mean - half, found.mean + half
+
+
+def compare(method: Arm, against: Arm) -> Verdict:
+    """Set two arms beside each other, seed by seed, on their test accuracy at the last epoch."""
+    pairs = shared(method, against)
+    differences = [_accuracy(a) - _accuracy(b) for a, b in pairs]
+    short, ends = summary(differences), interval(differences)
+    low, high = ends or (None, None)
+    unequal = tuple(dict.fromkeys(why for pair in pairs or _any_pair(method, against) for why in _unequal(*pair)))
+    word = "not comparable" if unequal else _word(short, low, high)
+    return Verdict(
+        method=method.label,
+        against=against.label,
+        word=word,
+        n=len(pairs),
+        mean=short.mean if short else None,
+        sd=short.sd if short else None,
+        low=low,
+        high=high,
+        unequal=unequal,
+        seeds_needed=_needed(short) if word == "cannot tell" else None,
+    )
+
+
+def verdicts(group: Group) -> list[Verdict]:
+    """Each arm of a group against its baseline: the one it can be fairly compared with, where there is one."""
+    return [verdict for arm in group.contenders if (verdict := against_baseline(group, arm))]
+
+
+def against_baseline(group: Group, arm: Arm) -> Verdict | None:
+    """One arm against the baseline: of several, an equal one with the most shared seeds. None without a baseline."""
+    found = [compare(arm, baseline) for baseline in group.baselines if baseline is not arm]
+    return min(found, key=lambda verdict: (bool(verdict.unequal), -verdict.n), default=None)
+
+
+def every_pair(group: Group) -> list[Verdict]:
+    """Each two arms of a group that are not the baseline, the better one against the other (DA against KD)."""
+    arms = group.contenders
+    return [compare(a, b) for i, a in enumerate(arms) for b in arms[i + 1 :]]
+
+
+def shared(a: Arm, b: Arm) -> list[tuple[Run, Run]]:
+    """The runs of two arms that have the same seed, in pairs."""
+    theirs = {run.seed: run for run in b.runs if run.seed is not None}
+    return [(run, theirs[run.seed]) for run in a.runs if run.seed in theirs]
+
+
+def _accuracy(run: Run) -> float:
+    return run.number("test", "accuracy") or 0.0  # the ledger counts no run without one as finished
+
+
+def _any_pair(a: Arm, b: Arm) -> list[tuple[Run, Run]]:
+    return [(a.runs[0], b.runs[0])]
+
+
+def _unequal(a: Run, b: Run) -> list[str]:
+    """Why a difference between two runs would not be their methods' alone."""
+    one, two = settings(a), settings(b)
+    keys = ["epochs", "batch_size", "protocol", "teacher"]
+    keys += sorted(key for key in one.keys() & two.keys() if TRAINING & set(key.split(".")))
+    why = [
+        f"{key.replace('_', ' ')} {one.get(key)} against {two.get(key)}"
+        for key in keys
+        if one.get(key) != two.get(key) and None not in (one.get(key), two.get(key))
+    ]
+    why += [f"student {a.student} against {b.student}"] if a.student != b.student else []
+    why += [f"data {a.data} against {b.data}"] if a.data != b.data else []
+    if a.fingerprint and b.fingerprint and a.fingerprint != b.fingerprint:
+        why.append("other contents of the data set (its fingerprints differ)")
+    return why
+
+
+def _word(short: Summary | None, low: float | None, high: float | None) -> Word:
+    if short is None or low is None or high is None:
+        return "cannot tell"
+    if short.sd == 0:  # an interval of no width claims a certainty that so few seeds cannot give
+        return "does not help" if short.mean == 0 else "cannot tell"
+    if low > 0:
+        return "helps"
+    if high < 0:
+        return "hurts"
+    return "does not help" if high == 0 else "cannot tell"
+
+
+def _needed(short: Summary | None) -> int | None:
+    """The fewest seeds whose interval would leave 0 out, were mean and spread to stay; None where none below 1000."""
+    if short is None or not short.sd or not short.mean:
+        return None
+    for n in range(2, 1000):
+        if float(student_t.ppf(0.975, n - 1)) * short.sd / math.sqrt(n) < abs(short.mean):
+            return max(n, short.n + 1)
+    return None
+
+
+def _sentence(v: Verdict) -> str:
+    seeds = f"{v.n} shared seed{'' if v.n == 1 else 's'}"
+    if v.mean is None:
+        seen = f"{v.method} and {v.against} share no seed"
+    else:
+        way = "more" if v.mean >= 0 else "less"
+        seen = f"{abs(v.mean) * 100:.2f} points {way} test accuracy than {v.against}"
+    ends = "" if v.low is None or v.high is None else f"95 % interval {signed(v.low)} to {signed(v.high)}, "
+    if v.unequal:
+        tail = "." if v.mean is None else f" (seen: {seen}; {ends}{seeds})."
+        return f"{v.method} against {v.against} is not an equal comparison: {'; '.join(v.unequal)}{tail}"
+    if v.mean is None:
+        return f"Cannot tell: {seen}. Train both on the same seeds, two at the least."
+    if v.n < 2:
+        return (
+            f"Cannot tell whether {v.method} helps: {seen}, but on {seeds}. Two shared seeds are needed at the least."
+        )
+    if v.word == "cannot tell" and v.sd == 0:
+        return f"Cannot tell whether {v.method} helps: {seen} on each of {seeds}, exactly, so their spread is unknown."
+    if v.word == "cannot tell":
+        more = f" About {v.seeds_needed} shared seeds would tell, if this holds." if v.seeds_needed else ""
+        return f"Cannot tell whether {v.method} helps: {seen} ({ends}which contains 0; {seeds}).{more}"
+    return f"{v.method} {v.word}: {seen} ({ends}{seeds})."
+
+
+def signed(value: float) -> str:
+    """A fraction as points of a percent with its sign: 0.0123 → "+1.23"."""
+    return f"{value * 100:+.2f}".replace("-", "−")
