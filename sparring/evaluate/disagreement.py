@@ -21,7 +21,7 @@ from sparring.core import Batch, Network, UserError
 from sparring.evaluate.answers import resting
 from sparring.parts.ascend import adam, ascend
 from sparring.parts.divergences import mse_disagreement
-from sparring.parts.quiet import full_precision, quietly
+from sparring.parts.quiet import quietly
 
 STEPS = (0, 1, 2, 5, 10, 20, 50)
 ALPHA = 0.01778
@@ -137,7 +137,7 @@ def _trajectory(
         return mse_disagreement(quietly(student, seen).logits, quietly(teacher, seen).logits).mean()
 
     for count in _sorted(steps):
-        with resting(student, teacher), full_precision(x.device):
+        with resting(student, teacher), torch.autocast(x.device.type, enabled=False):
             moved = ascend(moved, objective, step, count - taken)
             with torch.no_grad():
                 seen = x + sigma * moved

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
+from zipfile import BadZipFile
 
 import matplotlib
 import numpy as np
@@ -69,11 +70,14 @@ def disagreement_curve(group: Group) -> str | None:
                 sides = found.setdefault(arm.label if len(names) == 1 else name, {"student": [], "teacher": []})
                 for side, points in sides.items():
                     points.append(_climb(mine, f"{side}_accuracy"))
-    return _svg(lambda ax: _draw_climb(ax, found), height=3.4) if found else None
+    known = [arm.label for arm in group.arms]  # an arm keeps the colour it has among the validation curves
+    order = known + [name for name in found if name not in known]
+    return _svg(lambda ax: _draw_climb(ax, found, order), height=3.4) if found else None
 
 
-def _draw_climb(ax: Axes, found: Mapping[str, Mapping[str, list[Points]]]) -> None:
-    for (name, sides), colour in zip(found.items(), _colours(), strict=False):
+def _draw_climb(ax: Axes, found: Mapping[str, Mapping[str, list[Points]]], order: Sequence[str]) -> None:
+    for name, sides in found.items():
+        colour = COLOURS[order.index(name) % len(COLOURS)]
         for (side, points), dash in zip(sides.items(), ("-", "--"), strict=True):
             _line(ax, f"{side}, {name}", points, colour, dash=dash, marker="o")
     ticks = sorted({x for sides in found.values() for runs in sides.values() for run in runs for x, _ in run})
@@ -146,7 +150,7 @@ def gallery(run: Run) -> list[dict[str, Any]] | None:
         with np.load(path, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
         return [_example(found, row) for row in range(len(found["labels"]))]
-    except (OSError, ValueError, KeyError, IndexError):
+    except (OSError, ValueError, KeyError, IndexError, BadZipFile):
         return None  # a file that was cut off is no reason to have no report
 
 
@@ -178,13 +182,13 @@ def png(image: np.ndarray) -> str:
 
 def _lines(found: Mapping[str, Sequence[Points]], across: str, up: str) -> str | None:
     found = {name: [run for run in runs if run] for name, runs in found.items()}
-    found = {name: runs for name, runs in found.items() if runs}
-    if not found:
+    if not any(found.values()):
         return None
 
     def draw(ax: Axes) -> None:
         for (name, runs), colour in zip(found.items(), _colours(), strict=False):
-            _line(ax, name, runs, colour)
+            if runs:
+                _line(ax, name, runs, colour)
         ax.set_xlabel(across)
         ax.set_ylabel(up)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))

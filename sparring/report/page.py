@@ -96,7 +96,7 @@ def _view(group: Group) -> dict[str, Any]:
         "gallery": _gallery(members),
         "cost": _svg(figures.cost(group)),
         "share": _svg(figures.time_share(group)),
-        "provenance": [_origin(arm.label, run) for arm in group.arms for run in arm.runs],
+        "provenance": [(arm.label, [_origin(run) for run in arm.runs]) for arm in group.arms],
     }
 
 
@@ -134,14 +134,13 @@ def _size(members: list[Run]) -> str:
     return ", ".join(parts)
 
 
-def _origin(label: str, run: Run) -> dict[str, str]:
+def _origin(run: Run) -> dict[str, str]:
     """Where a run comes from: what one needs to do it again."""
     told: Mapping[str, Any] = run.manifest
     teacher = told.get("teacher")
     digest = teacher.get("sha256") if isinstance(teacher, Mapping) else None
     command = told.get("command") or ""
     facts = {
-        "method": label,
         "seed": run.seed,
         "device": told.get("device"),
         "commit": str(told.get("git_commit") or "")[:12],

@@ -36,14 +36,14 @@ def table(group: Group) -> Table:
         "test accuracy, %": lambda arm: spread(arm.values("test", "accuracy"), 100),
         "difference to baseline, points": lambda arm: _difference(against_baseline(group, arm), arm),
         "verdict": lambda arm: _verdict(against_baseline(group, arm), arm),
-        "agreement with teacher, %": lambda arm: spread(arm.values("test", "agreement"), 100),
-        "NLL, nats": lambda arm: spread(arm.values("test", "nll"), 1, 3),
-        "ECE, %": lambda arm: spread(arm.values("test", "ece"), 100),
         "best epoch on test, %": lambda arm: spread(_best(arm), 100),
         "published, %": _published,
+        "agreement with teacher, %": lambda arm: _aside(arm, ("test", "agreement"), 100),
+        "NLL, nats": lambda arm: _aside(arm, ("test", "nll"), 1, 3),
+        "ECE, %": lambda arm: _aside(arm, ("test", "ece"), 100),
         "epochs": lambda arm: _plain(arm, "epochs"),
         "training time": lambda arm: _time(arm.values("seconds")),
-        "images/s": lambda arm: spread(arm.values("images_per_second"), 1, 0),
+        "images/s": lambda arm: _aside(arm, ("images_per_second",), 1, 0),
     }
     filled = {head: [cell(arm) for arm in group.arms] for head, cell in columns.items()}
     kept = {head: cells for head, cells in filled.items() if any(cell.text for cell in cells)}
@@ -63,6 +63,13 @@ def spread(values: Sequence[float], scale: float, digits: int = 2) -> Cell:
         return EMPTY
     sd = "" if short.sd is None else f" ± {short.sd:.{digits}f}"
     return Cell(f"{short.mean:.{digits}f}{sd} ({short.n})", short.mean)
+
+
+def _aside(arm: Arm, keys: tuple[str, ...], scale: float, digits: int = 2) -> Cell:
+    """A number beside the headline: its n is said only where it is not that of the arm."""
+    values = arm.values(*keys)
+    cell = spread(values, scale, digits)
+    return Cell(cell.text.rsplit(" (", 1)[0], cell.key) if len(values) == len(arm.runs) else cell
 
 
 def seconds(value: float) -> str:

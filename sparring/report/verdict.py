@@ -10,7 +10,7 @@ from typing import Literal
 
 from scipy.stats import t as student_t
 
-from sparring.report.groups import Arm, Group, settings
+from sparring.report.groups import BASELINE, Arm, Group, settings
 from sparring.report.ledger import Run
 
 Word = Literal["helps", "hurts", "does not help", "cannot tell", "not comparable"]
@@ -34,7 +34,7 @@ class Verdict:
 
     low, high: the 95 % t-interval of the mean difference; None, as sd is, for fewer than two shared seeds.
     unequal: why the comparison is not one of like with like; empty where it is. seeds_needed: how many shared seeds
-    would tell, where that can be guessed from the spread seen.
+    would tell, where that can be guessed from the spread seen. baseline: whether `against` has no teacher.
     """
 
     method: str
@@ -47,6 +47,7 @@ class Verdict:
     high: float | None
     unequal: tuple[str, ...] = ()
     seeds_needed: int | None = None
+    baseline: bool = False
 
     @property
     def sentence(self) -> str:
@@ -89,6 +90,7 @@ def compare(method: Arm, against: Arm) -> Verdict:
         high=high,
         unequal=unequal,
         seeds_needed=_needed(short) if word == "cannot tell" else None,
+        baseline=against.method == BASELINE,
     )
 
 
@@ -164,11 +166,12 @@ def _needed(short: Summary | None) -> int | None:
 
 def _sentence(v: Verdict) -> str:
     seeds = f"{v.n} shared seed{'' if v.n == 1 else 's'}"
+    against = f"the same student without a teacher ({v.against})" if v.baseline else v.against
     if v.mean is None:
-        seen = f"{v.method} and {v.against} share no seed"
+        seen = f"{v.method} and {against} share no seed"
     else:
         way = "more" if v.mean >= 0 else "less"
-        seen = f"{abs(v.mean) * 100:.2f} points {way} test accuracy than {v.against}"
+        seen = f"{abs(v.mean) * 100:.2f} points {way} test accuracy than {against}"
     ends = "" if v.low is None or v.high is None else f"95 % interval {signed(v.low)} to {signed(v.high)}, "
     if v.unequal:
         tail = "." if v.mean is None else f" (seen: {seen}; {ends}{seeds})."
