@@ -54,7 +54,7 @@ def score(
     with resting(*nets), torch.inference_mode():
         for batch in batches:
             logits = net(batch.x).logits.float()
-            classes = logits.shape[1]
+            classes, choice = logits.shape[1], None
             if teacher is not None:
                 choice = _choice(teacher(batch.x).logits, logits)
             elif teacher_logits is not None:
@@ -62,8 +62,6 @@ def score(
                     named = _choice(teacher_logits, logits).to(logits.device)
                 choice = named[seen : seen + len(batch)]
                 _require(len(choice) == len(batch), len(teacher_logits), "fewer")
-            else:
-                choice = None
             seen += len(batch)
             sums.append(_sums(logits, batch.y, choice))
     if not sums:
