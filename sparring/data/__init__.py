@@ -1,0 +1,8 @@
+"""Data sets to batches on the device: found by name or path, checked, split by fixed rows, augmented in batches."""
+
+from sparring.data.dataset import Data
+from sparring.data.images import Images, Resident, Streamed
+from sparring.data.load import load, names
+from sparring.data.stream import Stream, batches, stream
+
+__all__ = ["Data", "Images", "Resident", "Stream", "Streamed", "batches", "load", "names", "stream"]

@@ -1,0 +1,98 @@
+"""Decoded images kept on disk, named by the content of the files they came from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import numpy as np
+
+from sparring.core import UserError
+
+_FORMAT = "2"  # part of every key: raise it when decoding changes
+
+
+def cache_dir(given: Path | str | None = None) -> Path:
+    """Where decoded arrays and downloads are kept: `given`, else $SPARRING_CACHE, else ~/.cache/sparring."""
+    return Path(given or os.environ.get("SPARRING_CACHE") or Path.home() / ".cache" / "sparring").expanduser()
+
+
+def digest(*parts: object) -> str:
+    """The sha256 hex of `parts`: arrays by their bytes, shape and type, anything else by its text."""
+    total = hashlib.sha256(_FORMAT.encode())
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            total.update(f"{part.dtype}{part.shape}".encode())
+            total.update(memoryview(np.ascontiguousarray(part)).cast("B") if part.size else b"")
+        else:
+            total.update(str(part).encode())
+        total.update(b"\0")
+    return total.hexdigest()
+
+
+def content(files: Iterable[Path]) -> str:
+    """The sha256 hex of the files' names and bytes, in the order given. Raises UserError for one it cannot read."""
+    total = hashlib.sha256(_FORMAT.encode())
+    for file in files:
+        total.update(file.name.encode() + b"\0")
+        try:
+            with file.open("rb") as opened:
+                total.update(hashlib.file_digest(opened, "sha256").digest())
+        except OSError as error:
+            raise UserError(f"Cannot read {file} ({error.strerror}): check that it exists and is readable.") from None
+    return total.hexdigest()
+
+
+def kept_array(cache: Path, key: str, make: Callable[[], np.ndarray]) -> np.ndarray:
+    """The array that `make` would return, from the cache where an undamaged copy is there, else made and kept.
+
+    A cached array is memory-mapped copy-on-write. A cache that cannot be written is done without.
+    """
+    file, seal = cache / "arrays" / f"{key}.npy", cache / "arrays" / f"{key}.json"
+    try:
+        array = np.load(file, mmap_mode="c")
+        if json.loads(seal.read_text())["sha256"] == digest(array):
+            return array
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        pass  # absent or damaged: made again
+    array = make()
+    try:
+        write_whole(file, lambda out: np.save(out, array))
+        write_whole(seal, lambda out: out.write(json.dumps({"sha256": digest(array)}).encode()))
+    except OSError:
+        pass
+    return array
+
+
+def kept_facts(cache: Path, key: str, make: Callable[[], dict]) -> dict:
+    """The small JSON-able facts that `make` would return, from the cache where they are there."""
+    file = cache / "facts" / f"{key}.json"
+    try:
+        facts = json.loads(file.read_text())
+        if isinstance(facts, dict):
+            return facts
+    except (OSError, ValueError):
+        pass
+    facts = make()
+    try:
+        write_whole(file, lambda out: out.write(json.dumps(facts).encode()))
+    except OSError:
+        pass
+    return facts
+
+
+def write_whole(file: Path, write: Callable) -> None:
+    """Let `write` fill a temporary file beside `file`, then put it in place at once: nobody sees half of it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}", delete=False) as out:
+        try:
+            write(out)
+            out.close()
+            os.replace(out.name, file)
+        except BaseException:
+            Path(out.name).unlink(missing_ok=True)
+            raise

@@ -1,0 +1,147 @@
+"""Names and paths to data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sparring.core import UserError, did_you_mean
+from sparring.data.cache import cache_dir
+from sparring.data.dataset import Data, build
+from sparring.data.digits import read_digits
+from sparring.data.folder import is_tiny_imagenet, read_folder, read_tiny_imagenet
+from sparring.data.found import Found
+from sparring.data.hub import fetch
+from sparring.data.idx import has_idx, read_idx
+from sparring.data.parquet import has_parquet, read_parquet
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A data set known by name: where copies of it are looked for, and where it is fetched from."""
+
+    about: str
+    classes: int
+    hub: str | None = None
+    folders: tuple[str, ...] = ()
+    augment: str | None = None
+    class_names: tuple[str, ...] = ()
+
+
+_FASHION = tuple(
+    ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
+)
+_DIGITS = tuple("0123456789")
+
+KNOWN: Mapping[str, Known] = {
+    "digits": Known("1,797 hand-written digits, 8x8 grey, 10 classes; comes with scikit-learn", 10, augment="none"),
+    "mnist": Known(
+        "70,000 hand-written digits, 28x28 grey, 10 classes", 10, "ylecun/mnist", ("mnist", "MNIST"), "none", _DIGITS
+    ),
+    "fashion-mnist": Known(
+        "70,000 garments, 28x28 grey, 10 classes",
+        10,
+        "zalando-datasets/fashion_mnist",
+        ("fashion-mnist", "fashion_mnist", "FashionMNIST"),
+        "none",
+        _FASHION,
+    ),
+    "cifar10": Known("60,000 photographs, 32x32 colour, 10 classes", 10, "uoft-cs/cifar10", ("cifar10", "cifar-10")),
+    "cifar100": Known(
+        "60,000 photographs, 32x32 colour, 100 classes", 100, "uoft-cs/cifar100", ("cifar100", "cifar-100")
+    ),
+    "tiny-imagenet": Known(
+        "110,000 photographs, 64x64 colour, 200 classes; its public validation set is the test set",
+        200,
+        "zh-plus/tiny-imagenet",
+        ("tiny-imagenet-200", "tiny-imagenet"),
+    ),
+}
+
+
+def names() -> Mapping[str, str]:
+    """The names that `load` knows, each with one line about it."""
+    return {name: known.about for name, known in KNOWN.items()} | {
+        "PATH": "a folder of images (one sub-folder a class, perhaps within train/ val/ test/) or of parquet files",
+        "hf:USER/NAME": "any image classification set on the Hugging Face hub that is stored as parquet",
+    }
+
+
+def load(
+    name: str,
+    *,
+    root: str | Path | None = None,
+    val: float = 0.1,
+    size: int | None = None,
+    cache: str | Path | None = None,
+) -> Data:
+    """Find, decode and split a data set by its name (see `names`), its path, or "hf:user/name".
+
+    root: the folder that holds local copies, else $SPARRING_DATA, ./data and the cache are searched and then the
+    hub is asked; val: the part of the training images held out for validation, the same rows for every seed; size:
+    bring every image to size × size pixels; cache: where decoded arrays and downloads are kept, else $SPARRING_CACHE,
+    else ~/.cache/sparring. Raises UserError for whatever the user must mend.
+    """
+    kept = cache_dir(cache)
+    return build(_find(str(name), Path(root).expanduser() if root else None, kept), val=val, size=size, cache=kept)
+
+
+def _find(name: str, root: Path | None, cache: Path) -> Found:
+    if name == "digits":
+        return read_digits()
+    if name in KNOWN:
+        return _known(name, KNOWN[name], root, cache)
+    if name.startswith("hf:"):
+        return read_parquet(fetch(name.removeprefix("hf:"), cache, by_name=False), name)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return read_path(path)
+    if path.exists():
+        raise UserError(f"{name} is a file: give the folder that holds the images or parquet files.")
+    if "/" in name or "\\" in name or name.startswith((".", "~")):
+        raise UserError(f"The path {name} does not exist: check it, or give a data set's name ({', '.join(KNOWN)}).")
+    raise UserError(f"There is no data set {name!r}. {did_you_mean(name, KNOWN)}")
+
+
+def read_path(path: Path, known: Known | None = None) -> Found:
+    """Whatever lies in the folder `path`: parquet files, IDX files, tiny-imagenet-200 or images by class."""
+    if is_tiny_imagenet(path):
+        return read_tiny_imagenet(path)
+    if has_idx(path):
+        return read_idx(path, path.name, known.class_names if known else ())
+    if has_parquet(path):
+        return read_parquet(path, path.name)
+    return read_folder(path)
+
+
+def _known(name: str, known: Known, root: Path | None, cache: Path) -> Found:
+    local = next(_copies(name, known, root, cache), None)
+    if local is None and root is not None:
+        raise UserError(f"No copy of {name} lies in {root}: expected it in {root / known.folders[0]}.")
+    found = read_path(local or fetch(known.hub or "", cache, by_name=True), known)
+    if len(found.class_names) != known.classes:
+        raise UserError(
+            f"The copy of {name} in {local} has {len(found.class_names)} classes instead of {known.classes}: "
+            "it is another data set."
+        )
+    return Found(name, found.class_names, found.splits, found.key, known.augment, found.carve_test)
+
+
+def _copies(name: str, known: Known, root: Path | None, cache: Path) -> Iterator[Path]:
+    """Every folder that seems to hold a copy of the known data set, the first choice first."""
+    given = os.environ.get("SPARRING_DATA")
+    for base in [root] if root else [*([Path(given).expanduser()] if given else []), Path("data"), cache]:
+        places = [base / folder for folder in known.folders]
+        if base.name in known.folders:
+            places.insert(0, base)
+        for place in places:
+            yield from (p for p in (place, place / "raw") if p.is_dir() and _holds_data(p))
+    debian = Path("/usr/share/datasets") / name
+    if root is None and has_idx(debian):
+        yield debian
+
+
+def _holds_data(folder: Path) -> bool:
+    return has_idx(folder) or is_tiny_imagenet(folder) or has_parquet(folder)

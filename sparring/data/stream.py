@@ -1,0 +1,159 @@
+"""Endless training batches that depend on nothing but the seed and the step; and evaluation batches in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from sparring.core import Batch, UserError
+from sparring.core.seeds import seed_for
+from sparring.data.augment import Piece, as_float, augmented, pieces
+from sparring.data.images import Images, Resident, Streamed
+
+
+def stream(
+    part: Images,
+    *,
+    batch_size: int,
+    seed: int,
+    augment: str = "default",
+    device: torch.device | str = "cpu",
+    rank: int = 0,
+    world: int = 1,
+    workers: int = 2,
+) -> Stream:
+    """Training batches of `part` on `device`, shuffled anew every epoch and augmented, from any step on.
+
+    batch_size: images per step over all `world` processes, of which this one, `rank`, gets its equal share; augment:
+    a name from `augment.NAMES`, or "default" for the data set's own; workers: decoding processes, for streamed parts
+    alone. Batch k is a pure function of (seed, k), and the ranks' batches laid end to end are the one-process batch.
+    Raises UserError for a batch that does not divide by `world` or is larger than the part.
+    """
+    if batch_size < 1 or world < 1 or not 0 <= rank < world or workers < 0:
+        raise UserError(f"Cannot stream with batch_size={batch_size}, rank={rank}, world={world}, workers={workers}.")
+    if batch_size % world:
+        raise UserError(f"A batch of {batch_size} cannot be shared by {world} processes: choose a multiple of {world}.")
+    if len(part) < batch_size:
+        raise UserError(
+            f"The training part has {len(part)} images, fewer than the batch of {batch_size}: "
+            f"choose batch_size <= {len(part)}."
+        )
+    changes = pieces(part.augment if augment == "default" else augment)
+    return Stream(part.to(device), batch_size, seed, changes, torch.device(device), rank, world, workers)
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Calling it with a step gives the endless batches from that step on; see `stream`."""
+
+    part: Images
+    batch_size: int
+    seed: int
+    changes: tuple[Piece, ...]
+    device: torch.device
+    rank: int
+    world: int
+    workers: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in the part; an incomplete last one is left out, other images every epoch."""
+        return len(self.part) // self.batch_size
+
+    def __call__(self, start: int = 0) -> Iterator[Batch]:
+        """Batches `start`, `start` + 1, … without end: x (B / world, C, H, W) float32 in [0, 1], contiguous."""
+        if isinstance(self.part, Resident):
+            pictures = self._resident(self.part, start)
+        else:
+            pictures = self._streamed(self.part, start)
+        share, generator = self._share(), Generator(self.device)
+        for step, (x, y, index) in enumerate(pictures, start):
+            generator.manual_seed(seed_for(self.seed, "augment", step))
+            drawn = tuple(c.draw(self.batch_size, self.part.shape[1:], generator)[share] for c in self.changes)
+            yield Batch(augmented(x, self.changes, drawn), y, index)
+
+    def _share(self) -> slice:
+        count = self.batch_size // self.world
+        return slice(self.rank * count, (self.rank + 1) * count)
+
+    def _rows(self, start: int, device: torch.device | str) -> Iterator[Tensor]:
+        """This rank's positions in the part, (B / world,), step after step."""
+        share, epoch = self._share(), start // self.steps_per_epoch
+        step = start % self.steps_per_epoch
+        while True:
+            order = self._order(epoch).to(device)
+            for at in range(step * self.batch_size, self.steps_per_epoch * self.batch_size, self.batch_size):
+                yield order[at + share.start : at + share.stop]
+            epoch, step = epoch + 1, 0
+
+    def _order(self, epoch: int) -> Tensor:
+        """The permutation of `epoch`, (N,); drawn on the CPU, so that it is the same on every device."""
+        return torch.randperm(len(self.part), generator=Generator().manual_seed(seed_for(self.seed, "order", epoch)))
+
+    def _resident(self, part: Resident, start: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        for rows in self._rows(start, self.device):
+            yield part.x.index_select(0, rows), part.y[rows], part.index[rows]
+
+    def _streamed(self, part: Streamed, start: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        return _decoded(part, self._rows(start, "cpu"), self.device, self.workers)
+
+
+@dataclass(frozen=True, slots=True)
+class batches:
+    """Evaluation batches of `part` on `device`: every image once, in order, as it is; the last batch may be short.
+
+    Can be walked any number of times. workers: decoding processes, for streamed parts alone.
+    """
+
+    part: Images
+    batch_size: int = 256
+    device: torch.device | str = "cpu"
+    workers: int = 2
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise UserError(f"batch_size={self.batch_size} is no size for a batch: choose 1 or more.")
+
+    def __len__(self) -> int:
+        return -(-len(self.part) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        part, device = self.part, torch.device(self.device)
+        if isinstance(part, Resident):
+            for at in range(0, len(part), self.batch_size):
+                here = slice(at, at + self.batch_size)
+                x, y, index = (tensor[here].to(device) for tensor in (part.x, part.y, part.index))
+                yield Batch(as_float(x), y, index)
+        else:
+            rows = torch.arange(len(part)).split(self.batch_size)
+            for x, y, index in _decoded(part, rows, device, self.workers):
+                yield Batch(as_float(x), y, index)
+
+
+class _Pictures(Dataset):
+    """What a decoding process holds: asked for positions, it answers with images, or with what is wrong."""
+
+    def __init__(self, part: Streamed) -> None:
+        self.part = part
+
+    def __getitem__(self, rows: Tensor) -> tuple[Tensor, Tensor, str]:
+        try:
+            return rows, self.part.decoded(rows), ""
+        except UserError as error:  # told by the main process, without a worker's traceback
+            return rows, torch.empty(0, dtype=torch.uint8), str(error)
+
+
+def _decoded(
+    part: Streamed, rows: Iterable[Tensor], device: torch.device, workers: int
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """(x uint8, y, index) on `device` for each tensor of positions, decoded ahead by `workers` processes, in order."""
+    pinned = device.type == "cuda"
+    loader = DataLoader(_Pictures(part), batch_size=None, sampler=rows, num_workers=workers, pin_memory=pinned)
+    for at, x, problem in loader:
+        if problem:
+            raise UserError(problem)
+        yield tuple(tensor.to(device, non_blocking=pinned) for tensor in (x, part.y[at], part.index[at]))
