@@ -15,8 +15,8 @@ from sparring.report.ledger import Run
 
 Word = Literal["helps", "hurts", "does not help", "cannot tell", "not comparable"]
 # Settings of training itself: where two arms differ in one, their difference is not the method's alone.
-TRAINING = {"lr", "learning_rate", "weight_decay", "momentum", "nesterov", "optimizer", "optimiser", "schedule"}
-TRAINING |= {"milestones", "warmup", "augment", "augmentation", "label_smoothing", "pretrained"}
+TRAINING = {"optim", "lr", "learning_rate", "weight_decay", "momentum", "optimizer", "schedule", "augment"}
+TRAINING |= {"val", "size", "normalise", "precision", "pretrained"}
 
 
 @dataclass(frozen=True, slots=True)
