@@ -2,13 +2,13 @@
 
 from sparring.core.batch import Batch
 from sparring.core.clock import Clock
-from sparring.core.errors import UserError, did_you_mean
 from sparring.core.losses import Losses, term
 from sparring.core.method import Method, Moment
 from sparring.core.network import Network
 from sparring.core.output import Output
 from sparring.core.player import Player
 from sparring.core.setting import Setting
+from sparring.errors import UserError, did_you_mean
 
 __all__ = [
     "Batch",

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from sparring.core.files import atomic
+from sparring.files import atomic
 
 
 class Checkpoints:

@@ -81,9 +81,7 @@ class DisagreementAugmentation(Part):
         self.waivers = frozenset({"quiet-perturbation"} if self.student == "train" else ())
 
     def forward(self, batch: Batch, student: nn.Module, targets: Targets) -> Tensor:
-        rows = self.coin.toss_each(len(batch)) if self.by_example else slice(None if self.coin.toss() else 0)
-        if not self.by_example and self.share < 1 and rows.stop is None:
-            rows = slice(round(self.share * len(batch)))
+        rows = self.rows(len(batch))
         x = batch.x[rows]
         if not len(x):
             return batch.x
@@ -94,6 +92,12 @@ class DisagreementAugmentation(Part):
         whole = batch.x.clone()
         whole[rows] = moved
         return whole
+
+    def rows(self, count: int) -> Tensor | slice:
+        """Which rows of a batch of `count` move this time."""
+        if self.by_example:
+            return self.coin.toss_each(count)
+        return slice(round(self.share * count) if self.coin.toss() else 0)
 
     def climb(self, batch: Batch, student: nn.Module, targets: Targets, of: int) -> Tensor:
         """The inputs of `batch`, part of a batch of `of` rows, moved e steps up the disagreement."""

@@ -1,6 +1,7 @@
 """The papers' networks; and names → networks: own, timm, torchvision, transformers, or a Python file of yours."""
 
+from sparring.nets.load import load, save, wrap
 from sparring.nets.names import TABLE, build, names
-from sparring.nets.origin import Origin, origin_of, taps
+from sparring.nets.origin import Origin, network, origin_of, taps
 
-__all__ = ["TABLE", "Origin", "build", "names", "origin_of", "taps"]
+__all__ = ["TABLE", "Origin", "build", "load", "names", "network", "origin_of", "save", "taps", "wrap"]

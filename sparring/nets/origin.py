@@ -35,7 +35,12 @@ class Origin:
 
     def to_json(self) -> str:
         """As text, for the metadata of a weights file."""
-        return json.dumps({name: value for name, value in asdict(self).items() if name != "trained"})
+        try:
+            return json.dumps({name: value for name, value in asdict(self).items() if name != "trained"})
+        except TypeError as wrong:
+            raise UserError(
+                f"the options of {self.spec} cannot be written down ({wrong}); give numbers, texts, lists of them"
+            ) from wrong
 
     @classmethod
     def from_json(cls, text: str, where: object) -> Origin:
@@ -89,6 +94,7 @@ def network(body: nn.Module, origin: Origin) -> Network:
                 f"{name} has {len(values)} values but the images have {channels} channels; "
                 "give one value, or one a channel"
             )
+    origin.to_json()  # what could not be saved after training is refused before it
     taps = getattr(body, "taps", None)
     net = Network(
         body, mean=origin.mean, std=origin.std, taps=taps if isinstance(taps, dict) else None, name=origin.spec

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sparring.core.errors import UserError
+from sparring.errors import UserError
 
 
 @contextmanager

@@ -1,0 +1,21 @@
+"""How a user's mistake is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """Something the user can mend: one or two sentences that say what is wrong, what was given and what to do.
+
+    The command line prints the sentence without a traceback and exits with code 2.
+    """
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """ " Did you mean 'x'?" where a known name is close to the given one, else the list of known names."""
+    known = sorted(known)
+    if close := get_close_matches(given, known, n=1, cutoff=0.6):
+        return f"Did you mean {close[0]!r}?"
+    return "Known: " + ", ".join(known) + "."

@@ -1,0 +1,39 @@
+"""Runs one after the other on this machine, each a resumable folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sparring.recipes.build import Given
+from sparring.recipes.config import Config
+from sparring.recipes.run import Result, run
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One run of a grid, and its folder."""
+
+    config: Config
+    out: Path
+
+
+def grid(config: Config, out: Path, *, methods: Sequence[str], seeds: int) -> list[Cell]:
+    """The runs of some methods over `seeds` seeds from the configuration's own on: out/METHOD/seed-N.
+
+    The configuration's slot options belong to its own method; the others run as their row of the table says.
+    """
+    plain = {"perturb": {}, "targets": {}, "objective": {}}
+    cells = []
+    for method in methods:
+        changes = {} if method == config.method else {"method": method, **plain}
+        for seed in range(config.seed, config.seed + seeds):
+            cell = config.model_copy(update=changes | {"seed": seed})
+            cells.append(Cell(cell, out / method / f"seed-{seed}"))
+    return cells
+
+
+def run_all(cells: Sequence[Cell], given: Given, *, resume: bool) -> list[Result]:
+    """Run every cell. A cell with a finished run is read; with `resume`, an unfinished one goes on."""
+    return [run(cell.config, cell.out, given=given, resume=resume) for cell in cells]

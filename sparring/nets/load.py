@@ -1,0 +1,194 @@
+"""From what the user wrote to a network with its weights; from a network to a file, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from sparring.core import Network, UserError
+from sparring.nets import hf, names, vision, weights
+from sparring.nets.origin import Origin, Shape, checked, network, origin_of, with_class_names
+from sparring.nets.spec import LIBRARIES, PRETRAINED, STUDENT, Spec, parse, run_file
+from sparring.nets.userfile import user_body
+
+NOTE = "network"  # the key of a network's origin in the metadata of its weights
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A body; the normalisation its weights want, if they want one; options to remember beyond the given ones."""
+
+    body: nn.Module
+    normalisation: hf.Normalisation | None = None
+    options: Mapping[str, Any] | None = None
+    trained: bool = False
+
+
+def load(
+    spec: str,
+    *,
+    classes: int | None = None,
+    shape: tuple[int, int, int] | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    **options: Any,
+) -> Network:
+    """The network that `spec` names (see `spec.py`), for `classes` and images of `shape` (C, H, W).
+
+    mean, std: the data's normalisation, carried by the network unless its weights were trained with another.
+    classes and shape may be left out where the weights come from a run, which knows them.
+    """
+    if (file := run_file(spec)) is not None:
+        return _again(file, classes, shape, options)
+    asked = parse(spec)
+    file = asked.weights_file
+    tensors, notes = weights.read(file) if file else ({}, {})
+    known = Origin.from_json(notes[NOTE], file) if NOTE in notes else None
+    if known:
+        _agree(file, known, classes, shape)
+        classes, shape = classes or known.classes, shape or known.shape
+        options = {**(known.options if known.spec == str(asked) else {}), **options}
+    classes, shape = checked(spec, classes, shape)
+    made = _make(asked, classes, shape, options)
+    if asked.kind != "own":
+        _try_out(made.body, asked, classes, shape)
+    if file:
+        weights.put(made.body, tensors, file)
+    own = (known.mean, known.std) if known else made.normalisation
+    if own is None or len(own[0]) not in (1, shape[0]):
+        own = (tuple(mean or (0.0,)), tuple(std or (1.0,)))
+    origin = Origin(
+        spec=str(asked),
+        classes=classes,
+        shape=shape,
+        mean=own[0],
+        std=own[1],
+        class_names=known.class_names if known else None,
+        options={**options, **(made.options or {})},
+        trained=bool(file) or made.trained,
+    )
+    return network(made.body, origin)
+
+
+def save(
+    net: Network,
+    path: str | Path,
+    extra: Mapping[str, str] | None = None,
+    *,
+    class_names: Sequence[str] | None = None,
+) -> Path:
+    """Write the network's body and origin to `path` (in a directory: student.safetensors), whole or not at all.
+
+    `load` makes the same network from it, bit for bit. extra: further string metadata.
+    """
+    path = Path(path) / STUDENT if Path(path).is_dir() else Path(path)
+    if NOTE in (extra or {}):
+        raise ValueError(f"the metadata key {NOTE!r} is taken")
+    origin = with_class_names(origin_of(net), class_names)
+    weights.write(net.body, path, {**(extra or {}), NOTE: origin.to_json()})
+    return path
+
+
+def wrap(module: nn.Module, *, mean: Sequence[float], std: Sequence[float]) -> Network:
+    """Any module made in Python, with its normalisation inside; a `Network` is returned as it is."""
+    if isinstance(module, Network):
+        return module
+    if not isinstance(module, nn.Module):
+        raise UserError(f"a network must be a torch.nn.Module, but {type(module).__name__} was given; wrap it in one")
+    return network(module, Origin(None, None, None, tuple(mean), tuple(std)))
+
+
+def _again(file: Path, classes: int | None, shape: Shape | None, options: Mapping[str, Any]) -> Network:
+    """The network a weights file tells of, made again."""
+    tensors, notes = weights.read(file)
+    if NOTE not in notes:
+        raise UserError(f"{file} does not say which network its weights belong to; give NAME@{file}")
+    origin = Origin.from_json(notes[NOTE], file)
+    if origin.spec is None:
+        raise UserError(
+            f"{file} holds the weights of a module made in Python, whose class it cannot know; "
+            f"give it as path/to/file.py:callable@{file}"
+        )
+    if options:
+        raise UserError(f"{file} knows its network's options, but {', '.join(options)} was given; leave it out")
+    _agree(file, origin, classes, shape)
+    asked = parse(origin.spec)
+    if asked.kind == "file" and not Path(asked.name).is_file():
+        raise UserError(
+            f"{file} was trained with {origin.spec}, which is no longer there; "
+            f"give path/to/file.py:{asked.callable}@{file}"
+        )
+    made = _make(asked, *checked(str(file), origin.classes, origin.shape), origin.options)
+    if shape is not None and tuple(shape) != origin.shape:
+        _try_out(made.body, asked, origin.classes or 0, shape)
+    weights.put(made.body, tensors, file)
+    return network(made.body, origin)
+
+
+def _agree(file: Path | None, known: Origin, classes: int | None, shape: Shape | None) -> None:
+    """Refuse data that a trained network cannot be for."""
+    if classes is not None and known.classes is not None and classes != known.classes:
+        raise weights.other_classes(file, known.classes, classes)
+    if shape is not None and known.shape is not None and shape[0] != known.shape[0]:
+        raise UserError(
+            f"{file} was trained on images of {known.shape[0]} channels, but these have {shape[0]}; "
+            "give it data with as many channels"
+        )
+
+
+def _make(asked: Spec, classes: int, shape: Shape, options: Mapping[str, Any]) -> _Made:
+    """The module of each kind, with a library's own weights where these are asked for."""
+    if asked.kind == "own":
+        return _Made(names.body(asked.name, classes, shape, options))
+    if asked.kind == "file":
+        return _Made(user_body(Path(asked.name), asked.callable, classes, options))
+    if asked.kind == "hf":
+        return _make_hf(asked, classes, options)
+    if taken := set(options) & {"pretrained", "weights", "checkpoint_path", "num_classes", "in_chans"}:
+        raise UserError(f"{asked} was given {sorted(taken)[0]}=; name weights after an @ instead: {asked}@{PRETRAINED}")
+    if asked.kind == "timm":
+        body = vision.timm_body(asked.name, classes, shape, asked.pretrained, dict(options))
+        own = vision.timm_normalisation(body) if asked.pretrained else None
+    else:
+        body = vision.torchvision_body(asked.name, classes, asked.pretrained, dict(options))
+        own = vision.torchvision_normalisation(asked.name) if asked.pretrained else None
+    return _Made(body, own, trained=asked.pretrained)
+
+
+def _make_hf(asked: Spec, classes: int, options: Mapping[str, Any]) -> _Made:
+    if set(options) - {"config"}:
+        raise UserError(f"{asked} takes no options, but {', '.join(options)} was given; set them in its config.json")
+    if "config" in options:  # saved by us: the architecture is known without asking anyone
+        return _Made(hf.hf_empty(options["config"]))
+    if asked.weights:
+        return _hf_made(hf.hf_empty(hf.hf_told(asked.name, classes)))
+    return _hf_made(hf.hf_body(asked.name, classes), hf.hf_normalisation(asked.name), trained=True)
+
+
+def _hf_made(body: nn.Module, normalisation: hf.Normalisation | None = None, trained: bool = False) -> _Made:
+    return _Made(body, normalisation, {"config": hf.hf_config(body)}, trained)
+
+
+def _try_out(body: nn.Module, asked: Spec, classes: int, shape: Shape) -> None:
+    """Ask a foreign network about two black images, so that a misfit is told now and not in the first batch."""
+    modes = {module: module.training for module in body.modules()}
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            answered = Network(body.eval())(torch.zeros(2, *shape)).logits.shape[1]
+    except Exception as wrong:
+        raise UserError(
+            f"{asked} does not answer images of shape {tuple(shape)} ({type(wrong).__name__}: "
+            f"{' '.join(str(wrong).split())[:200]}); it must map (batch, channels, height, width) to (batch, classes)"
+        ) from wrong
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    if answered != classes:
+        if asked.kind in LIBRARIES:
+            raise weights.other_classes(asked, answered, classes)
+        raise UserError(f"{asked} answers {answered} classes, but {classes} are asked for; let it take num_classes=")

@@ -1,0 +1,1 @@
+"""Runs and published rows: a configuration in, a run directory out."""

@@ -1,0 +1,245 @@
+"""From a configuration to the things it names: data, networks, method, device. All that can fail, fails here."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
+
+from sparring import data as datasets
+from sparring import nets
+from sparring.core import Method, Network, Setting, UserError, did_you_mean
+from sparring.core.seeds import seed_for
+from sparring.engine import Compute, Descent
+from sparring.engine.device import choose_device, fast_bf16
+from sparring.methods import METHODS, OBJECTIVE, PERTURB, TARGETS, Slots
+from sparring.parts import schedules
+from sparring.parts.bout import Bout
+from sparring.parts.schedules import Schedule
+from sparring.recipes.config import SLOTS, Config, Optim, checked_options
+
+TABLES: dict[str, dict[str, Callable[..., Any]]] = {"perturb": PERTURB, "targets": TARGETS, "objective": OBJECTIVE}
+STATISTICS = {
+    "none": ((0.0,), (1.0,)),
+    "half": ((0.5,), (0.5,)),
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Things handed over from Python instead of being named: they take the place of the names."""
+
+    teacher: nn.Module | None = None
+    student: nn.Module | None = None
+    data: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that a run needs, made and checked."""
+
+    config: Config
+    data: datasets.Data
+    teacher: Network | None
+    student: Network
+    method: Method
+    compute: Compute
+
+
+def prepare(config: Config, given: Given) -> Prepared:
+    """Make everything that `config` names. Raises UserError for whatever does not exist or fit."""
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    config = resolved(config)
+    data = find_data(config, given)
+    compute = Compute(choose_device(config.device))
+    teacher = None
+    if needs_teacher(config):
+        teacher = network("teacher", config.teacher, given.teacher, config.teacher_normalise, data)
+    torch.manual_seed(seed_for("initial weights", config.seed))
+    student = network("student", config.student, given.student, config.normalise, data)
+    bf16, channels_last = precision(config, compute, student)
+    compute = Compute(compute.device, bf16, channels_last)
+    method = compute.house(bout(config, student, teacher, data))
+    if config.compile:
+        for net in (student, teacher):
+            if net is not None:
+                net.body.compile()
+    return Prepared(config, data, teacher, student, method, compute)
+
+
+def find_data(config: Config, given: Given) -> datasets.Data:
+    """The data set of a configuration, or the one handed over."""
+    if given.data is None:
+        return datasets.load(config.data, root=config.data_root, val=config.val, size=config.size)
+    return (
+        given.data
+        if isinstance(given.data, datasets.Data)
+        else datasets.wrap(given.data, val=config.val, size=config.size)
+    )
+
+
+def network(role: str, spec: str | None, given: nn.Module | None, normalise: str, data: datasets.Data) -> Network:
+    """The network for a role, answering with the data's classes. Raises UserError where it does not exist or fit."""
+    mean, std = statistics(normalise, data)
+    if given is not None:
+        net = nets.wrap(given, mean=mean, std=std)
+    elif spec:
+        net = nets.load(spec, classes=data.classes, shape=data.shape, mean=data.mean, std=data.std)
+        if normalise != "auto":
+            net = nets.network(net.body, replace(nets.origin_of(net), mean=mean, std=std))
+    else:
+        raise UserError(f"no {role} was given: pass --{role} (a name from `sparring list nets`, a run, a file)")
+    fits(net, role, data)
+    return net
+
+
+def statistics(normalise: str, data: datasets.Data) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation per channel that a preprocessing's name stands for."""
+    if normalise in ("auto", "data"):
+        return data.mean, data.std
+    if normalise not in STATISTICS:
+        known = ["auto", "data", *STATISTICS]
+        raise UserError(f"unknown preprocessing {normalise!r}. {did_you_mean(normalise, known)}")
+    mean, std = STATISTICS[normalise]
+    if len(mean) not in (1, data.shape[0]):
+        raise UserError(f"preprocessing {normalise!r} is for 3 channels, and the images have {data.shape[0]}")
+    return mean, std
+
+
+def fits(net: Network, role: str, data: datasets.Data) -> None:
+    """Raise UserError where a network cannot answer the data's images with the data's classes."""
+    device = next((parameter.device for parameter in net.parameters()), torch.device("cpu"))
+    training = net.training
+    try:
+        with torch.no_grad():
+            classes = net.eval()(torch.zeros(2, *data.shape, device=device)).logits.shape[1]
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise UserError(
+            f"the {role} {net.name} cannot take images of shape {data.shape}: {str(error).splitlines()[0]}; "
+            "choose another network, or size="
+        ) from error
+    finally:
+        net.train(training)
+    if classes != data.classes:
+        raise UserError(
+            f"the {role} {net.name} answers with {classes} classes and the data has {data.classes}; "
+            f"give a {role} that was trained for these classes"
+        )
+
+
+def resolved(config: Config) -> Config:
+    """`config` with every slot's name and options written out, checked."""
+    slots = method_slots(config.method)
+    chosen: dict[str, Any] = {}
+    for slot in SLOTS:
+        preset = getattr(slots, slot)
+        options = dict(getattr(config, slot))
+        name = options.pop("name", None) or preset.name
+        start = dict(preset.options) if name == preset.name else {}
+        chosen[slot] = {"name": name, **checked_options(factory(slot, name), start | options, slot)}
+    return config.model_copy(update=chosen)
+
+
+def method_slots(name: str) -> Slots:
+    """The row of the methods' table, or the `Slots` that an import path names."""
+    if ":" in name:
+        found = imported(name, "method")
+        if not isinstance(found, Slots):
+            raise UserError(f"{name} is not a sparring.methods.Slots; write `mine = Slots('what it does', …)` there")
+        return found
+    if name not in METHODS:
+        raise UserError(f"unknown method {name!r}. {did_you_mean(name, METHODS)}")
+    return METHODS[name]
+
+
+def factory(slot: str, name: str) -> Callable[..., Any]:
+    """What makes the part called `name` for `slot`."""
+    if ":" in name:
+        return imported(name, slot)
+    if name not in TABLES[slot]:
+        raise UserError(f"unknown {slot} part {name!r}. {did_you_mean(name, TABLES[slot])}")
+    return TABLES[slot][name]
+
+
+def imported(path: str, what: str) -> Any:
+    """The object that `file.py:name` names. Raises UserError where file or name is missing or the file fails."""
+    file, _, name = path.rpartition(":")
+    source = Path(file).expanduser()
+    if not source.is_file():
+        raise UserError(f"no file {file!r} for {what} {path!r}; give the path of a Python file, then :name")
+    spec = importlib.util.spec_from_file_location(f"sparring_user_{source.stem}", source)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UserError(f"{file} failed when it was read: {type(error).__name__}: {error}") from error
+    if not hasattr(module, name):
+        raise UserError(f"{file} has no {name!r}. {did_you_mean(name, [n for n in vars(module) if n[0] != '_'])}")
+    return getattr(module, name)
+
+
+def needs_teacher(config: Config) -> bool:
+    """Whether a resolved configuration's targets ask the teacher."""
+    return config.targets["name"] != "none"
+
+
+def bout(config: Config, student: Network, teacher: Network | None, data: datasets.Data) -> Bout:
+    """The method of a resolved configuration, ready to train."""
+    setting = Setting(data.classes, data.shape, data.mean, data.std, teacher)
+    torch.manual_seed(seed_for("parts", config.seed))
+    made = {}
+    for slot in SLOTS:
+        options = dict(getattr(config, slot))
+        made[slot] = factory(slot, options.pop("name"))(setting, **options)
+    return Bout(student, **made)
+
+
+def precision(config: Config, compute: Compute, student: nn.Module) -> tuple[bool, bool]:
+    """(bf16?, channels-last?) for a run; "auto" by what was measured: see bench/README.md."""
+    convolutional = any(isinstance(module, nn.Conv2d) for module in student.modules())
+    bf16 = config.precision == "bf16" or (config.precision == "auto" and convolutional and fast_bf16(compute.device))
+    return bf16, convolutional if config.channels_last is None else config.channels_last
+
+
+def descents(prepared: Prepared) -> dict[str, Descent]:
+    """How each player of a method moves: by its own optimiser where it brings one, else by the run's."""
+    optim = prepared.config.optim
+    result = {}
+    for name, player in prepared.method.players.items():
+        own = player.optimizer
+        result[name] = Descent(
+            player.module,
+            own or partial(optimizer, optim),
+            schedule=schedules.constant if own else schedule(optim),
+            clip=optim.clip,
+        )
+    return result
+
+
+def optimizer(optim: Optim, parameters: Iterable[nn.Parameter]) -> Optimizer:
+    """The optimiser of a configuration."""
+    shared: Mapping[str, Any] = {"lr": optim.lr, "weight_decay": optim.weight_decay, "fused": True}
+    if optim.name == "sgd":
+        return SGD(parameters, momentum=optim.momentum, nesterov=optim.nesterov, **shared)
+    return {"adam": Adam, "adamw": AdamW}[optim.name](parameters, **shared)
+
+
+def schedule(optim: Optim) -> Schedule:
+    """The learning rate's course of a configuration."""
+    shape = {
+        "constant": schedules.constant,
+        "cosine": schedules.cosine,
+        "steps": schedules.steps(optim.milestones, optim.decay),
+    }[optim.schedule]
+    return schedules.warmed(shape, optim.warmup) if optim.warmup else shape

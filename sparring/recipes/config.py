@@ -1,0 +1,211 @@
+"""The one typed schema: the arguments of Python calls, the command line's flags and keys, and config.yaml."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
+
+from sparring.errors import UserError, did_you_mean
+from sparring.files import write_text
+
+Positive = Field(gt=0)
+
+
+class Optim(BaseModel):
+    """How the student descends."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Literal["sgd", "adam", "adamw"] = Field("sgd", description="the optimiser")
+    lr: float = Field(0.05, gt=0, description="learning rate at its height")
+    momentum: float = Field(0.9, ge=0, lt=1, description="SGD's momentum")
+    nesterov: bool = Field(False, description="SGD with Nesterov's look ahead")
+    weight_decay: float = Field(5e-4, ge=0, description="weight decay (for adam and sgd: L2)")
+    schedule: Literal["steps", "cosine", "constant"] = Field("steps", description="what the rate does over time")
+    milestones: tuple[float, ...] = Field((0.625, 0.75, 0.875), description="steps: when, as parts of the training")
+    decay: float = Field(0.1, gt=0, description="steps: by what factor")
+    warmup: float = Field(0.0, ge=0, description="epochs of linear warm-up")
+    clip: float | None = Field(None, gt=0, description="largest norm of the whole gradient")
+
+
+class Config(BaseModel):
+    """Everything that decides what a run computes, and a few keys that only decide where."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    student: str = Field("", description="the network to train: a name, timm:NAME, hf:NAME, file.py:callable, a run")
+    teacher: str | None = Field(None, description="whom it learns from: a run directory, NAME@weights, timm:NAME, …")
+    data: str = Field("digits", description="a data set's name, hf:user/name, or a folder")
+    method: str = Field("kd", description="a row of `sparring list methods`, or my_method.py:slots")
+    perturb: dict[str, Any] = Field({}, description="which inputs: a name, and options as perturb.OPTION=…")
+    targets: dict[str, Any] = Field({}, description="what is asked for there")
+    objective: dict[str, Any] = Field({}, description="how the answer is scored")
+    optim: Optim = Field(Optim(), description="how the student descends")
+    epochs: int = Field(30, gt=0, description="passes over the training data")
+    batch_size: int = Field(64, gt=0, description="images in a step, over all processes")
+    seed: int = Field(0, ge=0, description="all chance follows from it")
+    val: float = Field(0.1, ge=0, lt=1, description="the part of the training set held out; 0 for none")
+    augment: str = Field("default", description="none, crop, flip, crop+flip, … or the data set's default")
+    size: int | None = Field(None, gt=0, description="resize images to this many pixels a side")
+    data_root: str | None = Field(None, description="where local copies of data sets lie (or SPARRING_DATA)")
+    normalise: str = Field("auto", description="student's preprocessing: auto, data, none, imagenet, half")
+    teacher_normalise: str = Field("auto", description="teacher's preprocessing: auto, data, none, imagenet, half")
+    protocol: Literal["honest", "paper"] = Field("honest", description="paper: also the best epoch on the test set")
+    any_teacher: bool = Field(False, description="go on with a teacher that is hardly better than chance")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1")
+    precision: Literal["auto", "float32", "bf16"] = Field("auto", description="of the networks' forwards")
+    channels_last: bool | None = Field(None, description="memory layout of images; by default where it is faster")
+    compile: bool = Field(False, description="torch.compile the networks")
+    threads: int | None = Field(None, gt=0, description="CPU threads")
+    workers: int = Field(2, ge=0, description="processes that read data sets too large for memory")
+    track: str | None = Field(None, description="also log to tensorboard, trackio, wandb or swanlab")
+
+    @field_validator("perturb", "targets", "objective", mode="before")
+    @classmethod
+    def _name_alone(cls, choice: Any) -> Any:
+        return {"name": choice} if isinstance(choice, str) else choice
+
+
+SLOTS = ("perturb", "targets", "objective")
+WHERE = frozenset({"device", "threads", "workers", "track", "data_root", "compile"})
+"""Keys that say where and how watched, not what is computed: a resumed run may change them."""
+
+
+def make(values: Mapping[str, Any]) -> Config:
+    """A checked `Config` from plain values; dotted keys reach inside (`{"optim.lr": 0.1}`).
+
+    Raises UserError for an unknown key (with the nearest known one) or a value of the wrong type.
+    """
+    try:
+        return Config.model_validate(nested(values))
+    except ValidationError as error:
+        raise UserError(explain(error, Config)) from error
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"optim.lr": 1}` as `{"optim": {"lr": 1}}`; a bare slot name and its dotted options join."""
+    result: dict[str, Any] = {}
+    for key, value in values.items():
+        *path, last = key.split(".")
+        place = result
+        for name in path:
+            if isinstance(place.get(name), str):  # perturb=da perturb.p=1
+                place[name] = {"name": place[name]}
+            place = place.setdefault(name, {})
+        if isinstance(place.get(last), dict) and isinstance(value, str):
+            place[last]["name"] = value
+        elif isinstance(place.get(last), dict) and isinstance(value, Mapping):
+            place[last] = {**place[last], **value}
+        else:
+            place[last] = dict(value) if isinstance(value, Mapping) else value
+    return result
+
+
+def merged(base: Config, changes: Mapping[str, Any]) -> Config:
+    """`base` with some keys changed. Another method, or another name in a slot, drops the old options there."""
+    values, changes = base.model_dump(mode="json"), nested(changes)
+    if "method" in changes:
+        values |= dict.fromkeys(SLOTS, {})
+    for key, value in changes.items():
+        old = values.get(key)
+        if key in SLOTS:
+            value = {"name": value} if isinstance(value, str) else value
+            old = {} if value.get("name", old.get("name")) != old.get("name") else old
+        values[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
+    return make(values)
+
+
+def overrides(tokens: tuple[str, ...]) -> dict[str, Any]:
+    """`key=value` words of a command line as values; YAML's notation for numbers, lists and true/false."""
+    values = {}
+    for token in tokens:
+        key, equals, text = token.partition("=")
+        if not equals or not key:
+            raise UserError(f"{token!r} is not understood here: write key=value, for example optim.lr=0.1")
+        try:
+            values[key] = yaml.safe_load(text) if text else None
+        except yaml.YAMLError:
+            values[key] = text
+    return values
+
+
+def options_of(factory: Callable[..., Any]) -> type[BaseModel]:
+    """The schema of a part's options: the keyword arguments of the factory that makes it."""
+    function = factory.__init__ if inspect.isclass(factory) else factory
+    hints = get_type_hints(function)
+    fields: dict[str, Any] = {
+        name: (hints.get(name, Any), ... if parameter.default is parameter.empty else parameter.default)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    return create_model(factory.__name__, __config__=ConfigDict(extra="forbid"), **fields)
+
+
+def checked_options(factory: Callable[..., Any], options: Mapping[str, Any], slot: str) -> dict[str, Any]:
+    """A part's options, complete and of the right types. Raises UserError for an unknown one or a wrong value."""
+    model = options_of(factory)
+    try:
+        return model.model_validate(dict(options)).model_dump()
+    except ValidationError as error:
+        raise UserError(explain(error, model, prefix=f"{slot}.")) from error
+
+
+def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
+    """The first thing wrong with some values, in a sentence or two."""
+    first = error.errors()[0]
+    key = prefix + ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        known = [prefix + name for name in known_keys(model)]
+        return f"unknown key {key!r}. {did_you_mean(key, known)}"
+    return f"{key}={first['input']!r} will not do: {first['msg'][0].lower()}{first['msg'][1:]}"
+
+
+def known_keys(model: type[BaseModel]) -> list[str]:
+    """The keys of a schema, dotted for what lies inside."""
+    keys = []
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        inside = inspect.isclass(inner) and issubclass(inner, BaseModel)
+        keys += [f"{name}.{key}" for key in known_keys(inner)] if inside else [name]
+    return keys
+
+
+def read(path: Path | str) -> Config:
+    """The `Config` in a config.yaml. Raises UserError where there is none or it is not one."""
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}; give the config.yaml of a run") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not YAML ({str(error).splitlines()[0]}); give the config.yaml of a run") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{path} holds no keys; give the config.yaml of a run")
+    return make(values)
+
+
+def write(config: Config, path: Path) -> None:
+    """Save a `Config` so that `read` gives it back."""
+    write_text(path, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+
+
+def differences(old: Config, new: Config) -> list[str]:
+    """What differs between two configurations in what they compute, as "key: old → new"."""
+    before, after = flat(old.model_dump(mode="json")), flat(new.model_dump(mode="json"))
+    return [
+        f"{key}: {before.get(key)} → {after.get(key)}"
+        for key in sorted(before.keys() | after.keys())
+        if key not in WHERE and before.get(key) != after.get(key)
+    ]
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values with dotted keys."""
+    result: dict[str, Any] = {}
+    for key, value in values.items():
+        result |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+    return result

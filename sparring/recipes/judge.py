@@ -1,0 +1,177 @@
+"""The watcher of a run that judges it at each epoch's end, keeps it safe, and stops it when asked."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from types import FrameType
+from typing import Any
+
+from torch import Tensor
+
+from sparring import data as datasets
+from sparring import nets
+from sparring.core import Batch, Clock, Moment, UserError
+from sparring.engine import Checkpoints, Descent
+from sparring.evaluate import answers, score
+from sparring.recipes.build import Prepared
+from sparring.recipes.config import Config
+from sparring.watch import Meter, Sink, speaks
+
+BEST = "best.safetensors"
+
+
+class Interrupted(Exception):
+    """The run was asked to stop, and its state is saved."""
+
+
+@dataclass
+class Record:
+    """What a run remembers of itself beside its weights: how far it is, how long it took, its best epoch so far."""
+
+    step: int = 0
+    seconds: float = 0.0
+    best_epoch: int | None = None
+    best_accuracy: float = -1.0
+    last: dict[str, float] = field(default_factory=dict)
+    best_on_test: dict[str, float] = field(default_factory=dict)
+
+
+class Exam:
+    """Scores the student on a part of the data, beside the teacher, whose answers there are asked for once."""
+
+    def __init__(self, prepared: Prepared, part: datasets.Images) -> None:
+        compute = prepared.compute
+        self.batches: Iterable[Batch] = datasets.batches(
+            part.to(compute.device), batch_size=256, device=compute.device, workers=prepared.config.workers
+        )
+        self.compute, self.student = compute, prepared.student
+        with compute.autocast():
+            self.teacher: Tensor | None = answers(prepared.teacher, self.batches) if prepared.teacher else None
+
+    def __call__(self) -> dict[str, float]:
+        with self.compute.autocast():
+            return score(self.student, self.batches, teacher_logits=self.teacher)
+
+
+class Judge:
+    """Validates at each epoch's end, remembers the best epoch, saves the whole state about twice a minute, and saves
+    and stops at SIGTERM or Ctrl-C.
+
+    exams: "validation" and, with protocol="paper", "test". Only the first of several processes writes.
+    """
+
+    every = 30.0  # seconds between checkpoints within an epoch
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        descents: Mapping[str, Descent],
+        record: Record,
+        checkpoints: Checkpoints,
+        meter: Meter,
+        sinks: list[Sink],
+        exams: Mapping[str, Exam],
+    ) -> None:
+        self.prepared, self.descents, self.record = prepared, descents, record
+        self.checkpoints, self.meter, self.sinks, self.exams = checkpoints, meter, sinks, exams
+        self.asked_to_stop, self.since = False, time.perf_counter()
+        self.saved = self.since
+
+    def __call__(self, moment: Moment) -> None:
+        clock = moment.clock
+        ended = (clock.step + 1) % clock.steps_per_epoch == 0
+        if ended:
+            self.end_epoch(clock)
+        late = speaks(clock) and time.perf_counter() - self.saved > self.every
+        if ended or late or self.asked_to_stop:
+            self.save(clock)
+        if self.asked_to_stop:
+            raise Interrupted
+
+    def end_epoch(self, clock: Clock) -> None:
+        """Score the student, note the best, and tell the sinks."""
+        seconds = self.time_since()
+        line: dict[str, Any] = {
+            "kind": "epoch",
+            "step": clock.step + 1,
+            "epoch": clock.epoch + 1,
+            "seconds": seconds,
+        }
+        for part, exam in self.exams.items():
+            line[part] = exam()
+        if found := line.get("validation"):
+            self.record.last = found
+            if found["accuracy"] > self.record.best_accuracy:
+                self.record.best_accuracy, self.record.best_epoch = found["accuracy"], clock.epoch + 1
+                self.save_best()
+        if found := line.get("test"):
+            self.record.best_on_test = max(
+                self.record.best_on_test or found, found, key=lambda scores: scores["accuracy"]
+            )
+        for sink in self.sinks:
+            sink(line)
+        self.since = time.perf_counter()
+        self.meter.restart()
+
+    def time_since(self) -> float:
+        """Count the seconds of training since last asked, and return them."""
+        self.prepared.compute.synchronise()
+        now = time.perf_counter()
+        seconds, self.since = now - self.since, now
+        self.record.seconds += seconds
+        return seconds
+
+    def save(self, clock: Clock) -> None:
+        """Write the whole state, so that the run can go on from the next step."""
+        self.time_since()
+        self.record.step = clock.step + 1
+        if self.prepared.compute.rank == 0:
+            state = {
+                "method": self.prepared.method.state_dict(),
+                "descents": {name: descent.state_dict() for name, descent in self.descents.items()},
+                "record": asdict(self.record),
+            }
+            self.checkpoints.save(self.record.step, state)
+        self.saved = self.since = time.perf_counter()
+
+    def save_best(self) -> None:
+        """Keep the student of the best epoch so far."""
+        if self.prepared.compute.rank == 0:
+            nets.save(self.prepared.student, self.checkpoints.folder / BEST)
+
+    def stop(self, number: int, frame: FrameType | None) -> None:
+        """A signal's handler: finish the step, save, stop."""
+        self.asked_to_stop = True
+
+
+def listening(judge: Judge) -> Callable[[], None]:
+    """Let SIGTERM and Ctrl-C stop a run in order; returns what undoes it. Outside the main thread, nothing."""
+    try:
+        before = {number: signal.signal(number, judge.stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    except ValueError:
+        return lambda: None
+    return lambda: [signal.signal(number, handler) for number, handler in before.items()] and None
+
+
+def restored(prepared: Prepared, descents: Mapping[str, Descent], checkpoints: Checkpoints) -> Record:
+    """Put the newest whole state back into method and descents, and return its record; a fresh one where none is."""
+    state = checkpoints.latest(prepared.compute.device)
+    if state is None:
+        return Record()
+    prepared.method.load_state_dict(state["method"])
+    for name, descent in descents.items():
+        descent.load_state_dict(state["descents"][name])
+    return Record(**state["record"])
+
+
+def refuse_weak_teacher(config: Config, accuracy: float, chance: float) -> None:
+    """Raise UserError where a teacher is hardly better than always naming the commonest class."""
+    if accuracy < chance + 0.05 * (1 - chance) and not config.any_teacher:
+        raise UserError(
+            f"the teacher is right on {accuracy:.1%} of the held-out images, where naming one class always gets "
+            f"{chance:.1%}: its weights or its preprocessing are probably wrong. See `sparring check`, try "
+            "teacher_normalise=…, or go on with --any-teacher"
+        )

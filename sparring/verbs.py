@@ -1,0 +1,97 @@
+"""What one can do, in Python; the command line has the same names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sparring import report
+from sparring.core import Network, UserError
+from sparring.launch.local import Cell, grid, run_all
+from sparring.recipes import config as schema
+from sparring.recipes.build import Given
+from sparring.recipes.check import Check, inspect
+from sparring.recipes.config import Config
+from sparring.recipes.run import Result
+
+BASELINE = "ce"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a call of `train` or `distill` leaves.
+
+    student: the method's student (of the first seed), ready to answer; metrics: its result.json; runs: every run,
+    baseline included; out: the folder they lie in.
+    """
+
+    student: Network
+    metrics: dict[str, Any]
+    runs: tuple[Result, ...]
+    out: Path
+
+    def report(self) -> Path:
+        """Write report.html beside the runs, and return its path."""
+        return report.page([self.out], self.out / "report.html")
+
+    def verdict(self) -> str:
+        """The table and the verdict in Markdown."""
+        return report.markdown([self.out])
+
+
+def distill(
+    teacher: Any = None,
+    student: Any = None,
+    data: Any = None,
+    *,
+    method: str = "kd",
+    out: str | Path,
+    baseline: bool = False,
+    seeds: int = 1,
+    resume: bool = False,
+    config: Config | None = None,
+    **options: Any,
+) -> Outcome:
+    """Train a student with the help of a teacher.
+
+    teacher, student: a spec (see `sparring list nets`) or an `nn.Module`; data: a name, a folder, or a Dataset.
+    method: a row of `sparring list methods`. out: the folder to fill. baseline: also train the same student alone,
+    with the same budget and seeds. seeds: how many. config: a configuration to start from. options: any key of
+    `sparring.recipes.config.Config`, dotted ones as {"optim.lr": 0.1} or nested. Raises UserError for mistakes.
+    """
+    named, given = split_given(teacher=teacher, student=student, data=data)
+    changes = named | ({"method": method} if config is None or method != "kd" else {}) | options
+    chosen = schema.merged(config or Config(), changes)
+    return fight(chosen, Path(out), given, baseline=baseline, seeds=seeds, resume=resume)
+
+
+def train(
+    net: Any = None, data: Any = None, *, out: str | Path, seeds: int = 1, resume: bool = False, **options: Any
+) -> Outcome:
+    """Train a network alone, on labels: a teacher, or a baseline. Arguments as in `distill`."""
+    named, given = split_given(student=net, data=data)
+    chosen = schema.merged(Config(), named | {"method": BASELINE} | options)
+    return fight(chosen, Path(out), given, baseline=False, seeds=seeds, resume=resume)
+
+
+def fight(config: Config, out: Path, given: Given, *, baseline: bool, seeds: int, resume: bool) -> Outcome:
+    """One run in `out`, or a grid of methods × seeds below it, with a report over all of them."""
+    if seeds < 1:
+        raise UserError(f"seeds={seeds}: give 1 or more")
+    methods = [config.method] + ([BASELINE] if baseline and config.method != BASELINE else [])
+    cells = [Cell(config, out)] if seeds == len(methods) == 1 else grid(config, out, methods=methods, seeds=seeds)
+    results = tuple(run_all(cells, given, resume=resume))
+    return Outcome(results[0].student, dict(results[0].metrics), results, out)
+
+
+def check(config: Config, given: Given | None = None) -> Check:
+    """What a run of `config` would do, without doing it; see `sparring.recipes.check`."""
+    return inspect(config, given or Given())
+
+
+def split_given(**values: Any) -> tuple[dict[str, str], Given]:
+    """Names by key, and whatever else was handed over."""
+    named = {key: str(value) for key, value in values.items() if isinstance(value, str | Path)}
+    objects = {key: value for key, value in values.items() if value is not None and key not in named}
+    return named, Given(**objects)

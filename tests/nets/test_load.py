@@ -1,0 +1,314 @@
+"""Names, files and runs → networks; what was saved comes back bit for bit, what does not fit is told."""
+
+import json
+import os
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from sparring.core import Network, UserError
+from sparring.nets import build, load, origin_of, save, wrap
+
+DATA = {"classes": 5, "shape": (3, 16, 16), "mean": (0.5, 0.4, 0.3), "std": (0.2, 0.21, 0.22)}
+
+NET = """
+from torch import nn
+class Tiny(nn.Sequential):
+    def __init__(self, num_classes=5, width=4):
+        super().__init__(nn.Conv2d(3, width, 3), nn.BatchNorm2d(width), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                         nn.Linear(width, num_classes))
+def five(): return Tiny(5)
+def ten(classes): return Tiny(classes)
+def number(): return 3
+def broken(): raise RuntimeError("out of cheese")
+def flat(): return nn.Conv2d(3, 4, 3)
+def lazy(): return nn.Sequential(nn.Flatten(), nn.LazyLinear(5))
+ready = Tiny(5)
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    (tmp_path / "mine.py").write_text(NET)
+    return tmp_path / "mine.py"
+
+
+def moved(net):
+    """`net` as if trained: BatchNorm's memory and every weight differ from the start."""
+    with torch.no_grad():
+        for tensor in net.state_dict().values():
+            tensor.add_(torch.rand_like(tensor) if tensor.is_floating_point() else 3)
+    return net
+
+
+def same(a, b):
+    mine, yours = a.state_dict(), b.state_dict()
+    assert mine.keys() == yours.keys()
+    assert all(torch.equal(mine[k], yours[k]) for k in mine)
+    assert torch.equal(a.mean, b.mean)
+    assert torch.equal(a.std, b.std)
+
+
+@pytest.mark.parametrize(
+    "spec", ["resnet8", "wrn-16-1", "mobilenetv2", "mlp-16", "orbit-mlp", "{file}:Tiny", "{file}:ten", "{file}:ready"]
+)
+def test_a_run_comes_back_bit_for_bit(spec, file, tmp_path):
+    net = moved(load(spec.format(file=file), **DATA))
+    (tmp_path / "run").mkdir()
+    path = save(net, tmp_path / "run", {"epoch": "3"}, class_names=["a", "b", "c", "d", "e"])
+    assert path == tmp_path / "run" / "student.safetensors"
+    assert sorted(os.listdir(tmp_path / "run")) == ["student.safetensors"]
+    again = load(str(tmp_path / "run"))
+    same(net, again)
+    assert again.name == again.spec == spec.format(file=file)
+    assert again.origin.trained
+    assert again.origin.class_names == ("a", "b", "c", "d", "e")
+    assert (again.origin.classes, again.origin.shape, again.origin.mean) == (5, (3, 16, 16), DATA["mean"])
+    x = torch.rand(2, 3, 16, 16)
+    assert torch.equal(net.eval()(x).logits, again.eval()(x).logits)
+    same(net, load(str(path), **DATA))
+
+
+def test_options_come_back(tmp_path):
+    net = load("vit-cifar", **DATA, patch=8, dim=16, depth=1, heads=2, mlp=8)
+    again = load(str(save(net, tmp_path / "student.safetensors")))
+    same(net, again)
+    same(net, load(f"vit-cifar@{tmp_path}", **DATA))
+
+
+def test_channels_last_and_metadata(tmp_path):
+    net = load("resnet8", **DATA).to(memory_format=torch.channels_last)
+    path = save(net, tmp_path / "deep" / "er" / "w.safetensors", {"note": "hello"})
+    same(net, load(f"resnet8@{path}", **DATA))
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as held:
+        notes = held.metadata()
+    told = json.loads(notes["network"])
+    assert notes["note"] == "hello"
+    assert {k: told[k] for k in ("spec", "classes", "shape", "class_names")} == {
+        "spec": "resnet8",
+        "classes": 5,
+        "shape": [3, 16, 16],
+        "class_names": None,
+    }
+
+
+def test_tied_weights_are_stored_once(tmp_path):
+    (tmp_path / "tied.py").write_text(
+        "from torch import nn\n"
+        "def tied():\n"
+        "    a, b = nn.Linear(16, 16), nn.Linear(16, 16)\n"
+        "    b.weight = a.weight\n"
+        "    first = nn.Sequential(nn.AdaptiveAvgPool2d((4, 4)), nn.Flatten(), nn.Linear(48, 16))\n"
+        "    return nn.Sequential(*first, a, b, nn.Linear(16, 5))\n"
+    )
+    net = load(f"{tmp_path}/tied.py:tied", **DATA)
+    path = save(net, tmp_path / "w.safetensors")
+    assert len(load_file(path)) == len(net.body.state_dict()) - 1
+    again = load(str(path))
+    same(net, again)
+    assert again.body[3].weight is again.body[4].weight
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
+    net = load("mlp-16", **DATA)
+    path = save(net, tmp_path / "w.safetensors")
+    before = path.read_bytes()
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        save(moved(net), path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["w.safetensors"]
+
+
+@pytest.mark.parametrize("wrapper", [None, "state_dict", "model", "net"])
+@pytest.mark.parametrize("prefix", ["", "module.", "body.", "module.body.", "_orig_mod."])
+def test_checkpoints_of_other_trainers(wrapper, prefix, tmp_path):
+    net = moved(load("resnet8", **DATA))
+    state = {prefix + k: v for k, v in net.body.state_dict().items()}
+    torch.save({wrapper: state, "epoch": 3} if wrapper else state, tmp_path / "w.pth")
+    got = load(f"resnet8@{tmp_path}/w.pth", **DATA)
+    same(net, got)
+    assert got.origin.trained
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [
+        ("resnet8x4", {"shortcut.": "downsample."}),
+        ("resnet10-xs", {"fc.": "linear."}),
+        ("wrn-16-2", {"shortcut.": "convShortcut.", "block1.": "block1.layer.", "block2.": "block2.layer."}),
+        ("mobilenetv2", {"classifier.": "classifier.0."}),
+    ],
+)
+def test_spellings_of_released_checkpoints(name, theirs, tmp_path):
+    net = moved(load(name, **DATA))
+    state = net.body.state_dict()
+    for mine, other in theirs.items():
+        state = {k.replace(mine, other): v for k, v in state.items()}
+    torch.save({"model": state}, tmp_path / "w.pth")
+    same(net, load(f"{name}@{tmp_path}/w.pth", **DATA))
+
+
+def test_a_network_of_ones_own_inside_body_keeps_its_prefix(tmp_path):
+    (tmp_path / "b.py").write_text(
+        "from torch import nn\n"
+        "class B(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__(); self.body = nn.Linear(768, 5)\n"
+        "    def forward(self, x): return {'logits': self.body(x.flatten(1))}\n"
+    )
+    net = load(f"{tmp_path}/b.py:B", **DATA)
+    same(net, load(f"{tmp_path}/b.py:B@{save(net, tmp_path / 'w.safetensors')}", **DATA))
+
+
+def test_weights_from_a_run_bring_their_normalisation(tmp_path):
+    save(load("resnet8", **DATA), tmp_path / "w.safetensors")
+    net = load(f"resnet8@{tmp_path}/w.safetensors", **{**DATA, "mean": (0, 0, 0), "std": (1, 1, 1)})
+    assert net.origin.mean == DATA["mean"]
+
+
+def test_wrap(tmp_path):
+    module = nn.Sequential(nn.Flatten(), nn.Linear(768, 5))
+    net = wrap(module, mean=(0.5,), std=(0.2,))
+    assert isinstance(net, Network)
+    assert net.body is module
+    assert wrap(net, mean=(0,), std=(1,)) is net
+    assert origin_of(Network(module, mean=(0.25,))).mean == (0.25,)
+    path = save(net, tmp_path / "student.safetensors")
+    with pytest.raises(UserError, match=r"whose class it cannot know; give it as path/to/file\.py:callable@.*student"):
+        load(str(tmp_path))
+    (tmp_path / "m.py").write_text(
+        "from torch import nn\nmake = lambda: nn.Sequential(nn.Flatten(), nn.Linear(768, 5))"
+    )
+    again = load(f"{tmp_path}/m.py:make@{path}", classes=5, shape=(3, 16, 16))
+    same(net, again)
+    with pytest.raises(UserError, match=r"must be a torch\.nn\.Module, but int was given"):
+        wrap(3, mean=(0,), std=(1,))
+
+
+def test_a_users_file_may_import_its_neighbour_and_be_lazy(file):
+    (file.parent / "neighbour.py").write_text("from torch import nn\nclass N(nn.Flatten): ...")
+    (file.parent / "more.py").write_text(
+        "from torch import nn\nfrom neighbour import N\ndef f(): return nn.Sequential(N(), nn.Linear(768, 5))"
+    )
+    assert load(f"{file.parent}/more.py:f", **DATA).origin.spec == f"{file.parent.resolve()}/more.py:f"
+    assert load(f"{file}:lazy", **DATA).body[1].weight.shape == (5, 768)
+
+
+def test_trying_a_network_out_leaves_no_trace(file):
+    file.write_text(NET.replace("ready = Tiny(5)", ""))
+    torch.manual_seed(0)
+    net = load(f"{file}:ten", **DATA)
+    drawn = torch.rand(1)
+    torch.manual_seed(0)
+    by_hand = type(net.body)(5)
+    assert torch.equal(drawn, torch.rand(1))
+    same(Network(by_hand, mean=DATA["mean"], std=DATA["std"]), net)
+    assert all(m.training for m in net.modules())
+
+
+class Evil:
+    def __reduce__(self):
+        return os.system, ("touch /tmp/sparring-was-here",)
+
+
+def wrong_files(folder):
+    """One file of every kind that must be refused; → {name: path}."""
+    net = load("resnet8", **DATA)
+    state = net.body.state_dict()
+    torch.save({**state, "evil": Evil()}, folder / "evil.pt")
+    (folder / "evil.safetensors").write_bytes(pickle.dumps(Evil()))
+    (folder / "text.pt").write_text("not weights")
+    (folder / "empty.pt").write_bytes(b"")
+    torch.save([1, 2], folder / "list.pt")
+    save(net, folder / "whole.safetensors")
+    whole = (folder / "whole.safetensors").read_bytes()
+    (folder / "cut.safetensors").write_bytes(whole[: len(whole) // 2])
+    save_file({"w": torch.zeros(1)}, folder / "bare.safetensors")
+    save_file({"w": torch.zeros(1)}, folder / "odd.safetensors", metadata={"network": '{"spec": 3}'})
+    torch.save(build("resnet8", **{**DATA, "classes": 10}).body.state_dict(), folder / "ten.pt")
+    torch.save({k: v for k, v in state.items() if "layer3" not in k} | {"extra.w": torch.zeros(1)}, folder / "part.pt")
+    torch.save({**state, "conv1.weight": torch.zeros(16, 1, 3, 3)}, folder / "grey.pt")
+    (folder / "nothing").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("spec", "sentence"),
+    [
+        ("resnet8@none.pt", r"the weights file .*none\.pt does not exist; check the part after @"),
+        (
+            "resnet8@evil.pt",
+            r"holds objects whose opening could run code, so it was not opened; save the weights alone",
+        ),
+        ("resnet8@evil.safetensors", r"is not a whole safetensors file \(.*\); it may be cut short"),
+        ("resnet8@cut.safetensors", r"is not a whole safetensors file"),
+        ("resnet8@text.pt", r"is not a file of plain tensors: it is foreign"),
+        ("resnet8@empty.pt", r"is not a whole PyTorch weights file"),
+        ("resnet8@list.pt", r"holds no weights: expected tensors by name"),
+        ("resnet8@ten.pt", r"answers 10 classes, but 5 are asked for; take weights trained on data with 5 classes"),
+        (
+            "resnet8@part.pt",
+            r"do not fit the network: 15 missing \(layer3.*, …\); 1 unexpected \(extra\.w\)\. Nothing was loaded",
+        ),
+        ("resnet8@grey.pt", r"1 of another shape \(conv1\.weight \(16, 1, 3, 3\) for \(16, 3, 3, 3\)\)"),
+        ("resnet20@whole.safetensors", r"\d+ missing \(layer1"),
+        ("bare.safetensors", r"does not say which network its weights belong to; give NAME@"),
+        ("odd.safetensors", r"does not describe its network in a way this version understands"),
+        ("none.safetensors", r"the weights file .*none\.safetensors does not exist"),
+        ("nothing", r"the directory .*nothing holds no student\.safetensors"),
+        ("resnet8@", r"is not the name of a network; write NAME or NAME@weights"),
+        ("resnt8", r"no network is called '.*resnt8'"),
+        ("mine.py", r"names no class or function of the file; give path/to/file\.py:callable"),
+        ("mine.py:", r"names no class or function of the file"),
+        ("none.py:f", r"the Python file .*none\.py does not exist"),
+        ("mine.py:fiev", r"has no callable 'fiev'\. Did you mean 'five'\?"),
+        ("mine.py:broken", r"mine\.py:broken raised RuntimeError: out of cheese"),
+        ("mine.py:number", r"mine\.py:number returned int; it must return a torch\.nn\.Module"),
+        (
+            "mine.py:flat",
+            r"does not answer images of shape \(3, 16, 16\) \(TypeError: the network returned a tensor of",
+        ),
+        ("syntax.py:f", r"syntax\.py could not be run: SyntaxError"),
+    ],
+)
+def test_mistakes_are_told(spec, sentence, file, tmp_path, monkeypatch):
+    wrong_files(tmp_path)
+    (tmp_path / "syntax.py").write_text("def f(:")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=sentence):
+        load(spec, **DATA)
+    assert not os.path.exists("/tmp/sparring-was-here")
+
+
+def test_a_run_for_other_data_is_refused(file, tmp_path):
+    net = load(f"{file}:ten", **DATA)
+    save(net, tmp_path / "student.safetensors")
+    with pytest.raises(UserError, match=r"student\.safetensors answers 5 classes, but 7 are asked for"):
+        load(str(tmp_path), **{**DATA, "classes": 7})
+    with pytest.raises(UserError, match=r"trained on images of 3 channels, but these have 1; give it data"):
+        load(str(tmp_path), **{**DATA, "shape": (1, 16, 16)})
+    with pytest.raises(UserError, match=r"knows its network's options, but patch was given"):
+        load(str(tmp_path), **DATA, patch=3)
+    same(net, load(str(tmp_path), **{**DATA, "shape": (3, 20, 20)}))
+    file.unlink()
+    with pytest.raises(UserError, match=r"mine\.py:ten, which is no longer there; give path/to/file\.py:ten@"):
+        load(str(tmp_path), **DATA)
+
+
+def test_a_run_of_a_perceptron_refuses_other_sizes(tmp_path):
+    save(load("mlp-16", **DATA), tmp_path / "student.safetensors")
+    with pytest.raises(UserError, match=r"mlp-16 does not answer images of shape \(3, 20, 20\) \(RuntimeError: mat1"):
+        load(str(tmp_path), **{**DATA, "shape": (3, 20, 20)})
+
+
+def test_what_is_missing_is_asked_for(file):
+    with pytest.raises(UserError, match=r"'resnet8' does not say what it was made for; give classes= and shape="):
+        load("resnet8")
+    with pytest.raises(UserError, match=r"five answers 5 classes, but 7 are asked for; let it take num_classes="):
+        load(f"{file}:five", **{**DATA, "classes": 7})
+    with pytest.raises(UserError, match=r"cannot be written down \(.*not JSON serializable\)"):
+        load(f"{file}:Tiny", **DATA, width=torch.tensor(4))
