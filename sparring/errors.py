@@ -13,6 +13,14 @@ class UserError(Exception):
     """
 
 
+class Interrupted(Exception):
+    """The run was asked to stop by a signal, its state is saved, and it can be resumed. signal: its number."""
+
+    def __init__(self, text: str, signal: int) -> None:
+        super().__init__(text)
+        self.signal = signal
+
+
 def did_you_mean(given: str, known: Iterable[str]) -> str:
     """ " Did you mean 'x'?" where a known name is close to the given one, else the list of known names."""
     known = sorted(known)

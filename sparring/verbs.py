@@ -85,9 +85,21 @@ def fight(config: Config, out: Path, given: Given, *, baseline: bool, seeds: int
     return Outcome(results[0].student, dict(results[0].metrics), results, out)
 
 
-def check(config: Config, given: Given | None = None) -> Check:
-    """What a run of `config` would do, without doing it; see `sparring.recipes.check`."""
-    return inspect(config, given or Given())
+def check(config: Config, given: Given | None = None, *, out: Path | None = None) -> Check:
+    """What a run of `config` into `out` would do, without doing it; see `sparring.recipes.check`."""
+    return inspect(config, given or Given(), out)
+
+
+def evaluate(run: str | Path, *, part: str = "test", curve: bool = False) -> dict[str, float]:
+    """How good, how calibrated, how close to its teacher and how costly a run's student is; see `recipes.examine`."""
+    return examine(Path(run), part=part, curve=curve)
+
+
+def known(what: str) -> dict[str, str]:
+    """The names of the methods, nets, data or recipes that there are, each with a line about it."""
+    if what == "methods":
+        return {name: slots.about for name, slots in METHODS.items()}
+    return dict({"nets": nets.names, "data": datasets.names, "recipes": recipes.names}[what]())
 
 
 def split_given(**values: Any) -> tuple[dict[str, str], Given]:

@@ -13,18 +13,15 @@ from torch import Tensor
 
 from sparring import data as datasets
 from sparring import nets
-from sparring.core import Batch, Clock, Moment, UserError
+from sparring.core import Batch, Clock, Moment
 from sparring.engine import Checkpoints, Descent
+from sparring.errors import Interrupted, UserError
 from sparring.evaluate import answers, score
 from sparring.recipes.build import Prepared
 from sparring.recipes.config import Config
 from sparring.watch import Meter, Sink, speaks
 
 BEST = "best.safetensors"
-
-
-class Interrupted(Exception):
-    """The run was asked to stop, and its state is saved."""
 
 
 @dataclass
@@ -77,7 +74,7 @@ class Judge:
     ) -> None:
         self.prepared, self.descents, self.record = prepared, descents, record
         self.checkpoints, self.meter, self.sinks, self.exams = checkpoints, meter, sinks, exams
-        self.asked_to_stop, self.since = False, time.perf_counter()
+        self.asked_to_stop, self.since = 0, time.perf_counter()
         self.saved = self.since
 
     def __call__(self, moment: Moment) -> None:
@@ -89,7 +86,8 @@ class Judge:
         if ended or late or self.asked_to_stop:
             self.save(clock)
         if self.asked_to_stop:
-            raise Interrupted
+            where = self.checkpoints.folder.parent
+            raise Interrupted(f"stopped at step {clock.step + 1}; go on with --resume --out {where}", self.asked_to_stop)
 
     def end_epoch(self, clock: Clock) -> None:
         """Score the student, note the best, and tell the sinks."""
@@ -144,7 +142,7 @@ class Judge:
 
     def stop(self, number: int, frame: FrameType | None) -> None:
         """A signal's handler: finish the step, save, stop."""
-        self.asked_to_stop = True
+        self.asked_to_stop = number
 
 
 def listening(judge: Judge) -> Callable[[], None]:

@@ -1,0 +1,230 @@
+"""The command line: thin verbs over the Python API. torch is imported only once a verb runs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import cyclopts
+from cyclopts import App, Parameter
+from pydantic import ValidationError
+from rich.console import Console
+
+from sparring.errors import Interrupted, UserError
+from sparring.recipes.config import Config, explain, overrides
+
+app = App(
+    name="sparring",
+    help="Make a small classifier as good, and as robust, as a big one.",
+    result_action="return_value",
+)
+
+Settings = Annotated[Config | None, Parameter(name="*")]
+File = Annotated[Path | None, Parameter(name=["--config", "-c"])]
+Net = Annotated[str | None, Parameter(name="--net")]
+
+
+@app.command
+def demo(*, out: Path = Path("sparring-demo"), seeds: int = 3, again: bool = False) -> None:
+    """The whole idea in a minute: a teacher on the digits, then a student alone, by KD and by DA, and the verdict.
+
+    Parameters
+    ----------
+    out
+        Where to put the runs and report.html.
+    seeds
+        Students of each kind.
+    again
+        Remove an earlier demo in that folder first.
+    """
+    from sparring.recipes.demo import demo as play
+
+    report = play(out, seeds=seeds, again=again)
+    print(f"\nThe report: {report}\nNext: sparring distill --help")
+
+
+@app.command
+def train(
+    *keys: str, net: Net = None, out: Path | None = None, seeds: int = 1, resume: bool = False,
+    config: File = None, settings: Settings = None,
+) -> None:
+    """Train a network alone, on labels: a teacher, or a baseline.
+
+    Parameters
+    ----------
+    keys
+        Any key of the schema as key=value, for example optim.lr=0.1.
+    net
+        The network: a name from `sparring list nets`, timm:NAME, hf:NAME, file.py:callable.
+    out
+        The folder to fill (by default runs/DATA-NET).
+    seeds
+        How many runs, with seeds from --seed on.
+    resume
+        Go on with the run in that folder.
+    config
+        A config.yaml to start from.
+    """
+    from sparring import verbs
+
+    chosen = gathered(config, settings, keys, {"student": net, "method": "ce"})
+    place = out or Path("runs") / f"{plain(chosen.data)}-{plain(chosen.student)}"
+    done = verbs.fight(chosen, place, verbs.Given(), baseline=False, seeds=seeds, resume=resume)
+    tell(done)
+    teacher = done.runs[0].out
+    print(f"Next: sparring distill --teacher {teacher} --student NAME --data {chosen.data} --method da --baseline")
+
+
+@app.command
+def distill(
+    *keys: str, out: Path | None = None, baseline: bool = False, seeds: int = 1, resume: bool = False,
+    config: File = None, settings: Settings = None,
+) -> None:
+    """Train a student with the help of a teacher, by any method.
+
+    Parameters
+    ----------
+    keys
+        Any key of the schema as key=value: optim.lr=0.1 perturb.alpha=0.02 objective.T=2.
+    out
+        The folder to fill (by default runs/DATA-STUDENT-METHOD).
+    baseline
+        Also train the same student alone, with the same budget and seeds, for a verdict.
+    seeds
+        How many runs of each, with seeds from --seed on.
+    resume
+        Go on with the runs in that folder.
+    config
+        A config.yaml to start from.
+    """
+    from sparring import verbs
+
+    chosen = gathered(config, settings, keys, {})
+    place = out or Path("runs") / f"{plain(chosen.data)}-{plain(chosen.student)}-{plain(chosen.method)}"
+    done = verbs.fight(chosen, place, verbs.Given(), baseline=baseline, seeds=seeds, resume=resume)
+    tell(done)
+    page = done.report()
+    print(f"The report: {page}\nNext: sparring evaluate {done.runs[0].out}")
+
+
+@app.command
+def check(*keys: str, out: Path | None = None, config: File = None, settings: Settings = None, net: Net = None) -> None:
+    """Say what `train` or `distill` with the same arguments would do, and refuse what would fail.
+
+    Parameters
+    ----------
+    keys
+        Any key of the schema as key=value.
+    out
+        The folder it would fill.
+    config
+        A config.yaml to start from.
+    net
+        As for `train`: the network, trained alone.
+    """
+    from sparring import verbs
+
+    chosen = gathered(config, settings, keys, {"student": net, "method": "ce"} if net else {})
+    for line in verbs.check(chosen, out=out).lines():
+        print(line)
+    verb = f"train --net {chosen.student}" if net else f"distill --teacher {chosen.teacher} --student {chosen.student}"
+    print(f"Next: sparring {verb} --data {chosen.data} … (the same arguments)")
+
+
+@app.command
+def evaluate(run: Path, /, *, part: Literal["test", "validation"] = "test", curve: bool = False) -> None:
+    """Accuracy, top-5, NLL, calibration error, agreement with the teacher, parameters, MACs and latency of a run.
+
+    Parameters
+    ----------
+    run
+        A run directory.
+    part
+        On which images.
+    curve
+        Also climb the disagreement from these images and draw accuracy against steps.
+    """
+    from sparring import verbs
+
+    for name, value in verbs.evaluate(run, part=part, curve=curve).items():
+        print(f"{name:<22} {value:.6g}")
+    print(f"Next: sparring report {run}")
+
+
+@app.command
+def report(*runs: Path, out: Path | None = None) -> None:
+    """Tables, verdicts and figures of some runs, as one HTML page and as Markdown.
+
+    Parameters
+    ----------
+    runs
+        Run directories, or folders with runs below them.
+    out
+        The page (by default report.html in the first folder).
+    """
+    from sparring import report as reports
+
+    if not runs:
+        raise UserError("no run was given: sparring report RUN…")
+    page = reports.page(runs, out or runs[0] / "report.html")
+    print(reports.markdown(runs))
+    print(f"The report: {page}")
+
+
+@app.command(name="list")
+def list_names(what: Literal["methods", "nets", "data", "recipes"], /) -> None:
+    """The names that the other verbs know.
+
+    Parameters
+    ----------
+    what
+        Of what.
+    """
+    from sparring import verbs
+
+    names = verbs.known(what)
+    width = max(map(len, names))
+    for name, about in names.items():
+        print(f"{name:<{width}}  {about}")
+
+
+def gathered(file: Path | None, settings: Config | None, keys: tuple[str, ...], fixed: dict[str, Any]) -> Config:
+    """One configuration from a file, the flags that were given, and key=value words, the later over the earlier."""
+    from sparring.recipes import config as schema
+
+    flags = settings.model_dump(exclude_unset=True) if settings is not None else {}
+    changes = {key: value for key, value in fixed.items() if value is not None}
+    return schema.merged(schema.read(file) if file else Config(), flags | changes | overrides(keys))
+
+
+def plain(name: str) -> str:
+    """A name as a part of a folder's name."""
+    return Path(name).stem.replace(":", "-").replace("@", "-")
+
+
+def tell(done: Any) -> None:
+    """The runs' table and verdict."""
+    print(done.verdict())
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one or two sentences and exit code 2."""
+    errors = Console(stderr=True, soft_wrap=True)
+    try:
+        app(exit_on_error=False, print_error=False, error_console=errors)
+    except UserError as error:
+        fail(str(error))
+    except cyclopts.CycloptsError as error:
+        cause = error.__cause__
+        fail(explain(cause, Config) if isinstance(cause, ValidationError) else str(error).strip())
+    except Interrupted as stopped:
+        fail(str(stopped), 128 + stopped.signal)
+    except KeyboardInterrupt:
+        fail("stopped before there was anything to save", 130)
+
+
+def fail(text: str, code: int = 2) -> None:
+    """Say what is wrong on standard error, and end with `code`."""
+    print(f"sparring: {text}", file=sys.stderr)
+    sys.exit(code)

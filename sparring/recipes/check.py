@@ -1,0 +1,166 @@
+"""What a run would do, looked at before it is done: the teacher on trial, one batch through the losses, time, memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from sparring import data as datasets
+from sparring import nets
+from sparring.core import Batch
+from sparring.engine import fit
+from sparring.evaluate import macs, parameters, score
+from sparring.recipes.build import STATISTICS, Given, Prepared, descents, prepare
+from sparring.recipes.config import SLOTS, Config
+from sparring.recipes.judge import refuse_weak_teacher
+from sparring.recipes.rehearse import Rehearsal, rehearse
+from sparring.recipes.run import claim_folder, peak_memory, training_stream
+
+TRIAL = 2000  # images on which the teacher is tried under other preprocessings
+STEPS = 8  # steps that are timed
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was found.
+
+    teacher: accuracy of the teacher on held-out images by the name of its preprocessing, "own" first, or None; chance:
+    the share of the commonest class there. rehearsals: loss terms and gradient norm of each player on one batch.
+    seconds: estimated for the whole training; shares: of a step's time, by what takes it. memory: bytes at the peak.
+    """
+
+    prepared: Prepared
+    teacher: dict[str, float] | None
+    chance: float
+    rehearsals: dict[str, Rehearsal]
+    seconds: float
+    images_per_second: float
+    shares: dict[str, float]
+    memory: int
+
+    def lines(self) -> list[str]:
+        """The findings, a line each."""
+        config, data, student = self.prepared.config, self.prepared.data, self.prepared.student
+        parts = {"train": data.train, "validation": data.validation, "test": data.test}
+        sizes = ", ".join(f"{len(part)} {name}" for name, part in parts.items() if part is not None)
+        compute = self.prepared.compute
+        lines = [
+            f"data        {data.name}: {sizes}; {data.classes} classes, images {data.shape}",
+            f"student     {student.name}: {parameters(student):,} parameters, {macs(student, data.shape):,} MACs",
+            f"method      {config.method}: " + " · ".join(str(getattr(config, s)["name"]) for s in SLOTS),
+            f"device      {compute.device}, {'bf16' if compute.bf16 else 'float32'}"
+            + (", channels last" if compute.channels_last else ""),
+        ]
+        if self.teacher is not None:
+            own, *others = self.teacher.items()
+            lines.append(f"teacher     {own[1]:.2%} right on held-out images (naming one class: {self.chance:.2%})")
+            lines.append("            with other preprocessing: " + ", ".join(f"{n} {a:.1%}" for n, a in others))
+            best = max(self.teacher, key=lambda name: self.teacher[name] if self.teacher else 0.0)
+            if self.teacher[best] > own[1] + 0.01:
+                lines.append(f"            → it is better with {best}: teacher_normalise={best}")
+        for name, found in self.rehearsals.items():
+            terms = ", ".join(f"{term} {value:.4g}" for term, value in found.terms.items())
+            lines.append(f"{name:<11} {terms}; gradient norm {found.gradient:.3g}")
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in self.shares.items())
+        lines.append(f"time        about {duration(self.seconds)} ({self.images_per_second:,.0f} images/s: {shares})")
+        lines.append(f"memory      {self.memory / 2**30:.2f} GiB at the peak so far")
+        return lines
+
+
+def inspect(config: Config, given: Given, out: Path | None = None) -> Check:
+    """Look at what `config` would do. Raises UserError for whatever would stop the run, a weak teacher included."""
+    if out is not None:
+        claim_folder(out, resume=False)
+    prepared = prepare(config, given)
+    teacher, chance = on_trial(prepared)
+    if teacher is not None:
+        refuse_weak_teacher(prepared.config, teacher["own"], chance)
+    stream = training_stream(prepared)
+    rehearsals = rehearse(prepared, next(iter(stream(0))))
+    per_step, shares = timed(prepared, stream)
+    return Check(
+        prepared,
+        teacher,
+        chance,
+        rehearsals,
+        seconds=per_step * stream.steps_per_epoch * prepared.config.epochs,
+        images_per_second=prepared.config.batch_size / per_step,
+        shares=shares,
+        memory=peak_memory(prepared.compute.device),
+    )
+
+
+def on_trial(prepared: Prepared) -> tuple[dict[str, float] | None, float]:
+    """(the teacher's accuracy under each preprocessing, its own first; the share of the commonest class)."""
+    data, teacher = prepared.data, prepared.teacher
+    part = data.validation or data.train
+    chance = float(part.y.bincount().max() / len(part))
+    if teacher is None:
+        return None, chance
+    device = prepared.compute.device
+    batches = list(islice(datasets.batches(part, batch_size=250, device=device), TRIAL // 250))
+    known = {"data": (data.mean, data.std), **STATISTICS}
+    known = {name: both for name, both in known.items() if len(both[0]) in (1, data.shape[0])}
+    found = {"own": score(teacher, batches)["accuracy"]}
+    for name, (mean, std) in known.items():
+        other = nets.wrap(teacher.body, mean=mean, std=std).to(device)
+        found[name] = score(other, batches)["accuracy"]
+    return found, chance
+
+
+def timed(prepared: Prepared, stream: datasets.Stream) -> tuple[float, dict[str, float]]:
+    """(seconds a step, the parts of it by what takes them), measured on a few real steps."""
+    clocked: dict[str, float] = {}
+    compute, method = prepared.compute, prepared.method
+    moves = descents(prepared)
+
+    def steps(count: int) -> None:
+        fit(method, stream, descents=moves, total_steps=count, compute=compute, seed=prepared.config.seed)
+
+    steps(2)
+    whole = lap(prepared, lambda: steps(STEPS)) / STEPS
+    batches = iter(stream(0))
+    clocked["data"] = lap(prepared, lambda: [next(batches) for _ in range(STEPS)] and None) / STEPS
+    batch = compute.place(next(batches))
+    clocked |= slots(prepared, batch)
+    clocked["student"] = max(0.0, whole - sum(clocked.values()))
+    return whole, {name: seconds / whole for name, seconds in clocked.items()}
+
+
+def slots(prepared: Prepared, batch: Batch) -> dict[str, float]:
+    """Seconds a step in perturbation and teacher, each timed alone."""
+    bout = prepared.method
+
+    def perturb() -> None:
+        for _ in range(STEPS):
+            bout.perturb(batch, bout.student, bout.targets)
+
+    def targets() -> None:
+        for _ in range(STEPS):
+            bout.targets(batch.x, batch)
+
+    bout.train()
+    with prepared.compute.autocast():
+        return {
+            "perturb": lap(prepared, perturb) / STEPS,
+            "teacher": lap(prepared, targets) / STEPS,
+        }
+
+
+def lap(prepared: Prepared, work: Callable[[], None]) -> float:
+    """How long `work()` takes, in seconds."""
+    prepared.compute.synchronise()
+    began = time.perf_counter()
+    work()
+    prepared.compute.synchronise()
+    return time.perf_counter() - began
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,68 @@
+"""A finished run's student, looked at again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from sparring import data as datasets
+from sparring import nets
+from sparring.core import Network
+from sparring.engine import Compute
+from sparring.engine.device import choose_device
+from sparring.errors import UserError
+from sparring.evaluate import latency, macs, parameters, score
+from sparring.evaluate import disagreement as climbs
+from sparring.recipes import config as schema
+from sparring.recipes.build import Given, find_data, needs_teacher, network
+from sparring.recipes.config import Config
+
+CURVE_IMAGES = 512  # test images that the disagreement curve climbs from
+
+
+def examine(run: Path, *, part: str, curve: bool) -> dict[str, float]:
+    """Accuracy, top-5, NLL, calibration error, agreement, parameters, MACs and latency (seconds for one image).
+
+    part: "test" or "validation". curve: also write disagreement.json and disagreement_examples.npz into the run.
+    Raises UserError where `run` holds no finished run.
+    """
+    config, data, student, teacher = reopened(run)
+    images = {"test": data.test, "validation": data.validation}[part]
+    if images is None:
+        raise UserError(f"{data.name} has no {part} part here; try --part {'validation' if part == 'test' else 'test'}")
+    device = choose_device(config.device)
+    batches = datasets.batches(images, batch_size=256, device=device, workers=config.workers)
+    found = score(student, batches, teacher)
+    found |= {
+        "parameters": parameters(student),
+        "macs": macs(student, data.shape),
+        "latency": latency(student, data.shape, device),
+    }
+    if curve:
+        if teacher is None:
+            raise UserError(f"{run} has no teacher to disagree with; --curve is for distilled students")
+        climb(run, data, teacher, {config.method: student}, device)
+    return found
+
+
+def reopened(run: Path) -> tuple[Config, datasets.Data, Network, Network | None]:
+    """A finished run's configuration, data, student and teacher."""
+    if not (run / "result.json").exists():
+        raise UserError(f"{run} holds no finished run (no result.json); give a run directory, or --resume that run")
+    config = schema.read(run / "config.yaml")
+    data = find_data(config, Given())
+    compute = Compute(choose_device(config.device))
+    student = nets.load(str(run), classes=data.classes, shape=data.shape)
+    compute.house(student)
+    teacher = None
+    if needs_teacher(config):
+        teacher = network("teacher", config.teacher, None, config.teacher_normalise, data)
+        compute.house(teacher)
+    return config, data, student, teacher
+
+
+def climb(out: Path, data: datasets.Data, teacher: Network, students: dict[str, Network], device) -> None:
+    """Write the disagreement curve (DA's Fig. 3) and its examples (Fig. 4) of some students into the folder `out`."""
+    images = data.test or data.validation
+    assert images is not None
+    batches = datasets.batches(images.take(range(min(CURVE_IMAGES, len(images)))), batch_size=128, device=device)
