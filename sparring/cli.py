@@ -46,8 +46,13 @@ def demo(*, out: Path = Path("sparring-demo"), seeds: int = 3, again: bool = Fal
 
 @app.command
 def train(
-    *keys: str, net: Net = None, out: Path | None = None, seeds: int = 1, resume: bool = False,
-    config: File = None, settings: Settings = None,
+    *keys: str,
+    net: Net = None,
+    out: Path | None = None,
+    seeds: int = 1,
+    resume: bool = False,
+    config: File = None,
+    settings: Settings = None,
 ) -> None:
     """Train a network alone, on labels: a teacher, or a baseline.
 
@@ -78,8 +83,13 @@ def train(
 
 @app.command
 def distill(
-    *keys: str, out: Path | None = None, baseline: bool = False, seeds: int = 1, resume: bool = False,
-    config: File = None, settings: Settings = None,
+    *keys: str,
+    out: Path | None = None,
+    baseline: bool = False,
+    seeds: int = 1,
+    resume: bool = False,
+    config: File = None,
+    settings: Settings = None,
 ) -> None:
     """Train a student with the help of a teacher, by any method.
 

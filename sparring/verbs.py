@@ -6,13 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sparring import report
-from sparring.core import Network, UserError
+from sparring import data as datasets
+from sparring import nets, report
+from sparring.core import Network
+from sparring.errors import UserError
 from sparring.launch.local import Cell, grid, run_all
+from sparring.methods import METHODS
 from sparring.recipes import config as schema
+from sparring.recipes import published
 from sparring.recipes.build import Given
 from sparring.recipes.check import Check, inspect
 from sparring.recipes.config import Config
+from sparring.recipes.examine import examine
 from sparring.recipes.run import Result
 
 BASELINE = "ce"
@@ -99,7 +104,7 @@ def known(what: str) -> dict[str, str]:
     """The names of the methods, nets, data or recipes that there are, each with a line about it."""
     if what == "methods":
         return {name: slots.about for name, slots in METHODS.items()}
-    return dict({"nets": nets.names, "data": datasets.names, "recipes": recipes.names}[what]())
+    return dict({"nets": nets.names, "data": datasets.names, "recipes": published.names}[what]())
 
 
 def split_given(**values: Any) -> tuple[dict[str, str], Given]:

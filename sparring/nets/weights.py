@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -15,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from sparring.core import UserError
+from sparring.files import atomic
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "student")  # under which checkpoints keep the weights
 PREFIXES = ("_orig_mod.", "module.", "body.", "model.", "net.")  # put before every key by compile, DDP and trainers
@@ -178,12 +178,10 @@ def write(module: nn.Module, path: Path, notes: Mapping[str, str]) -> None:
         for name, value in state.items()
         if name not in repeated
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        save_file(tensors, unfinished, metadata=dict(notes))
-        with open(unfinished, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        with atomic(path) as unfinished:
+            save_file(tensors, unfinished, metadata=dict(notes))
+    except SafetensorError as wrong:  # its own word for a full disk or a missing right
+        raise UserError(
+            f"cannot write {path}: {_first_line(wrong)}; make room there or choose another place"
+        ) from wrong

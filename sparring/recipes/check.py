@@ -1,4 +1,4 @@
-"""What a run would do, looked at before it is done: the teacher on trial, one batch through the losses, time, memory."""
+"""What a run would do, looked at first: the teacher on trial, one batch through the losses, time, memory."""
 
 from __future__ import annotations
 

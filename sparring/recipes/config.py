@@ -110,7 +110,7 @@ def merged(base: Config, changes: Mapping[str, Any]) -> Config:
     """`base` with some keys changed. Another method, or another name in a slot, drops the old options there."""
     values, changes = base.model_dump(mode="json"), nested(changes)
     if "method" in changes:
-        values |= dict.fromkeys(SLOTS, {})
+        values |= {slot: {} for slot in SLOTS}
     for key, value in changes.items():
         old = values.get(key)
         if key in SLOTS:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
+
+import numpy as np
+import torch
 
 from sparring import data as datasets
 from sparring import nets
@@ -11,8 +14,8 @@ from sparring.core import Network
 from sparring.engine import Compute
 from sparring.engine.device import choose_device
 from sparring.errors import UserError
-from sparring.evaluate import latency, macs, parameters, score
 from sparring.evaluate import disagreement as climbs
+from sparring.evaluate import latency, macs, parameters, score
 from sparring.recipes import config as schema
 from sparring.recipes.build import Given, find_data, needs_teacher, network
 from sparring.recipes.config import Config
@@ -61,8 +64,15 @@ def reopened(run: Path) -> tuple[Config, datasets.Data, Network, Network | None]
     return config, data, student, teacher
 
 
-def climb(out: Path, data: datasets.Data, teacher: Network, students: dict[str, Network], device) -> None:
-    """Write the disagreement curve (DA's Fig. 3) and its examples (Fig. 4) of some students into the folder `out`."""
+def climb(
+    out: Path, data: datasets.Data, teacher: Network, students: Mapping[str, Network], device: torch.device
+) -> None:
+    """Write the disagreement curve (DA's Fig. 3) and its pictures (Fig. 4) of some students into the folder `out`."""
     images = data.test or data.validation
     assert images is not None
-    batches = datasets.batches(images.take(range(min(CURVE_IMAGES, len(images)))), batch_size=128, device=device)
+    some = images.take(np.arange(min(CURVE_IMAGES, len(images)))).to(device)
+    batches = datasets.batches(some, batch_size=128, device=device)
+    climbs.save_curve(climbs.curve(teacher, students, batches, std=data.std), out / "disagreement.json")
+    name, student = next(iter(students.items()))
+    pictures = climbs.examples(teacher, student, next(iter(batches)), std=data.std, name=name)
+    climbs.save_examples(pictures, out / "disagreement_examples.npz", classes=data.class_names)

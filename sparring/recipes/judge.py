@@ -87,7 +87,9 @@ class Judge:
             self.save(clock)
         if self.asked_to_stop:
             where = self.checkpoints.folder.parent
-            raise Interrupted(f"stopped at step {clock.step + 1}; go on with --resume --out {where}", self.asked_to_stop)
+            raise Interrupted(
+                f"stopped at step {clock.step + 1}; go on with --resume --out {where}", self.asked_to_stop
+            )
 
     def end_epoch(self, clock: Clock) -> None:
         """Score the student, note the best, and tell the sinks."""
