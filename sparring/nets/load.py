@@ -43,7 +43,7 @@ def load(
     mean, std: the data's normalisation, carried by the network unless its weights were trained with another.
     classes and shape may be left out where the weights come from a run, which knows them.
     """
-    if (file := run_file(spec)) is not None:
+    if file := run_file(spec):
         return _again(file, classes, shape, options)
     asked = parse(spec)
     file = asked.weights_file
@@ -59,15 +59,14 @@ def load(
         _try_out(made.body, asked, classes, shape)
     if file:
         weights.put(made.body, tensors, file)
-    own = (known.mean, known.std) if known else made.normalisation
-    if own is None or len(own[0]) not in (1, shape[0]):
-        own = (tuple(mean or (0.0,)), tuple(std or (1.0,)))
+    wanted = (known.mean, known.std) if known else made.normalisation
+    mean, std = _normalisation(wanted, mean, std, channels=shape[0])
     origin = Origin(
         spec=str(asked),
         classes=classes,
         shape=shape,
-        mean=own[0],
-        std=own[1],
+        mean=mean,
+        std=std,
         class_names=known.class_names if known else None,
         options={**options, **(made.options or {})},
         trained=bool(file) or made.trained,
@@ -101,6 +100,15 @@ def wrap(module: nn.Module, *, mean: Sequence[float], std: Sequence[float]) -> N
     if not isinstance(module, nn.Module):
         raise UserError(f"a network must be a torch.nn.Module, but {type(module).__name__} was given; wrap it in one")
     return network(module, Origin(None, None, None, tuple(mean), tuple(std)))
+
+
+def _normalisation(
+    wanted: hf.Normalisation | None, mean: Sequence[float] | None, std: Sequence[float] | None, *, channels: int
+) -> hf.Normalisation:
+    """What the weights were trained with, where that fits the images; else the data's; else none."""
+    if wanted is not None and len(wanted[0]) in (1, channels):
+        return wanted
+    return tuple(mean or (0.0,)), tuple(std or (1.0,))
 
 
 def _again(file: Path, classes: int | None, shape: Shape | None, options: Mapping[str, Any]) -> Network:
