@@ -4,5 +4,6 @@ from sparring.data.dataset import Data
 from sparring.data.images import Images, Resident, Streamed
 from sparring.data.load import load, names
 from sparring.data.stream import Stream, batches, stream
+from sparring.data.wrap import wrap
 
-__all__ = ["Data", "Images", "Resident", "Stream", "Streamed", "batches", "load", "names", "stream"]
+__all__ = ["Data", "Images", "Resident", "Stream", "Streamed", "batches", "load", "names", "stream", "wrap"]

@@ -6,12 +6,13 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import numpy as np
 
 from sparring.core import UserError
+from sparring.files import atomic, write_text
 
 _FORMAT = "2"  # part of every key: raise it when decoding changes
 
@@ -27,7 +28,7 @@ def digest(*parts: object) -> str:
     for part in parts:
         if isinstance(part, np.ndarray):
             total.update(f"{part.dtype}{part.shape}".encode())
-            total.update(memoryview(np.ascontiguousarray(part)).cast("B") if part.size else b"")
+            total.update(np.ascontiguousarray(part).data)  # pyright: ignore[reportArgumentType]
         else:
             total.update(str(part).encode())
         total.update(b"\0")
@@ -60,11 +61,10 @@ def kept_array(cache: Path, key: str, make: Callable[[], np.ndarray]) -> np.ndar
     except (OSError, ValueError, KeyError, TypeError, EOFError):
         pass  # absent or damaged: made again
     array = make()
-    try:
-        write_whole(file, lambda out: np.save(out, array))
-        write_whole(seal, lambda out: out.write(json.dumps({"sha256": digest(array)}).encode()))
-    except OSError:
-        pass
+    with suppress(OSError, UserError):
+        with atomic(file) as unfinished, unfinished.open("wb") as out:
+            np.save(out, array)
+        write_text(seal, json.dumps({"sha256": digest(array)}))
     return array
 
 
@@ -78,21 +78,6 @@ def kept_facts(cache: Path, key: str, make: Callable[[], dict]) -> dict:
     except (OSError, ValueError):
         pass
     facts = make()
-    try:
-        write_whole(file, lambda out: out.write(json.dumps(facts).encode()))
-    except OSError:
-        pass
+    with suppress(OSError, UserError):
+        write_text(file, json.dumps(facts))
     return facts
-
-
-def write_whole(file: Path, write: Callable) -> None:
-    """Let `write` fill a temporary file beside `file`, then put it in place at once: nobody sees half of it."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}", delete=False) as out:
-        try:
-            write(out)
-            out.close()
-            os.replace(out.name, file)
-        except BaseException:
-            Path(out.name).unlink(missing_ok=True)
-            raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from sparring.core import UserError
 from sparring.data.cache import digest, kept_array, kept_facts
 from sparring.data.decode import Encoded, Form, decode_all, upright
-from sparring.data.found import Found, Split, checked
+from sparring.data.found import Found, checked
 from sparring.data.images import RESIDENT_BYTES, Images, Resident, Streamed
 from sparring.data.resize import resized
 from sparring.data.split import stratified
@@ -87,7 +88,7 @@ def _parts(found: Found, size: int | None, cache: Path, key: str, limit: int) ->
     if total > limit:
         return _streamed(found, form, cache, key)
     arrays = {
-        split: kept_array(cache, f"{key}-{split}", lambda part=part: decode_all(part.pictures, form))
+        split: kept_array(cache, f"{key}-{split}", partial(decode_all, part.pictures, form))
         for split, part in found.splits.items()
         if not isinstance(part.pictures, np.ndarray)
     }
@@ -166,8 +167,3 @@ def _some(rows: np.ndarray, found: Found, part: str, fraction: float) -> np.ndar
             f"{part}: {way_out}."
         )
     return rows
-
-
-def as_split(images: np.ndarray, labels: np.ndarray) -> Split:
-    """Decoded images (N, C, H, W) uint8 with labels (N,) as a split."""
-    return Split(images, labels.astype(np.int64))

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from urllib.request import urlopen
 
 from sparring.core import UserError
-from sparring.data.cache import write_whole
+from sparring.files import atomic
 
 _WAIT = 20  # seconds without an answer that mean there is no network
 
@@ -58,8 +58,8 @@ def _by_http(repository: str, folder: Path) -> None:
         target = (folder / file).resolve()
         if folder.resolve() in target.parents and not target.is_file():
             address = f"{hub}/datasets/{repository}/resolve/main/{quote(file)}"
-            with urlopen(address, timeout=_WAIT) as answer:
-                write_whole(target, lambda out, answer=answer: shutil.copyfileobj(answer, out))
+            with urlopen(address, timeout=_WAIT) as answer, atomic(target) as part, part.open("wb") as out:
+                shutil.copyfileobj(answer, out)
 
 
 def _failed(repository: str, by_name: bool, error: Exception) -> UserError:

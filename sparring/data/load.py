@@ -30,9 +30,7 @@ class Known:
     class_names: tuple[str, ...] = ()
 
 
-_FASHION = tuple(
-    ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
-)
+_FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 _DIGITS = tuple("0123456789")
 
 KNOWN: Mapping[str, Known] = {

@@ -52,7 +52,8 @@ def has_parquet(folder: Path) -> bool:
 def read_parquet(folder: Path, name: str) -> Found:
     """Find the splits, images and labels in a folder of parquet files; class names come from the schema's metadata.
 
-    Where there is a validation split and no test split, it is the test split, as is the custom with ImageNet. Raises UserError where the columns cannot be told, a label is no class number, or a file is damaged.
+    Where there is a validation split and no test split, it is the test split, as is the custom with ImageNet. Raises
+    UserError where the columns cannot be told, a label is no class number, or a file is damaged.
     """
     files = _by_split(folder)
     every = [file for split in sorted(files) for file in files[split]]

@@ -7,7 +7,7 @@ from PIL import Image, ImageOps
 
 
 def resized(images: np.ndarray, size: int | None) -> np.ndarray:
-    """uint8 images (N, C, H, W) as (N, C, size, size): shorter side scaled, then the centre cut; as they are for None."""
+    """uint8 images (N, C, H, W) as (N, C, size, size): shorter side scaled, then centre cut; untouched for None."""
     if size is None or images.shape[2:] == (size, size):
         return images
     out = np.empty((*images.shape[:2], size, size), dtype=np.uint8)

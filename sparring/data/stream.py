@@ -156,4 +156,5 @@ def _decoded(
     for at, x, problem in loader:
         if problem:
             raise UserError(problem)
-        yield tuple(tensor.to(device, non_blocking=pinned) for tensor in (x, part.y[at], part.index[at]))
+        y, index = part.y[at], part.index[at]
+        yield x.to(device, non_blocking=pinned), y.to(device), index.to(device)
