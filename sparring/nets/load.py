@@ -43,7 +43,7 @@ def load(
     mean, std: the data's normalisation, carried by the network unless its weights were trained with another.
     classes and shape may be left out where the weights come from a run, which knows them.
     """
-    if file := run_file(spec):
+    if spec not in names.TABLE and (file := run_file(spec)):  # a folder may happen to be called resnet18
         return _again(file, classes, shape, options)
     asked = parse(spec)
     file = asked.weights_file

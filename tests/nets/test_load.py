@@ -312,3 +312,9 @@ def test_what_is_missing_is_asked_for(file):
         load(f"{file}:five", **{**DATA, "classes": 7})
     with pytest.raises(UserError, match=r"cannot be written down \(.*not JSON serializable\)"):
         load(f"{file}:Tiny", **DATA, width=torch.tensor(4))
+
+
+def test_a_folder_with_a_networks_name_is_not_taken_for_it(tmp_path, monkeypatch):
+    (tmp_path / "mlp-16").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert load("mlp-16", **DATA).spec == "mlp-16"
