@@ -26,22 +26,24 @@ Net = Annotated[str | None, Parameter(name="--net")]
 
 
 @app.command
-def demo(*, out: Path = Path("sparring-demo"), seeds: int = 3, again: bool = False) -> None:
+def demo(*, out: Path = Path("sparring-demo"), seeds: int = 5) -> None:
     """The whole idea in a minute: a teacher on the digits, then a student alone, by KD and by DA, and the verdict.
 
     Parameters
     ----------
     out
-        Where to put the runs and report.html.
+        Where to put the runs and report.html; a demo that was stopped there goes on.
     seeds
         Students of each kind.
-    again
-        Remove an earlier demo in that folder first.
     """
-    from sparring.recipes.demo import demo as play
+    from sparring.demo import STUDENT, TEACHER, demo
 
-    report = play(out, seeds=seeds, again=again)
-    print(f"\nThe report: {report}\nNext: sparring distill --help")
+    page = demo(out, seeds=seeds)
+    print(f"The report: {page}")
+    print(
+        f"Next: sparring distill --teacher {out / 'teacher'} --student {STUDENT} --data digits --method da --baseline"
+        f" --seeds 3  (the teacher is {TEACHER}; `sparring list nets` has more, --data takes a folder of yours)"
+    )
 
 
 @app.command
@@ -180,6 +182,44 @@ def report(*runs: Path, out: Path | None = None) -> None:
     page = reports.page(runs, out or runs[0] / "report.html")
     print(reports.markdown(runs))
     print(f"The report: {page}")
+
+
+@app.command
+def reproduce(
+    name: str,
+    /,
+    *,
+    out: Path | None = None,
+    scale: Literal["smoke", "cpu", "full"] = "cpu",
+    row: str | None = None,
+    seeds: int | None = None,
+    methods: tuple[str, ...] = (),
+    settings: Settings = None,
+) -> None:
+    """Run a published table again: its teachers, then its students, and the table beside the paper's numbers.
+
+    Parameters
+    ----------
+    name
+        A name from `sparring list recipes`.
+    out
+        The folder to fill (by default runs/NAME-SCALE); what lies there finished is read, the rest goes on.
+    scale
+        full is the paper's schedule, cpu a declared reduction, smoke seconds.
+    row
+        Only this row, such as resnet32x4-resnet8x4.
+    seeds
+        How many, in place of the recipe's.
+    methods
+        Which, in place of the baseline and the table's own.
+    """
+    from sparring import verbs
+
+    flags = settings.model_dump(exclude_unset=True) if settings is not None else {}
+    place = out or Path("runs") / f"{name}-{scale}"
+    page = verbs.reproduce(name, place, scale=scale, row=row, seeds=seeds, methods=methods, changes=flags)
+    print(verbs.report.markdown([place]))
+    print(f"The report: {page}\nNext: sparring report {place}")
 
 
 @app.command(name="list")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from sparring import data as datasets
 from sparring import nets, report
 from sparring.core import Network
-from sparring.errors import UserError
+from sparring.errors import UserError, did_you_mean
 from sparring.launch.local import Cell, grid, run_all
 from sparring.methods import METHODS
 from sparring.recipes import config as schema
@@ -98,6 +99,36 @@ def check(config: Config, given: Given | None = None, *, out: Path | None = None
 def evaluate(run: str | Path, *, part: str = "test", curve: bool = False) -> dict[str, float]:
     """How good, how calibrated, how close to its teacher and how costly a run's student is; see `recipes.examine`."""
     return examine(Path(run), part=part, curve=curve)
+
+
+def reproduce(
+    name: str,
+    out: str | Path,
+    *,
+    scale: published.Scale = "cpu",
+    row: str | None = None,
+    seeds: int | None = None,
+    methods: Sequence[str] = (),
+    changes: Mapping[str, Any] | None = None,
+) -> Path:
+    """Run the rows of a published table at a scale, below `out`, and return the report's path.
+
+    Teachers are trained where they are missing; what is finished is read, the rest goes on. row: only this one; seeds,
+    methods: in place of the recipe's own (the baseline and the table's methods); changes: keys of `Config`, for all.
+    """
+    rows = [found for found in published.find(name).rows(scale) if row in (None, found.name)]
+    if not rows:
+        known_rows = [found.name for found in published.find(name).rows(scale)]
+        raise UserError(f"{name} has no row {row!r}. {did_you_mean(row or '', known_rows)}")
+    for found in rows:
+        place = Path(out) / found.name
+        teacher = Cell(schema.merged(found.teacher, changes or {}), place / "teacher")
+        run_all([teacher], Given(), resume=True)
+        student = schema.merged(found.student, {**(changes or {}), "teacher": str(teacher.out)})
+        wanted = list(methods or (BASELINE, *(found.claims or ("kd", "da"))))
+        cells = grid(student, place, methods=wanted, seeds=seeds or found.seeds, claims=found.claims)
+        run_all(cells, Given(), resume=True)
+    return report.page([out], Path(out) / "report.html")
 
 
 def known(what: str) -> dict[str, str]:

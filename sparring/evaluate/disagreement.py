@@ -6,12 +6,9 @@ way their answers are written down. The figure's step counts and learning rate a
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -19,6 +16,7 @@ from torch import Tensor
 
 from sparring.core import Batch, Network, UserError
 from sparring.evaluate.answers import resting
+from sparring.files import atomic, write_json
 from sparring.parts.ascend import adam, ascend
 from sparring.parts.divergences import mse_disagreement
 from sparring.parts.quiet import quietly
@@ -107,19 +105,17 @@ def examples(
     return Examples(name or student.name, images, np.array(_sorted(steps)), labels, students, teachers, apart)
 
 
-def save_curve(rows: Sequence[Row], path: Path, *, alpha: float = ALPHA) -> Path:
+def save_curve(rows: Sequence[Row], path: Path, *, alpha: float = ALPHA) -> None:
     """Write the curve as JSON (`disagreement.json` of a run directory): whole, or not at all."""
-    text = json.dumps({"alpha": alpha, "normaliser": "l1", "rows": [asdict(row) for row in rows]}, indent=1)
-    return _write(path, lambda file: file.write(text.encode()))
+    write_json(path, {"alpha": alpha, "normaliser": "l1", "rows": [asdict(row) for row in rows]})
 
 
-def save_examples(found: Examples, path: Path, *, classes: Sequence[str] = ()) -> Path:
+def save_examples(found: Examples, path: Path, *, classes: Sequence[str] = ()) -> None:
     """Write example images as npz (`disagreement_examples.npz`), with the classes' names where known."""
     arrays = {field: getattr(found, field) for field in Examples.__slots__ if field != "student"}
     names = np.array(list(classes), dtype=np.str_)
-    return _write(
-        path, lambda file: np.savez_compressed(file, student=np.array(found.student), classes=names, **arrays)
-    )
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, student=np.array(found.student), classes=names, **arrays)
 
 
 def _trajectory(
@@ -173,12 +169,3 @@ def _shown(stop: _Stop, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray,
     best = [z[:count].topk(min(3, z.shape[1]), dim=1).indices for z in (stop.student, stop.teacher)]
     apart = mse_disagreement(stop.student[:count], stop.teacher[:count])
     return images.cpu().numpy(), best[0].cpu().numpy(), best[1].cpu().numpy(), apart.cpu().numpy()
-
-
-def _write(path: Path, fill: Callable[[BinaryIO], object]) -> Path:
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with part.open("wb") as file:
-        fill(file)
-    part.replace(path)
-    return path

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from sparring import data as datasets
 from sparring import nets
@@ -44,7 +43,7 @@ def examine(run: Path, *, part: str, curve: bool) -> dict[str, float]:
     if curve:
         if teacher is None:
             raise UserError(f"{run} has no teacher to disagree with; --curve is for distilled students")
-        climb(run, data, teacher, {config.method: student}, device)
+        climb(run, data, teacher, {config.method: student})
     return found
 
 
@@ -64,12 +63,11 @@ def reopened(run: Path) -> tuple[Config, datasets.Data, Network, Network | None]
     return config, data, student, teacher
 
 
-def climb(
-    out: Path, data: datasets.Data, teacher: Network, students: Mapping[str, Network], device: torch.device
-) -> None:
+def climb(out: Path, data: datasets.Data, teacher: Network, students: Mapping[str, Network]) -> None:
     """Write the disagreement curve (DA's Fig. 3) and its pictures (Fig. 4) of some students into the folder `out`."""
     images = data.test or data.validation
     assert images is not None
+    device = teacher.mean.device
     some = images.take(np.arange(min(CURVE_IMAGES, len(images)))).to(device)
     batches = datasets.batches(some, batch_size=128, device=device)
     climbs.save_curve(climbs.curve(teacher, students, batches, std=data.std), out / "disagreement.json")

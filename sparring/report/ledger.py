@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from sparring.core.errors import UserError
+from sparring.errors import UserError
 
 NEEDED = ("method", "student", "data", "seed")
 

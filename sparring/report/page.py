@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from sparring.core.errors import UserError
+from sparring.errors import UserError
+from sparring.files import write_text
 from sparring.report import figures
 from sparring.report.groups import BASELINE, Group, groups
 from sparring.report.ledger import Run, runs
@@ -30,12 +30,8 @@ def page(paths: Iterable[str | Path] | str | Path, out: str | Path) -> Path:
         unfinished=[run for run in found if not run.finished],
         finished=sum(run.finished for run in found),
     )
-    out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(out)
-    return out
+    write_text(out, text)
+    return Path(out)
 
 
 def markdown(paths: Iterable[str | Path] | str | Path) -> str:
