@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sparring.errors import UserError
 
+ADVICE = "make room there or choose another place"
+
 
 @contextmanager
-def atomic(path: Path | str) -> Iterator[Path]:
+def atomic(path: Path | str, *, advice: str = ADVICE) -> Iterator[Path]:
     """A temporary path beside `path` to write to; it takes `path`'s place, on the disk, when the block ends well.
 
-    Raises UserError where the place cannot be written (read-only, full, not a folder).
+    Raises UserError where the place cannot be written (read-only, full, not a folder), with `advice` on what to do.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -25,8 +30,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
             os.fsync(written.fileno())
         temporary.replace(path)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise UserError(f"cannot write {path}: {reason}; make room there or choose another place") from error
+        raise UserError(f"cannot write {path}: {error.strerror or error}; {advice}") from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -35,3 +39,28 @@ def write_text(path: Path | str, text: str) -> None:
     """Write a text file atomically."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path | str, value: Mapping[str, Any]) -> None:
+    """Write a JSON file atomically, indented."""
+    write_text(path, as_json(value, indent=2) + "\n")
+
+
+def as_json(value: Any, *, indent: int | None = None) -> str:
+    """Strict JSON: a number that is not finite is null, since JSON has no word for it."""
+    return json.dumps(finite(value), indent=indent, allow_nan=False)
+
+
+def finite(value: Any) -> Any:
+    """`value` with None in place of every float in it that is not finite."""
+    if isinstance(value, Mapping):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files that a killed process left in `folder`."""
+    for left in folder.glob(".*.tmp"):
+        left.unlink(missing_ok=True)

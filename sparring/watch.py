@@ -7,19 +7,33 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 from torch import Tensor
 
-from sparring.core import Clock, Moment, UserError
-from sparring.files import write_text
+from sparring.core import Clock, Moment, UserError, did_you_mean
+from sparring.files import as_json, write_text
 
-Sink = Callable[[Mapping[str, Any]], None]
+TRACKERS = {
+    "tensorboard": "torch.utils.tensorboard",
+    "trackio": "trackio",
+    "wandb": "wandb",
+    "swanlab": "swanlab",
+}
+
+
+class Sink(Protocol):
+    """Whoever is told the lines of a run's journal."""
+
+    def __call__(self, line: Mapping[str, Any]) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class Journal:
@@ -27,15 +41,20 @@ class Journal:
 
     def __init__(self, path: Path, *, step: int = 0) -> None:
         kept = [line for line in read_journal(path) if line["step"] <= step] if path.exists() else []
-        write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
-        self.file = path.open("a", encoding="utf-8")
+        write_text(path, "".join(as_json(line) + "\n" for line in kept))
+        self.file = path.open("ab", buffering=0)
 
     def __call__(self, line: Mapping[str, Any]) -> None:
         try:
-            self.file.write(json.dumps(line) + "\n")
-            self.file.flush()
+            self.file.write((as_json(line) + "\n").encode())
         except OSError as error:
-            raise UserError(f"cannot write {self.file.name}: {error.strerror}; make room and --resume") from error
+            raise UserError(
+                f"cannot write {self.file.name}: {error.strerror}; make room there and go on with --resume"
+            ) from error
+
+    def close(self) -> None:
+        """No more lines."""
+        self.file.close()
 
 
 def read_journal(path: Path) -> list[dict[str, Any]]:
@@ -50,40 +69,48 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
 
 
 class Meter:
-    """Adds up loss terms on the device and tells the sinks their means, about twenty times an epoch.
+    """Gathers loss terms on the device and tells the sinks their means, about twenty times an epoch.
 
     Only then does it wait for the device. Raises UserError at a loss that is not finite, naming step and terms.
+    mean: averages a tensor over the processes that train together.
     """
 
-    def __init__(self, sinks: list[Sink], gauges: Callable[[], Mapping[str, Tensor]], *, batch_size: int) -> None:
-        self.sinks, self.gauges, self.batch_size = sinks, gauges, batch_size
-        self.sums: dict[str, Tensor] = {}
-        self.bad: Tensor | None = None
-        self.count, self.began = 0, time.perf_counter()
+    def __init__(
+        self,
+        sinks: Sequence[Sink],
+        gauges: Callable[[], Mapping[str, Tensor]],
+        *,
+        batch_size: int,
+        mean: Callable[[Tensor], Tensor],
+    ) -> None:
+        self.sinks, self.gauges, self.batch_size, self.mean = sinks, gauges, batch_size, mean
+        self.restart()
 
     def __call__(self, moment: Moment) -> None:
-        step = moment.clock.step
         for name, values in moment.moved.items():
             for term, value in values.items():
                 key = term if name == "student" else f"{name}.{term}"
-                self.sums[key] = self.sums[key] + value if key in self.sums else value
-                fault = torch.where(value.isfinite(), math.inf, float(step))
-                self.bad = fault if self.bad is None else torch.minimum(self.bad, fault)
+                self.heard.append((moment.clock.step, key, value))
         self.count += 1
         if speaks(moment.clock):
             self.speak(moment.clock)
 
     def speak(self, clock: Clock) -> None:
-        """Tell the means since last time, and start anew."""
-        means = {name: float(total) / self.count for name, total in self.sums.items()}
-        if self.bad is not None and math.isfinite(step := float(self.bad)):
-            raise NotFinite(int(step), means)
+        """Tell the means since last time, and start anew; nothing where nothing was heard."""
+        if not self.heard:
+            return
+        values = self.mean(torch.stack([value.float() for _, _, value in self.heard])).tolist()
+        terms: dict[str, list[float]] = {}
+        for (step, key, _), value in zip(self.heard, values, strict=True):
+            if not math.isfinite(value):
+                raise NotFinite(step, self.at(step, values))
+            terms.setdefault(key, []).append(value)
         seconds = time.perf_counter() - self.began
         line = {
             "kind": "train",
             "step": clock.step + 1,
             "epoch": (clock.step + 1) / clock.steps_per_epoch,
-            "terms": means,
+            "terms": {name: math.fsum(found) / len(found) for name, found in terms.items()},
             "gauges": {name: float(value) for name, value in self.gauges().items()},
             "images_per_second": self.count * self.batch_size / seconds,
         }
@@ -91,25 +118,30 @@ class Meter:
             sink(line)
         self.restart()
 
+    def at(self, step: int, values: Sequence[float]) -> str:
+        """The terms of one step, in words."""
+        here = [(key, value) for (at, key, _), value in zip(self.heard, values, strict=True) if at == step]
+        return "a loss is not finite: " + ", ".join(f"{key}={value:.4g}" for key, value in here)
+
     def restart(self) -> None:
-        """Forget what was added up, and start the clock again."""
-        self.sums, self.bad, self.count, self.began = {}, None, 0, time.perf_counter()
+        """Forget what was heard, and start the clock again."""
+        self.heard: list[tuple[int, str, Tensor]] = []
+        self.count, self.began = 0, time.perf_counter()
 
 
 class NotFinite(UserError):
-    """A loss became NaN or infinite."""
+    """A loss or a weight became NaN or infinite in a step."""
 
-    def __init__(self, step: int, means: Mapping[str, float]) -> None:
-        terms = ", ".join(f"{name}={value:.4g}" for name, value in means.items())
+    def __init__(self, step: int, what: str) -> None:
         super().__init__(
-            f"a loss is not finite since step {step} (means of the terms: {terms}); the last good checkpoint is kept. "
-            "Try a lower optim.lr, optim.clip=5 or --precision float32"
+            f"stopped at step {step + 1}: {what}. The last good checkpoint is kept; try a lower optim.lr, "
+            "optim.clip=5, optim.warmup=1 or --precision float32, with another --out"
         )
 
 
 def speaks(clock: Clock) -> bool:
-    """Whether the meter speaks after this step: every twentieth of an epoch, and at the epoch's end."""
-    done, every = clock.step % clock.steps_per_epoch + 1, max(1, clock.steps_per_epoch // 20)
+    """Whether the meter speaks after this step: each twentieth of an epoch or 50 steps, and at the epoch's end."""
+    done, every = clock.step % clock.steps_per_epoch + 1, max(1, min(50, clock.steps_per_epoch // 20))
     return done % every == 0 or done == clock.steps_per_epoch
 
 
@@ -117,14 +149,15 @@ class Bar:
     """The progress bar of one run on the terminal; a line per epoch where there is none."""
 
     def __init__(self, title: str, total_steps: int, *, step: int = 0) -> None:
-        self.console = Console(stderr=True)
-        self.title, self.accuracy = title, ""
+        self.console = Console(stderr=True, soft_wrap=True)
+        self.title, self.total, self.first = title, total_steps, step
+        self.accuracy = self.speed = ""
+        self.began = time.perf_counter()
         self.live = sys.stderr.isatty()
         columns = (
             TextColumn("{task.description}"),
             BarColumn(bar_width=20),
             TextColumn("{task.percentage:>3.0f}% {task.fields[text]}"),
-            TimeRemainingColumn(),
         )
         self.progress = Progress(*columns, console=self.console, transient=True, disable=not self.live)
         self.task = self.progress.add_task(title, total=total_steps, completed=step, text="")
@@ -132,36 +165,74 @@ class Bar:
 
     def __call__(self, line: Mapping[str, Any]) -> None:
         if line["kind"] == "train":
-            terms = " ".join(f"{name} {value:.3f}" for name, value in line["terms"].items())
-            text = f"epoch {line['epoch']:.1f} {line['images_per_second']:,.0f} images/s {terms}{self.accuracy}"
+            terms = ", ".join(f"{name} {value:.3f}" for name, value in line["terms"].items())
+            self.speed = f"{terms}, {line['images_per_second']:,.0f} images/s"
+            text = f"epoch {line['epoch']:.1f}: {self.accuracy}{self.speed}, {self.left(line['step'])}"
             self.progress.update(self.task, completed=line["step"], text=text)
         elif line["kind"] == "epoch":
             if part := line.get("validation"):
-                self.accuracy = f" validation {part['accuracy']:.2%}"
+                self.accuracy = f"validation {part['accuracy']:.2%}, "
             if not self.live:
-                self.console.print(f"{self.title} epoch {line['epoch']}:{self.accuracy}", highlight=False)
+                epochs = self.total * line["epoch"] // line["step"]
+                text = f"{self.title}: epoch {line['epoch']}/{epochs}, {self.accuracy}{self.speed}"
+                self.console.print(f"{text}, {self.left(line['step'])}", highlight=False, markup=False)
+
+    def left(self, step: int) -> str:
+        """How long it will take from `step` on, at the pace so far."""
+        pace = (time.perf_counter() - self.began) / max(step - self.first, 1)
+        return f"{timedelta(seconds=round((self.total - step) * pace))} left"
 
     def close(self) -> None:
         """Leave the terminal as it was."""
         self.progress.stop()
 
 
-def tracker(name: str, folder: Path, config: Mapping[str, Any]) -> Sink:
-    """A sink that passes each line's numbers on to TensorBoard, or to a tracker with the `init`/`log` interface
-    that trackio, wandb and swanlab share. Raises UserError where it is unknown or not installed."""
-    if name not in ("tensorboard", "trackio", "wandb", "swanlab"):
-        raise UserError(f"unknown tracker {name!r}; --track takes tensorboard, trackio, wandb or swanlab")
-    try:
-        if name == "tensorboard":
-            from torch.utils.tensorboard import SummaryWriter
+class TensorBoard:
+    """Each line's numbers, as TensorBoard's scalars in `folder`/tensorboard, from `step` on."""
 
-            board = SummaryWriter(str(folder / "tensorboard"))
-            return lambda line: [board.add_scalar(k, v, line["step"]) for k, v in numbers(line).items()] and None
-        module = importlib.import_module(name)
+    def __init__(self, folder: Path, *, step: int = 0) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
+
+    def __call__(self, line: Mapping[str, Any]) -> None:
+        for name, value in numbers(line).items():
+            self.board.add_scalar(name, value, line["step"])
+
+    def close(self) -> None:
+        """Write what is left."""
+        self.board.close()
+
+
+class Remote:
+    """Each line's numbers, for a tracker with the `init`, `log`, `finish` that trackio, wandb and swanlab share."""
+
+    def __init__(self, module: Any, name: str, config: Mapping[str, Any]) -> None:
+        self.module = module
+        module.init(project="sparring", name=name, config=dict(config))
+
+    def __call__(self, line: Mapping[str, Any]) -> None:
+        self.module.log(numbers(line), step=line["step"])
+
+    def close(self) -> None:
+        """Say that the run is over."""
+        self.module.finish()
+
+
+def tracker(name: str, folder: Path, config: Mapping[str, Any], *, step: int = 0) -> Sink:
+    """The sink called `name` for the run in `folder`, which goes on from `step`."""
+    module = require_tracker(name)
+    return TensorBoard(folder, step=step) if name == "tensorboard" else Remote(module, folder.name, config)
+
+
+def require_tracker(name: str) -> Any:
+    """The tracker's module. Raises UserError where it is unknown or not installed."""
+    if name not in TRACKERS:
+        raise UserError(f"unknown tracker {name!r}. {did_you_mean(name, TRACKERS)}")
+    try:
+        return importlib.import_module(TRACKERS[name])
     except ImportError as error:
-        raise UserError(f"--track {name} needs the package {name}: pip install {name}") from error
-    module.init(project="sparring", name=folder.name, config=dict(config))
-    return lambda line: module.log(numbers(line), step=line["step"])
+        raise UserError(f"--track {name} needs a package that is not here: pip install {name}") from error
 
 
 def numbers(line: Mapping[str, Any], prefix: str = "") -> dict[str, float]:

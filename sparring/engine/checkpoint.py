@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 import torch
 
 from sparring.files import atomic
+
+ADVICE = "the checkpoint before it is kept: make room there and go on with --resume"
 
 
 class Checkpoints:
@@ -24,33 +27,37 @@ class Checkpoints:
 
     def save(self, step: int, state: dict[str, Any]) -> Path:
         """Write the state of `step` atomically, then drop the oldest. Raises UserError where it cannot be written."""
-        draft = self.folder / "draft.pt"
-        with atomic(draft) as temporary:
-            torch.save(state, temporary)
-        path = self.folder / f"step-{step:08d}.{digest(draft)}.pt"
-        draft.replace(path)
+        written = io.BytesIO()  # in memory first: torch tells a full disk as a RuntimeError about its own file format
+        torch.save(state, written)
+        content = written.getvalue()
+        path = self.folder / f"step-{step:08d}.{digest(content)}.pt"
+        with atomic(path, advice=ADVICE) as temporary:
+            temporary.write_bytes(content)
         for old in self.files()[: -self.keep]:
             old.unlink(missing_ok=True)
         return path
 
     def latest(self, device: torch.device) -> dict[str, Any] | None:
         """The newest state that is whole, or None where there is none; damaged ones are passed over, saying so."""
-        for path in reversed(self.files()):
-            if digest(path) != path.suffixes[-2].removeprefix("."):
+        files = self.files()
+        for path in reversed(files):
+            content = path.read_bytes()
+            if digest(content) != path.suffixes[-2].removeprefix("."):
                 self.warn(f"checkpoint {path} is damaged (its checksum differs); falling back to the one before it")
                 continue
             try:
-                return torch.load(path, map_location=device, weights_only=True)
+                return torch.load(io.BytesIO(content), map_location=device, weights_only=True)
             except (pickle.UnpicklingError, RuntimeError) as error:
                 self.warn(f"checkpoint {path} cannot be read ({error}); falling back to the one before it")
+        if files:
+            self.warn(f"no checkpoint in {self.folder} is whole; starting from the beginning")
         return None
 
     def files(self) -> list[Path]:
         """The checkpoint files, oldest first."""
-        return sorted(self.folder.glob("step-*.pt"))
+        return sorted(self.folder.glob("step-*.*.pt"))
 
 
-def digest(path: Path) -> str:
-    """The first 16 hex digits of a file's SHA-256."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+def digest(content: bytes) -> str:
+    """The first 16 hex digits of the SHA-256 of a file's content."""
+    return hashlib.sha256(content).hexdigest()[:16]

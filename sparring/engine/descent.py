@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from sparring.core import Clock
 from sparring.core.player import MakeOptimizer
+from sparring.engine import processes
 
 
 class Descent:
@@ -66,11 +66,9 @@ class Descent:
 
 def average_over_processes(parameters: list[nn.Parameter]) -> None:
     """Replace each gradient by its mean over all processes, in one message; nothing in a single process."""
-    if not (dist.is_available() and dist.is_initialized()):
+    if processes.world() == 1:
         return
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    flat = torch.cat([gradient.flatten() for gradient in gradients])
-    dist.all_reduce(flat)
-    flat /= dist.get_world_size()
+    flat = processes.mean(torch.cat([gradient.flatten() for gradient in gradients]))
     for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
         gradient.copy_(mean.view_as(gradient))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-import torch.distributed as dist
 from torch import nn
 
 from sparring.core import Batch, UserError
+from sparring.engine import processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +27,12 @@ class Compute:
     @property
     def rank(self) -> int:
         """The number of this process among those that train together."""
-        return dist.get_rank() if self.world > 1 else 0
+        return processes.rank()
 
     @property
     def world(self) -> int:
         """How many processes train together."""
-        return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+        return processes.world()
 
     @contextmanager
     def autocast(self) -> Iterator[None]:
@@ -66,8 +65,8 @@ def choose_device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
-        if device.type == "cuda" and torch.distributed.is_initialized() and device.index is None:
-            device = torch.device("cuda", dist.get_rank() % torch.cuda.device_count())
+        if device.type == "cuda" and device.index is None and processes.world() > 1:
+            device = torch.device("cuda", torch.cuda.current_device())
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise UserError(
@@ -81,16 +80,3 @@ def fast_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
-
-
-@contextmanager
-def together() -> Iterator[None]:
-    """Join the other processes of a torchrun launch, for as long as the block lasts; nothing without torchrun."""
-    if "WORLD_SIZE" not in os.environ or dist.is_initialized():
-        yield
-        return
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()

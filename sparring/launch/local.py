@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sparring.engine.processes import at_first, together
+from sparring.errors import UserError
 from sparring.recipes.build import Given
 from sparring.recipes.config import Config
-from sparring.recipes.run import Result, run
+from sparring.recipes.run import Result, claim_folder, run
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,8 @@ def grid(config: Config, out: Path, *, methods: Sequence[str], seeds: int) -> li
 
     The configuration's slot options belong to its own method; the others run as their row of the table says.
     """
+    if (out / "config.yaml").exists():
+        raise UserError(f"{out} holds a single run, where several were asked for; give another --out")
     plain = {"perturb": {}, "targets": {}, "objective": {}}
     cells = []
     for method in methods:
@@ -35,5 +39,10 @@ def grid(config: Config, out: Path, *, methods: Sequence[str], seeds: int) -> li
 
 
 def run_all(cells: Sequence[Cell], given: Given, *, resume: bool) -> list[Result]:
-    """Run every cell. A cell with a finished run is read; with `resume`, an unfinished one goes on."""
-    return [run(cell.config, cell.out, given=given, resume=resume) for cell in cells]
+    """Run every cell, all folders claimed before the first begins.
+
+    With `resume`, a finished run is read, an unfinished one goes on, and one that is not there yet begins.
+    """
+    with together():
+        at_first(lambda: [claim_folder(cell.out, resume) for cell in cells] and None)
+        return [run(cell.config, cell.out, given=given, resume=resume) for cell in cells]

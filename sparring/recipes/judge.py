@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from types import FrameType
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from sparring import data as datasets
 from sparring import nets
 from sparring.core import Batch, Clock, Moment
 from sparring.engine import Checkpoints, Descent
+from sparring.engine.processes import agreed
 from sparring.errors import Interrupted, UserError
 from sparring.evaluate import answers, score
 from sparring.recipes.build import Prepared
 from sparring.recipes.config import Config
-from sparring.watch import Meter, Sink, speaks
+from sparring.watch import Meter, NotFinite, Sink, speaks
 
 BEST = "best.safetensors"
 
@@ -54,13 +56,11 @@ class Exam:
 
 
 class Judge:
-    """Validates at each epoch's end, remembers the best epoch, saves the whole state about twice a minute, and saves
-    and stops at SIGTERM or Ctrl-C.
+    """Validates at each epoch's end, remembers the best epoch, saves the whole state then and every `every` seconds,
+    and saves and stops at SIGTERM or Ctrl-C; never a state whose losses or weights are not finite.
 
     exams: "validation" and, with protocol="paper", "test". Only the first of several processes writes.
     """
-
-    every = 30.0  # seconds between checkpoints within an epoch
 
     def __init__(
         self,
@@ -69,27 +69,46 @@ class Judge:
         record: Record,
         checkpoints: Checkpoints,
         meter: Meter,
-        sinks: list[Sink],
+        sinks: Sequence[Sink],
         exams: Mapping[str, Exam],
+        *,
+        every: float,
     ) -> None:
         self.prepared, self.descents, self.record = prepared, descents, record
         self.checkpoints, self.meter, self.sinks, self.exams = checkpoints, meter, sinks, exams
-        self.asked_to_stop, self.since = 0, time.perf_counter()
+        self.every, self.asked_to_stop, self.since = every, 0, time.perf_counter()
         self.saved = self.since
 
     def __call__(self, moment: Moment) -> None:
         clock = moment.clock
         ended = (clock.step + 1) % clock.steps_per_epoch == 0
+        late = speaks(clock) and time.perf_counter() - self.saved >= self.every
+        number = self.told_to_stop(clock)
+        if not (ended or late or number):
+            return
+        self.meter.speak(clock)
+        self.refuse_spoilt_weights(clock)
         if ended:
             self.end_epoch(clock)
-        late = speaks(clock) and time.perf_counter() - self.saved > self.every
-        if ended or late or self.asked_to_stop:
-            self.save(clock)
-        if self.asked_to_stop:
-            where = self.checkpoints.folder.parent
+        self.save(clock)
+        if number:
             raise Interrupted(
-                f"stopped at step {clock.step + 1}; go on with --resume --out {where}", self.asked_to_stop
+                f"stopped after step {clock.step + 1} of {clock.total_steps}, with everything saved in "
+                f"{self.checkpoints.folder.parent}; add --resume to the same command to go on",
+                number,
             )
+
+    def told_to_stop(self, clock: Clock) -> int:
+        """The signal to stop at after this step, or 0. Several processes agree on it, whenever the meter speaks."""
+        if self.prepared.compute.world == 1:
+            return self.asked_to_stop
+        return agreed(self.asked_to_stop) if speaks(clock) else 0
+
+    def refuse_spoilt_weights(self, clock: Clock) -> None:
+        """Raise UserError where the last step made a weight NaN or infinite."""
+        moving = [parameter for descent in self.descents.values() for parameter in descent.parameters]
+        if not torch.stack([parameter.detach().isfinite().all() for parameter in moving]).all():
+            raise NotFinite(clock.step, "the weights are not finite after it")
 
     def end_epoch(self, clock: Clock) -> None:
         """Score the student, note the best, and tell the sinks."""
@@ -161,9 +180,15 @@ def restored(prepared: Prepared, descents: Mapping[str, Descent], checkpoints: C
     state = checkpoints.latest(prepared.compute.device)
     if state is None:
         return Record()
-    prepared.method.load_state_dict(state["method"])
-    for name, descent in descents.items():
-        descent.load_state_dict(state["descents"][name])
+    try:
+        prepared.method.load_state_dict(state["method"])
+        for name, descent in descents.items():
+            descent.load_state_dict(state["descents"][name])
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise UserError(
+            f"the checkpoints in {checkpoints.folder} are of another network or method than this one "
+            f"({str(error).splitlines()[0]}); was a file of yours changed? Give another --out to start anew"
+        ) from error
     return Record(**state["record"])
 
 

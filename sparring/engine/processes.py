@@ -1,0 +1,111 @@
+"""Several processes that train as one: joining, agreeing, and ending together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from sparring.errors import Interrupted, UserError
+
+JOINED = count()  # how often this process has joined others: the same number in all of them
+TOLD = "told"  # the key in their common store under which they count who has spoken of an error
+
+
+def world() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """The number of this process among those that train together."""
+    return dist.get_rank() if world() > 1 else 0
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Join the other processes of a torchrun launch, for as long as the block lasts; nothing without torchrun.
+
+    An error that all of them meet is raised in one of them alone; the others leave with its exit code, silently.
+    """
+    if "WORLD_SIZE" not in os.environ or dist.is_initialized():
+        yield
+        return
+    common, number, size = next(iter(dist.rendezvous("env://")))
+    store = dist.PrefixStore(f"sparring-{next(JOINED)}", common)
+    backend = "gloo"
+    if torch.cuda.is_available():
+        backend = "cpu:gloo,cuda:nccl"
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", number)) % torch.cuda.device_count())
+    dist.init_process_group(backend, store=store, rank=number, world_size=size)
+    try:
+        yield
+    except UserError:
+        if store.add(TOLD, 1) > 1:
+            raise SystemExit(2) from None
+        raise
+    except Interrupted as stopped:
+        if store.add(TOLD, 1) > 1:
+            raise SystemExit(128 + stopped.signal) from None
+        raise
+    except RuntimeError:  # so a collective ends when another process has left
+        if was_told(store):
+            raise SystemExit(2) from None
+        raise
+    finally:
+        dist.destroy_process_group()
+
+
+def was_told(store: dist.Store) -> bool:
+    """Whether another process has spoken of an error already; a store that is gone went with the one that has."""
+    try:
+        return store.add(TOLD, 0) > 0
+    except RuntimeError:
+        return True
+
+
+def at_first(work: Callable[[], None]) -> None:
+    """The first process does `work`; the others wait for it, and end with it where it fails."""
+    if rank() == 0:
+        work()
+    if world() > 1:
+        dist.all_reduce(torch.zeros(1))  # on the CPU: a GPU's barrier would outlive a process that has left
+
+
+def agreed(number: int) -> int:
+    """The largest of the processes' numbers."""
+    if world() == 1:
+        return number
+    numbers = torch.tensor(number)
+    dist.all_reduce(numbers, dist.ReduceOp.MAX)
+    return int(numbers)
+
+
+def mean(values: Tensor) -> Tensor:
+    """`values` averaged over the processes, the same in each."""
+    if world() == 1:
+        return values
+    values = values.clone()
+    dist.all_reduce(values)
+    return values / world()
+
+
+class Sum(torch.autograd.Function):
+    """The sum of a tensor over all processes; its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(ctx: object, value: Tensor) -> Tensor:
+        value = value.clone()
+        dist.all_reduce(value)
+        return value
+
+    @staticmethod
+    def backward(ctx: object, gradient: Tensor) -> Tensor:
+        gradient = gradient.contiguous().clone()
+        dist.all_reduce(gradient)
+        return gradient

@@ -1,0 +1,77 @@
+"""The folder of a run: who may write there, and what is written down before it starts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sparring.core import UserError
+from sparring.files import sweep, write_json
+from sparring.recipes import config as schema
+from sparring.recipes.build import Prepared
+from sparring.recipes.config import Config
+
+RESUMED = ("started", "command", "device", "threads", "processes", "torch", "git_commit")  # told of each resumption
+
+
+def claim_folder(out: Path, resume: bool) -> None:
+    """Raise UserError where `out` cannot be written, or holds a run that is not to be resumed."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out} is a file; give a folder that does not exist yet")
+    started = (out / "config.yaml").exists() or (out / "result.json").exists()
+    if started and not resume:
+        raise UserError(f"{out} holds a run already; add --resume to go on with it, or give another --out")
+    if out.is_dir() and not started and any(p for p in out.iterdir() if not p.name.startswith(".")):
+        raise UserError(f"{out} is not empty and holds no run; give a folder of its own with --out")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / ".writable").write_text("yes")
+        (out / ".writable").unlink()
+    except OSError as error:
+        raise UserError(f"cannot write into {out}: {error.strerror}; give another place with --out") from error
+
+
+def refuse_full_disk(out: Path, prepared: Prepared) -> None:
+    """Raise UserError where the checkpoints (weights and two moments, two kept and one drafted) would not fit."""
+    weights = sum(value.numel() * value.element_size() for value in prepared.method.parameters())
+    there = sum(file.stat().st_size for file in (out / "checkpoints").glob("*"))
+    needed, free = 2**18 + 11 * weights - there, shutil.disk_usage(out).free
+    if free < needed:
+        raise UserError(
+            f"the disk of {out} has {free / 2**20:.1f} MiB free and the run needs {needed / 2**20:.1f} MiB; "
+            "make room there or give another place with --out"
+        )
+
+
+def refuse_other_run(out: Path, config: Config, origin: Mapping[str, Any]) -> None:
+    """Raise UserError where the run that `out` holds computes something else: other arguments, teacher or data."""
+    if not (out / "config.yaml").exists():
+        return
+    changed = schema.differences(schema.read(out / "config.yaml"), config)
+    if (out / "manifest.json").exists():
+        before = json.loads((out / "manifest.json").read_text())
+        if before["data"] != origin["data"]:
+            changed.append(f"the images of {origin['data']['name']}")
+        if (before["teacher"] or {}).get("sha256") != (origin["teacher"] or {}).get("sha256"):
+            changed.append("the weights of the teacher")
+    if changed:
+        raise UserError(
+            f"{out} holds a run with other arguments ({'; '.join(changed[:5])}); "
+            "give the same to resume it, or another --out"
+        )
+
+
+def begin(out: Path, prepared: Prepared, origin: Mapping[str, Any]) -> None:
+    """Write down what is run and where its numbers come from; of a resumed run, where it went on."""
+    refuse_full_disk(out, prepared)
+    sweep(out)
+    sweep(out / "checkpoints")
+    if (out / "manifest.json").exists():
+        first = json.loads((out / "manifest.json").read_text())
+        again = {key: origin[key] for key in RESUMED}
+        origin = {**first, "resumed": [*first.get("resumed", []), again]}
+    schema.write(prepared.config, out / "config.yaml")
+    write_json(out / "manifest.json", origin)

@@ -1,0 +1,72 @@
+"""Where the numbers of a run come from."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shlex
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import sparring
+from sparring.recipes.build import Given, Prepared
+
+
+def manifest(prepared: Prepared, given: Given) -> dict[str, Any]:
+    """Where the numbers of a run come from."""
+    data, compute, config = prepared.data, prepared.compute, prepared.config
+    teacher = None
+    if prepared.teacher is not None:
+        teacher = {"spec": config.teacher or prepared.teacher.name, "sha256": weights_hash(prepared.teacher)}
+    return {
+        "sparring": sparring.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "platform": platform.platform(),
+        "device": torch.cuda.get_device_name(compute.device) if compute.device.type == "cuda" else processor(),
+        "threads": torch.get_num_threads(),
+        "processes": compute.world,
+        "bf16": compute.bf16,
+        "channels_last": compute.channels_last,
+        "git_commit": git_commit(),
+        "seed": config.seed,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "data": {"name": data.name, "fingerprint": data.fingerprint, "train": len(data.train)},
+        "teacher": teacher,
+    }
+
+
+def weights_hash(net: nn.Module) -> str:
+    """The SHA-256 of a network's weights and buffers, in the order of their names."""
+    total = hashlib.sha256()
+    for name, value in sorted(net.state_dict().items()):
+        total.update(name.encode())
+        total.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
+
+
+def processor() -> str:
+    """The CPU's name."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "CPU")
+
+
+def git_commit() -> str | None:
+    """The commit of the checkout that the package lies in, with "+" where it has changes; None outside one."""
+    where = Path(__file__).resolve().parent
+    try:
+        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=where, capture_output=True, text=True, check=True)
+        dirty = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", "."], cwd=where, check=False).returncode
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.stdout.strip() + ("+" if dirty else "")
