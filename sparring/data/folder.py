@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from sparring.core import UserError
+from sparring.data.cache import kept_facts
 from sparring.data.found import Found, Split
 
 _ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pnm")
+_HASHED_BYTES = 8 << 30  # of larger folders only names and sizes are hashed: reading all would take minutes
 _SPLITS = {"train": ("train", "training"), "validation": ("val", "valid", "validation"), "test": ("test", "testing")}
 
 
@@ -42,7 +44,35 @@ class Files:
             raise UserError(f"Cannot read the image {self.where(row)} ({error.strerror}): put it back.") from None
 
 
-def read_folder(folder: Path) -> Found:
+class Stamp:
+    """Grows into the identity of the files that are listed: quickly by names, sizes and times, truly by content."""
+
+    def __init__(self) -> None:
+        self.quick, self.names, self.bytes = hashlib.sha256(), hashlib.sha256(), 0
+
+    def take(self, label: str, files: list[tuple[bytes, int, int]]) -> None:
+        """Take in a class's files as (name, size, time)."""
+        self.quick.update(repr((label, files)).encode())
+        self.names.update(repr((label, [(name, size) for name, size, _ in files])).encode())
+        self.bytes += sum(size for _, size, _ in files)
+
+    def content(self, splits: dict[str, Split], cache: Path) -> str:
+        """The sha256 hex of names and content; the cache remembers it for as long as no size or time changes."""
+        if self.bytes > _HASHED_BYTES:
+            return self.names.hexdigest()
+        key = f"content-{self.quick.hexdigest()}"
+        return str(kept_facts(cache, key, lambda: {"sha256": self._hashed(splits)})["sha256"])
+
+    def _hashed(self, splits: dict[str, Split]) -> str:
+        total = self.names.copy()
+        for split in splits.values():
+            if isinstance(split.pictures, Files):
+                for row in range(len(split.pictures)):
+                    total.update(hashlib.sha256(split.pictures.read(row)).digest())
+        return total.hexdigest()
+
+
+def read_folder(folder: Path, cache: Path) -> Found:
     """Find the images of a folder with class sub-folders, perhaps within train/, val/ and test/.
 
     Where there is val/ and no test/, it is the test split, as is the custom with ImageNet. Raises UserError for an
@@ -56,12 +86,12 @@ def read_folder(folder: Path) -> Found:
         given["test"] = given.pop("validation")
     classes = {split: _classes(root) for split, root in given.items()}
     if not classes["train"]:
-        raise UserError(f"{given['train']} holds no class folders with images: expected {given['train']}/CLASS/*.png.")
+        raise UserError(f"{given['train']} holds no class folders: expected images in {given['train']}/CLASS/.")
     for split in classes:
         _same_classes(given["train"], classes["train"], given[split], classes[split])
-    total = hashlib.sha256()
-    splits = {s: _listed(root, [(c, root / c) for c in classes["train"]], total) for s, root in sorted(given.items())}
-    return Found(folder.name or str(folder), tuple(classes["train"]), splits, total.hexdigest())
+    stamp = Stamp()
+    splits = {split: _listed(root, classes["train"], stamp) for split, root in sorted(given.items())}
+    return Found(folder.resolve().name, tuple(classes["train"]), splits, stamp.content(splits, cache))
 
 
 def _sub(folder: Path, spelled: Iterable[str]) -> Path | None:
@@ -80,24 +110,18 @@ def _same_classes(train: Path, ours: list[str], other: Path, theirs: list[str]) 
             )
 
 
-def _listed(root: Path, classes: list[tuple[str, Path]], total: hashlib._Hash) -> Split:
-    """The pictures of each class folder, by name; `total` takes in their names, sizes and times."""
+def _listed(root: Path, classes: list[str], stamp: Stamp) -> Split:
+    """The pictures of each class folder, ordered by name."""
     text, ends, labels = bytearray(), [np.zeros(1, np.int64)], []
-    for label, (name, folder) in enumerate(classes):
-        names = sorted(_pictures(folder))
-        if not names:
-            raise UserError(
-                f"The class folder {folder} holds no images: put some in, or take the folder of {name!r} out."
-            )
-        inside = [os.fsencode(os.path.relpath(path, root)) for path, _, _ in names]
-        total.update(
-            repr((name, [(path, size, when) for path, (_, size, when) in zip(inside, names, strict=True)])).encode()
-        )
-        ends.append(np.cumsum([len(path) for path in inside]) + len(text))
-        text += b"".join(inside)
-        labels.append(np.full(len(inside), label, np.int64))
-    files = Files(str(root), np.frombuffer(bytes(text), np.uint8), np.concatenate(ends).astype(np.int64))
-    return Split(files, np.concatenate(labels))
+    for label, name in enumerate(classes):
+        files = sorted((os.fsencode(os.path.relpath(p, root)), size, when) for p, size, when in _pictures(root / name))
+        if not files:
+            raise UserError(f"The class folder {root / name} holds no images: put some in, or take it out.")
+        stamp.take(name, files)
+        ends.append(np.cumsum([len(path) for path, *_ in files]) + len(text))
+        text += b"".join(path for path, *_ in files)
+        labels.append(np.full(len(files), label, np.int64))
+    return Split(Files(str(root), np.frombuffer(text, np.uint8), np.concatenate(ends)), np.concatenate(labels))
 
 
 def _pictures(folder: Path) -> Iterator[tuple[str, int, int]]:
@@ -117,25 +141,31 @@ def is_tiny_imagenet(folder: Path) -> bool:
     return (folder / "val" / "val_annotations.txt").is_file() and (folder / "train").is_dir()
 
 
-def read_tiny_imagenet(folder: Path) -> Found:
+def read_tiny_imagenet(folder: Path, cache: Path) -> Found:
     """Read tiny-imagenet-200: train/WNID/images/*, and val/images/* with val_annotations.txt as the test split."""
-    train, val = folder / "train", folder / "val"
+    train, stamp = folder / "train", Stamp()
     names = _classes(train)
-    total = hashlib.sha256()
-    splits = {"train": _listed(train, [(name, train / name) for name in names], total)}
-    number = {name: label for label, name in enumerate(names)}
-    rows: list[tuple[str, int]] = []
-    for line, text in enumerate((val / "val_annotations.txt").read_text().splitlines(), 1):
-        file, _, rest = text.partition("\t")
-        wnid = rest.partition("\t")[0]
+    splits = {"train": _listed(train, names, stamp)}
+    splits["test"] = _annotated(folder / "val", {name: label for label, name in enumerate(names)}, stamp)
+    return Found("tiny-imagenet", tuple(names), splits, stamp.content(splits, cache))
+
+
+def _annotated(val: Path, number: dict[str, int], stamp: Stamp) -> Split:
+    """The pictures that val_annotations.txt lists, each line a file's name, its class and what we do not need."""
+    notes = val / "val_annotations.txt"
+    files: list[tuple[bytes, int, int]] = []
+    labels: list[int] = []
+    for line, text in enumerate(notes.read_text().splitlines(), 1):
+        file, wnid = [*text.split("\t"), ""][:2]
         if wnid not in number:
-            raise UserError(
-                f"Line {line} of {val / 'val_annotations.txt'} names {wnid!r}, which is no folder of {train}."
-            )
-        rows.append((file, number[wnid]))
-    paths = [os.fsencode(os.path.join("images", file)) for file, _ in rows]
-    total.update(repr(rows).encode())
-    text = np.frombuffer(b"".join(paths), np.uint8)
-    ends = np.cumsum([0, *map(len, paths)]).astype(np.int64)
-    splits["test"] = Split(Files(str(val), text, ends), np.array([label for _, label in rows], np.int64))
-    return Found("tiny-imagenet", tuple(names), splits, total.hexdigest())
+            raise UserError(f"Line {line} of {notes} names {wnid!r}, which is no folder of {val.parent / 'train'}.")
+        try:
+            stat = (val / "images" / file).stat()
+        except OSError:
+            raise UserError(f"Line {line} of {notes} names {file!r}, which is not in {val / 'images'}.") from None
+        files.append((os.fsencode(os.path.join("images", file)), stat.st_size, stat.st_mtime_ns))
+        labels.append(number[wnid])
+    stamp.take("test", files)
+    text = np.frombuffer(b"".join(path for path, *_ in files), np.uint8)
+    ends = np.cumsum([0, *(len(path) for path, *_ in files)])
+    return Split(Files(str(val), text, ends), np.array(labels, np.int64))

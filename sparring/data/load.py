@@ -77,7 +77,7 @@ def load(
 ) -> Data:
     """Find, decode and split a data set by its name (see `names`), its path, or "hf:user/name".
 
-    root: the folder that holds local copies, else $SPARRING_DATA, ./data and the cache are searched and then the
+    root: the folder that holds local copies; after it $SPARRING_DATA, ./data and the cache are searched, and then the
     hub is asked; val: the part of the training images held out for validation, the same rows for every seed; size:
     bring every image to size × size pixels; cache: where decoded arrays and downloads are kept, else $SPARRING_CACHE,
     else ~/.cache/sparring. Raises UserError for whatever the user must mend.
@@ -92,10 +92,10 @@ def _find(name: str, root: Path | None, cache: Path) -> Found:
     if name in KNOWN:
         return _known(name, KNOWN[name], root, cache)
     if name.startswith("hf:"):
-        return read_parquet(fetch(name.removeprefix("hf:"), cache, by_name=False), name)
+        return read_parquet(fetch(name.removeprefix("hf:"), cache, by_name=False), name, cache)
     path = Path(name).expanduser()
     if path.is_dir():
-        return read_path(path)
+        return read_path(path, cache)
     if path.exists():
         raise UserError(f"{name} is a file: give the folder that holds the images or parquet files.")
     if "/" in name or "\\" in name or name.startswith((".", "~")):
@@ -103,25 +103,25 @@ def _find(name: str, root: Path | None, cache: Path) -> Found:
     raise UserError(f"There is no data set {name!r}. {did_you_mean(name, KNOWN)}")
 
 
-def read_path(path: Path, known: Known | None = None) -> Found:
+def read_path(path: Path, cache: Path, known: Known | None = None) -> Found:
     """Whatever lies in the folder `path`: parquet files, IDX files, tiny-imagenet-200 or images by class."""
     if is_tiny_imagenet(path):
-        return read_tiny_imagenet(path)
+        return read_tiny_imagenet(path, cache)
     if has_idx(path):
-        return read_idx(path, path.name, known.class_names if known else ())
+        return read_idx(path, path.resolve().name, known.class_names if known else ())
     if has_parquet(path):
-        return read_parquet(path, path.name)
-    return read_folder(path)
+        return read_parquet(path, path.resolve().name, cache)
+    return read_folder(path, cache)
 
 
 def _known(name: str, known: Known, root: Path | None, cache: Path) -> Found:
-    local = next(_copies(name, known, root, cache), None)
-    if local is None and root is not None:
-        raise UserError(f"No copy of {name} lies in {root}: expected it in {root / known.folders[0]}.")
-    found = read_path(local or fetch(known.hub or "", cache, by_name=True), known)
+    if root is not None and not root.is_dir():
+        raise UserError(f"The data root {root} does not exist: give the folder that holds {known.folders[0]}/.")
+    folder = next(_copies(name, known, root, cache), None) or fetch(known.hub or "", cache, by_name=True)
+    found = read_path(folder, cache, known)
     if len(found.class_names) != known.classes:
         raise UserError(
-            f"The copy of {name} in {local} has {len(found.class_names)} classes instead of {known.classes}: "
+            f"The copy of {name} in {folder} has {len(found.class_names)} classes instead of {known.classes}: "
             "it is another data set."
         )
     return Found(name, found.class_names, found.splits, found.key, known.augment, found.carve_test)
@@ -130,14 +130,16 @@ def _known(name: str, known: Known, root: Path | None, cache: Path) -> Found:
 def _copies(name: str, known: Known, root: Path | None, cache: Path) -> Iterator[Path]:
     """Every folder that seems to hold a copy of the known data set, the first choice first."""
     given = os.environ.get("SPARRING_DATA")
-    for base in [root] if root else [*([Path(given).expanduser()] if given else []), Path("data"), cache]:
+    for base in (root, Path(given).expanduser() if given else None, Path("data"), cache):
+        if base is None:
+            continue
         places = [base / folder for folder in known.folders]
         if base.name in known.folders:
             places.insert(0, base)
         for place in places:
             yield from (p for p in (place, place / "raw") if p.is_dir() and _holds_data(p))
     debian = Path("/usr/share/datasets") / name
-    if root is None and has_idx(debian):
+    if has_idx(debian):
         yield debian
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from bisect import bisect_right
-from dataclasses import dataclass
+from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -15,41 +16,26 @@ import pyarrow.parquet as pq
 
 from sparring.core import UserError
 from sparring.data.cache import content
+from sparring.data.encoded import Column, Rows, unpacked
 from sparring.data.found import Found, Split
 
 _SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test"}
 _SPLITS |= dict.fromkeys(("val", "valid", "validation", "dev"), "validation")
 _IMAGES = ("image", "img", "picture")
+_IN_MEMORY = 2 << 30  # bytes of parquet files that may be held as they are; larger ones are unpacked on disk
 _LABELS = ("label", "fine_label", "labels", "class")
-
-
-@dataclass(frozen=True)
-class Column:
-    """Encoded pictures that lie in memory, as a parquet column holds them."""
-
-    chunks: tuple[Any, ...]  # pyarrow binary arrays
-    starts: tuple[int, ...]
-    file_starts: tuple[int, ...]
-    files: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return self.starts[-1]
-
-    def read(self, row: int) -> bytes:
-        chunk = bisect_right(self.starts, row) - 1
-        return self.chunks[chunk][row - self.starts[chunk]].as_py() or b""
-
-    def where(self, row: int) -> str:
-        file = bisect_right(self.file_starts, row) - 1
-        return f"in row {row - self.file_starts[file]} of {self.files[file]}"
 
 
 def has_parquet(folder: Path) -> bool:
     """Whether parquet files lie anywhere below `folder`."""
-    return next(folder.rglob("*.parquet"), None) is not None
+    for _, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        if any(name.endswith(".parquet") for name in files):
+            return True
+    return False
 
 
-def read_parquet(folder: Path, name: str) -> Found:
+def read_parquet(folder: Path, name: str, cache: Path) -> Found:
     """Find the splits, images and labels in a folder of parquet files; class names come from the schema's metadata.
 
     Where there is a validation split and no test split, it is the test split, as is the custom with ImageNet. Raises
@@ -58,9 +44,12 @@ def read_parquet(folder: Path, name: str) -> Found:
     files = _by_split(folder)
     every = [file for split in sorted(files) for file in files[split]]
     image, label, names = _columns(every[0])
-    splits = {split: _read_split(part, image, label) for split, part in files.items()}
+    key = content(every)
+    splits = {
+        split: _read_split(part, image, label, cache / "blobs" / f"{key}-{split}") for split, part in files.items()
+    }
     count = 1 + max(int(split.labels.max(initial=0)) for split in splits.values())
-    return Found(name, names or tuple(map(str, range(count))), splits, content(every))
+    return Found(name, names or tuple(map(str, range(count))), splits, key)
 
 
 def _by_split(folder: Path) -> dict[str, list[Path]]:
@@ -110,25 +99,32 @@ def _pick(wanted: tuple[str, ...], names: list[str], typed: list[str]) -> str | 
     return next((n for n in wanted if n in names and (not typed or n in typed)), next(iter(typed), None))
 
 
-def _read_split(files: list[Path], image: str, label: str) -> Split:
-    chunks: list[Any] = []
-    labels: list[np.ndarray] = []
-    starts, file_starts = [0], []
-    for file in files:
-        file_starts.append(starts[-1])
-        try:
-            table = _open(file).read(columns=[image, label])
-        except (pa.ArrowException, OSError, KeyError) as error:
-            raise UserError(f"Cannot read {file} ({_first_line(error)}): fetch it again.") from None
-        for chunk in table.column(image).chunks:
-            chunks.append(_bytes(chunk, image, file))
-            starts.append(starts[-1] + len(chunk))
-        labels.append(_ints(table.column(label), label, file))
-    encoded = Column(tuple(chunks), tuple(starts), tuple(file_starts), tuple(map(str, files)))
-    return Split(encoded, np.concatenate(labels))
+def _read_split(files: list[Path], image: str, label: str, blob: Path) -> Split:
+    starts = [0, *accumulate(_open(file).metadata.num_rows for file in files)]
+    labels = np.concatenate([_ints(_read(file, label), label, file) for file in files])
+    rows = Rows(tuple(starts), tuple(map(str, files)))
+    if sum(file.stat().st_size for file in files) > _IN_MEMORY:
+        return Split(unpacked(rows, (_binary(c, image, f) for f in files for c in _batches(f, image)), blob), labels)
+    chunks = [_binary(chunk, image, file) for file in files for chunk in _read(file, image).chunks]
+    return Split(Column(rows, tuple(chunks), (0, *accumulate(map(len, chunks)))), labels)
 
 
-def _bytes(chunk: Any, image: str, file: Path) -> Any:
+def _read(file: Path, column: str) -> Any:
+    try:
+        return _open(file).read(columns=[column]).column(0)
+    except (pa.ArrowException, OSError, KeyError, IndexError) as error:
+        raise UserError(f"Cannot read {file} ({_first_line(error)}): fetch it again.") from None
+
+
+def _batches(file: Path, column: str) -> Iterator[Any]:
+    try:
+        for batch in _open(file).iter_batches(1000, columns=[column]):
+            yield batch.column(0)
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"Cannot read {file} ({_first_line(error)}): fetch it again.") from None
+
+
+def _binary(chunk: Any, image: str, file: Path) -> Any:
     kind = chunk.type
     if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
         chunk = chunk.field("bytes")
