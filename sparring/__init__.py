@@ -1,3 +1,25 @@
-"""Make a small classifier as good, and as robust, as a big one: distillation where teacher and student disagree."""
+"""Make a small classifier as good, and as robust, as a big one: distillation where teacher and student disagree.
+
+import sparring
+run = sparring.distill("runs/teacher", "mlp-16", "digits", method="da", out="runs/mine")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sparring.core import UserError
+    from sparring.verbs import Outcome, check, distill, reproduce, train
 
 __version__ = "0.1.0"
+__all__ = ["Outcome", "UserError", "__version__", "check", "distill", "reproduce", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    """The verbs, imported when first asked for: `import sparring` alone does not import torch."""
+    if name not in __all__:
+        raise AttributeError(f"module 'sparring' has no attribute {name!r}")
+    from sparring import errors, verbs
+
+    return errors.UserError if name == "UserError" else getattr(verbs, name)

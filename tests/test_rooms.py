@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "watch": {"core"},
     "testing": {"core", "engine", "parts"},
     "recipes": {"core", "engine", "parts", "methods", "nets", "data", "evaluate", "report", "watch"},
-    "launch": {"core", "recipes", "data"},
+    "launch": {"engine", "recipes"},
     "demo": {"recipes", "launch", "report"},
     "verbs": {"core", "recipes", "launch", "report", "methods", "nets", "data", "evaluate"},
     "cli": {"recipes", "verbs", "report", "demo"},

@@ -70,6 +70,10 @@ class DisagreementAugmentation(Part):
         precision: Literal["float32", "bf16"] = "float32",
     ) -> None:
         super().__init__()
+        if steps < 0 or alpha <= 0:
+            raise ValueError(f"steps is {steps}, alpha is {alpha:g}: give 0 steps or more, of a size above 0")
+        if not 0 < share <= 1:
+            raise ValueError(f"share is {share:g}: give the part of a batch to move, above 0 and at most 1")
         as_published = FOLLOW[follow]
         self.measure, self.normalise = measure or as_published[0], normalise or as_published[1]
         self.student, self.rule, self.by_example = student or as_published[2], STEPS[step], coin == "example"

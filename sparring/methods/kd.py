@@ -53,6 +53,8 @@ def kd(
         weighted = [w * part for w, part in ((ce, towards_label), (kd, towards_teacher)) if part is not None]
         return weighted[0] + weighted[1] if len(weighted) == 2 else weighted[0]
 
+    if T <= 0:
+        raise ValueError(f"T is {T:g}: give a temperature above 0")
     if not ce and not kd:
         raise UserError("kd has both weights 0, so there is nothing to learn from: give objective.ce or objective.kd")
     return Plain(objective, needs=("target",))

@@ -15,7 +15,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from sparring import data as datasets
 from sparring import nets
-from sparring.core import Method, Network, Setting, UserError, did_you_mean
+from sparring.core import Network, Setting, UserError, did_you_mean
 from sparring.core.seeds import seed_for
 from sparring.engine import Compute, Descent
 from sparring.engine.device import choose_device, fast_bf16
@@ -50,7 +50,7 @@ class Prepared:
     data: datasets.Data
     teacher: Network | None
     student: Network
-    method: Method
+    method: Bout
     compute: Compute
 
 
@@ -68,7 +68,8 @@ def prepare(config: Config, given: Given) -> Prepared:
     student = network("student", config.student, given.student, config.normalise, data)
     bf16, channels_last = precision(config, compute, student)
     compute = Compute(compute.device, bf16, channels_last)
-    method = compute.house(bout(config, student, teacher, data))
+    method = bout(config, student, teacher, data)
+    compute.house(method)
     if config.compile:
         for net in (student, teacher):
             if net is not None:
@@ -201,7 +202,11 @@ def bout(config: Config, student: Network, teacher: Network | None, data: datase
     made = {}
     for slot in SLOTS:
         options = dict(getattr(config, slot))
-        made[slot] = factory(slot, options.pop("name"))(setting, **options)
+        make = factory(slot, options.pop("name"))
+        try:
+            made[slot] = make(setting, **options)
+        except ValueError as error:
+            raise UserError(f"{slot}: {error}") from error
     return Bout(student, **made)
 
 

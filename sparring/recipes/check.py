@@ -123,7 +123,12 @@ def timed(prepared: Prepared, stream: datasets.Stream) -> tuple[float, dict[str,
     steps(2)
     whole = lap(prepared, lambda: steps(STEPS)) / STEPS
     batches = iter(stream(0))
-    clocked["data"] = lap(prepared, lambda: [next(batches) for _ in range(STEPS)] and None) / STEPS
+
+    def fetch() -> None:
+        for _ in range(STEPS):
+            next(batches)
+
+    clocked["data"] = lap(prepared, fetch) / STEPS
     batch = compute.place(next(batches))
     clocked |= slots(prepared, batch)
     clocked["student"] = max(0.0, whole - sum(clocked.values()))

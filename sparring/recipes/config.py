@@ -13,24 +13,26 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from sparring.errors import UserError, did_you_mean
 from sparring.files import write_text
 
-Positive = Field(gt=0)
-
 
 class Optim(BaseModel):
     """How the student descends."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Literal["sgd", "adam", "adamw"] = Field("sgd", description="the optimiser")
-    lr: float = Field(0.05, gt=0, description="learning rate at its height")
-    momentum: float = Field(0.9, ge=0, lt=1, description="SGD's momentum")
-    nesterov: bool = Field(False, description="SGD with Nesterov's look ahead")
-    weight_decay: float = Field(5e-4, ge=0, description="weight decay (for adam and sgd: L2)")
-    schedule: Literal["steps", "cosine", "constant"] = Field("steps", description="what the rate does over time")
-    milestones: tuple[float, ...] = Field((0.625, 0.75, 0.875), description="steps: when, as parts of the training")
-    decay: float = Field(0.1, gt=0, description="steps: by what factor")
-    warmup: float = Field(0.0, ge=0, description="epochs of linear warm-up")
-    clip: float | None = Field(None, gt=0, description="largest norm of the whole gradient")
+    name: Literal["sgd", "adam", "adamw"] = Field(default="sgd", description="the optimiser")
+    lr: float = Field(default=0.05, gt=0, description="learning rate at its height")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="SGD's momentum")
+    nesterov: bool = Field(default=False, description="SGD with Nesterov's look ahead")
+    weight_decay: float = Field(default=5e-4, ge=0, description="weight decay (for adam and sgd: L2)")
+    schedule: Literal["steps", "cosine", "constant"] = Field(
+        default="steps", description="what the rate does over time"
+    )
+    milestones: tuple[float, ...] = Field(
+        default=(0.625, 0.75, 0.875), description="steps: when, as parts of the training"
+    )
+    decay: float = Field(default=0.1, gt=0, description="steps: by what factor")
+    warmup: float = Field(default=0.0, ge=0, description="epochs of linear warm-up")
+    clip: float | None = Field(default=None, gt=0, description="largest norm of the whole gradient")
 
 
 class Config(BaseModel):
@@ -38,32 +40,42 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    student: str = Field("", description="the network to train: a name, timm:NAME, hf:NAME, file.py:callable, a run")
-    teacher: str | None = Field(None, description="whom it learns from: a run directory, NAME@weights, timm:NAME, …")
-    data: str = Field("digits", description="a data set's name, hf:user/name, or a folder")
-    method: str = Field("kd", description="a row of `sparring list methods`, or my_method.py:slots")
-    perturb: dict[str, Any] = Field({}, description="which inputs: a name, and options as perturb.OPTION=…")
-    targets: dict[str, Any] = Field({}, description="what is asked for there")
-    objective: dict[str, Any] = Field({}, description="how the answer is scored")
-    optim: Optim = Field(Optim(), description="how the student descends")
-    epochs: int = Field(30, gt=0, description="passes over the training data")
-    batch_size: int = Field(64, gt=0, description="images in a step, over all processes")
-    seed: int = Field(0, ge=0, description="all chance follows from it")
-    val: float = Field(0.1, ge=0, lt=1, description="the part of the training set held out; 0 for none")
-    augment: str = Field("default", description="none, crop, flip, crop+flip, … or the data set's default")
-    size: int | None = Field(None, gt=0, description="resize images to this many pixels a side")
-    data_root: str | None = Field(None, description="where local copies of data sets lie (or SPARRING_DATA)")
-    normalise: str = Field("auto", description="student's preprocessing: auto, data, none, imagenet, half")
-    teacher_normalise: str = Field("auto", description="teacher's preprocessing: auto, data, none, imagenet, half")
-    protocol: Literal["honest", "paper"] = Field("honest", description="paper: also the best epoch on the test set")
-    any_teacher: bool = Field(False, description="go on with a teacher that is hardly better than chance")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1")
-    precision: Literal["auto", "float32", "bf16"] = Field("auto", description="of the networks' forwards")
-    channels_last: bool | None = Field(None, description="memory layout of images; by default where it is faster")
-    compile: bool = Field(False, description="torch.compile the networks")
-    threads: int | None = Field(None, gt=0, description="CPU threads")
-    workers: int = Field(2, ge=0, description="processes that read data sets too large for memory")
-    track: str | None = Field(None, description="also log to tensorboard, trackio, wandb or swanlab")
+    student: str = Field(
+        default="", description="the network to train: a name, timm:NAME, hf:NAME, file.py:callable, a run"
+    )
+    teacher: str | None = Field(
+        default=None, description="whom it learns from: a run directory, NAME@weights, timm:NAME, …"
+    )
+    data: str = Field(default="digits", description="a data set's name, hf:user/name, or a folder")
+    method: str = Field(default="kd", description="a row of `sparring list methods`, or my_method.py:slots")
+    perturb: dict[str, Any] = Field(default={}, description="which inputs: a name, and options as perturb.OPTION=…")
+    targets: dict[str, Any] = Field(default={}, description="what is asked for there")
+    objective: dict[str, Any] = Field(default={}, description="how the answer is scored")
+    optim: Optim = Field(default=Optim(), description="how the student descends")
+    epochs: int = Field(default=30, gt=0, description="passes over the training data")
+    batch_size: int = Field(default=64, gt=0, description="images in a step, over all processes")
+    seed: int = Field(default=0, ge=0, description="all chance follows from it")
+    val: float = Field(default=0.1, ge=0, lt=1, description="the part of the training set held out; 0 for none")
+    augment: str = Field(default="default", description="none, crop, flip, crop+flip, … or the data set's default")
+    size: int | None = Field(default=None, gt=0, description="resize images to this many pixels a side")
+    data_root: str | None = Field(default=None, description="where local copies of data sets lie (or SPARRING_DATA)")
+    normalise: str = Field(default="auto", description="student's preprocessing: auto, data, none, imagenet, half")
+    teacher_normalise: str = Field(
+        default="auto", description="teacher's preprocessing: auto, data, none, imagenet, half"
+    )
+    protocol: Literal["honest", "paper"] = Field(
+        default="honest", description="paper: also the best epoch on the test set"
+    )
+    any_teacher: bool = Field(default=False, description="go on with a teacher that is hardly better than chance")
+    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1")
+    precision: Literal["auto", "float32", "bf16"] = Field(default="auto", description="of the networks' forwards")
+    channels_last: bool | None = Field(
+        default=None, description="memory layout of images; by default where it is faster"
+    )
+    compile: bool = Field(default=False, description="torch.compile the networks")
+    threads: int | None = Field(default=None, gt=0, description="CPU threads")
+    workers: int = Field(default=2, ge=0, description="processes that read data sets too large for memory")
+    track: str | None = Field(default=None, description="also log to tensorboard, trackio, wandb or swanlab")
 
     @field_validator("perturb", "targets", "objective", mode="before")
     @classmethod
@@ -112,7 +124,7 @@ def merged(base: Config, changes: Mapping[str, Any]) -> Config:
     if "method" in changes:
         values |= {slot: {} for slot in SLOTS}
     for key, value in changes.items():
-        old = values.get(key)
+        old = values.get(key) or {}
         if key in SLOTS:
             value = {"name": value} if isinstance(value, str) else value
             old = {} if value.get("name", old.get("name")) != old.get("name") else old
@@ -170,8 +182,10 @@ def known_keys(model: type[BaseModel]) -> list[str]:
     keys = []
     for name, field in model.model_fields.items():
         inner = field.annotation
-        inside = inspect.isclass(inner) and issubclass(inner, BaseModel)
-        keys += [f"{name}.{key}" for key in known_keys(inner)] if inside else [name]
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            keys += [f"{name}.{key}" for key in known_keys(inner)]
+        else:
+            keys.append(name)
     return keys
 
 

@@ -107,12 +107,14 @@ def test_leaves_no_trace():
 def test_files(tmp_path):
     teacher, student = conv(0), conv(1)
     rows = curve(teacher, {"a": student, "b": conv(2)}, images(), std=STD, steps=(0, 1))
-    saved = json.loads(save_curve(rows, tmp_path / "disagreement.json").read_text())
+    save_curve(rows, tmp_path / "disagreement.json")
+    saved = json.loads((tmp_path / "disagreement.json").read_text())
     assert [(row["student"], row["steps"]) for row in saved["rows"]] == [("a", 0), ("a", 1), ("b", 0), ("b", 1)]
     assert saved["alpha"] == 0.01778
 
     found = examples(teacher, student, images()[0], std=STD, steps=(0, 1), count=3)
-    path = save_examples(found, tmp_path / "disagreement_examples.npz", classes=[f"c{k}" for k in range(10)])
+    path = tmp_path / "disagreement_examples.npz"
+    save_examples(found, path, classes=[f"c{k}" for k in range(10)])
     with np.load(path, allow_pickle=False) as arrays:
         assert arrays["images"].shape == (3, 2, 8, 8, 3)
         assert arrays["images"].dtype == np.uint8

@@ -1,0 +1,122 @@
+"""The schema: strict keys, dotted keys, slots, round trip, and what bad values are told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sparring.data import load
+from sparring.errors import UserError
+from sparring.methods import METHODS
+from sparring.nets import build
+from sparring.recipes.build import bout, resolved
+from sparring.recipes.config import Config, differences, make, merged, nested, overrides, read, write
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_survives_config_yaml(method: str, tmp_path: Path) -> None:
+    config = resolved(make({"student": "mlp-16", "method": method, "optim.lr": 0.1}))
+    write(config, tmp_path / "config.yaml")
+    assert read(tmp_path / "config.yaml") == config
+    assert resolved(config) == config
+    assert differences(config, read(tmp_path / "config.yaml")) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"epoch": 3}, "unknown key 'epoch'. Did you mean 'epochs'?"),
+        ({"optim.learning": 3}, "unknown key 'optim.learning'. Did you mean 'optim.lr'?"),
+        ({"zzz": 3}, "unknown key 'zzz'. Known: .*optim.lr"),
+        ({"optim.momentom": 0.9}, "Did you mean 'optim.momentum'?"),
+        ({"epochs": "many"}, "epochs='many' will not do: input should be a valid integer"),
+        ({"epochs": 0}, "epochs=0 will not do: input should be greater than 0"),
+        ({"val": 1.0}, "val=1.0 will not do"),
+        ({"optim.name": "lamb"}, "optim.name='lamb' will not do"),
+        ({"method": "dal"}, "unknown method 'dal'. Did you mean 'da'?"),
+        ({"perturb": "dda"}, "unknown perturb part 'dda'. Did you mean 'da'?"),
+        ({"method": "da", "perturb.alpa": 1}, "unknown key 'perturb.alpa'. Did you mean 'perturb.alpha'?"),
+        ({"method": "da", "perturb.p": "often"}, "perturb.p='often' will not do"),
+        ({"method": "da", "perturb.normalise": "l3"}, "perturb.normalise='l3' will not do"),
+        ({"method": "kd", "objective.alpha": 1}, "unknown key 'objective.alpha'"),
+        ({"method": "nowhere.py:mine"}, "no file 'nowhere.py' for method"),
+    ],
+)
+def test_what_bad_values_are_told(values: dict[str, Any], told: str) -> None:
+    with pytest.raises(UserError, match=told.replace("?", r"\?")):
+        resolved(make(values))
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"perturb.p": 1.5}, "perturb: a probability of 1.5 was given"),
+        ({"perturb.steps": -1}, "perturb: steps is -1"),
+        ({"perturb.share": 0}, "perturb: share is 0"),
+        ({"perturb.alpha": -1}, "perturb: steps is 1, alpha is -1"),
+        ({"objective.ce": 0, "objective.kd": 0}, "both weights 0"),
+        ({"objective.T": 0}, "objective: T is 0"),
+    ],
+)
+def test_what_values_out_of_range_are_told(values: dict[str, Any], told: str) -> None:
+    data = load("digits")
+    teacher, student = (build("mlp-16", classes=10, shape=(1, 8, 8), mean=(0.5,), std=(0.5,)) for _ in range(2))
+    with pytest.raises(UserError, match=told):
+        bout(resolved(make({"method": "da", **values})), student, teacher, data)
+
+
+def test_a_slot_takes_a_name_and_options_in_any_order() -> None:
+    for values in ({"perturb": "da", "perturb.p": 1.0}, {"perturb.p": 1.0, "perturb": "da"}):
+        chosen = resolved(make({"method": "kd", **values}))
+        assert (chosen.perturb["name"], chosen.perturb["p"], chosen.objective["name"]) == ("da", 1.0, "kd")
+    assert resolved(make({"method": "da", "perturb.steps": 2})).perturb["steps"] == 2
+    assert nested({"a.b": 1, "a.c": 2}) == {"a": {"b": 1, "c": 2}}
+
+
+def test_a_preset_keeps_its_options_beside_the_users() -> None:
+    chosen = resolved(make({"method": "kd-simkd", "objective.T": 2})).objective
+    assert (chosen["T"], chosen["ce"], chosen["kd"]) == (2.0, 1.0, 1.0)
+
+
+def test_merging_onto_a_saved_run() -> None:
+    saved = resolved(make({"student": "mlp-16", "method": "da", "perturb.p": 0.5, "optim.lr": 0.2}))
+    again = resolved(merged(saved, {"optim.momentum": 0.5, "perturb.alpha": 0.1}))
+    assert (again.perturb["p"], again.perturb["alpha"]) == (0.5, 0.1)
+    assert (again.optim.lr, again.optim.momentum) == (0.2, 0.5)
+    other = resolved(merged(saved, {"method": "ce"}))
+    assert [other.perturb["name"], other.targets["name"], other.objective["name"]] == ["clean", "none", "ce"]
+    assert resolved(merged(saved, {"perturb": "clean"})).perturb == {"name": "clean"}
+
+
+def test_differences_are_named_and_where_keys_are_not() -> None:
+    old = resolved(make({"student": "mlp-16"}))
+    new = resolved(make({"student": "mlp-16", "optim.lr": 0.1, "device": "cpu", "threads": 1}))
+    assert differences(old, new) == ["optim.lr: 0.05 → 0.1"]
+
+
+def test_words_of_a_command_line() -> None:
+    read_back = overrides(("optim.lr=1e-1", "optim.milestones=[0.5, 0.75]", "perturb.clamp=none", "optim.clip="))
+    config = make({**read_back, "method": "da"})
+    assert config.optim.lr == 0.1
+    assert config.optim.milestones == (0.5, 0.75)
+    assert config.optim.clip is None
+    assert resolved(config).perturb["clamp"] == "none"
+    with pytest.raises(UserError, match="'resnet8' is not understood here: write key=value"):
+        overrides(("resnet8",))
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "a: [", "just words"])
+def test_a_file_that_is_no_configuration(text: str, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"c\.yaml (is not YAML|holds no keys)"):
+        read(tmp_path / "c.yaml")
+    with pytest.raises(UserError, match="cannot read"):
+        read(tmp_path / "none.yaml")
+
+
+def test_the_defaults_are_da_s_recipe() -> None:
+    optim = Config().optim
+    assert (optim.lr, optim.momentum, optim.weight_decay, optim.nesterov) == (0.05, 0.9, 5e-4, False)
+    assert [round(240 * part) for part in optim.milestones] == [150, 180, 210]
