@@ -53,6 +53,15 @@ class Compute:
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return module
 
+    def reseed(self, seed: int) -> None:
+        """Let all chance on the host and on this device follow from `seed`.
+
+        As torch.manual_seed, which for the sake of devices that are not in use keeps a stack trace at each call.
+        """
+        torch.default_generator.manual_seed(seed)
+        if self.device.type != "cpu":
+            torch.get_device_module(self.device).manual_seed(seed)
+
     def synchronise(self) -> None:
         """Wait until the device has done all it was given."""
         if self.device.type == "cuda":

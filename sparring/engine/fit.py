@@ -49,7 +49,7 @@ def fit(
     """
     for step, batch in zip(range(start, total_steps), stream(start), strict=False):
         clock = Clock(step, stream.steps_per_epoch, total_steps)
-        torch.manual_seed(seed_for("step", seed, compute.rank, step))
+        compute.reseed(seed_for("step", seed, compute.rank, step))
         batch = compute.place(batch)
         moved: dict[str, Mapping[str, Tensor]] = {}
         for name in method.turns(clock):

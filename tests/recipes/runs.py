@@ -1,0 +1,84 @@
+"""Small real runs on the digits, and children of this process that can be killed."""
+
+import json
+import os
+import sys
+import traceback
+
+import torch
+
+from sparring.errors import Interrupted, UserError
+from sparring.recipes import config as schema
+from sparring.recipes.run import run
+
+torch.set_num_threads(1)
+TIMES = ("seconds", "images_per_second", "peak_memory_bytes")
+
+
+def configured(**changes):
+    """A configuration: two epochs of a perceptron unless told otherwise."""
+    start = {"student": "mlp-16", "data": "digits", "epochs": 2, "method": "ce", "threads": 1, "device": "cpu"}
+    return schema.merged(schema.Config(), start | changes)
+
+
+def result(out):
+    """result.json without what the clock says."""
+    return {key: value for key, value in json.loads((out / "result.json").read_text()).items() if key not in TIMES}
+
+
+def epochs(out):
+    """The journal's epoch lines without what the clock says."""
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines if line["kind"] == "epoch"]
+
+
+def losses(out):
+    """The journal's training lines without speed and gauges."""
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    return [(line["step"], line["terms"]) for line in lines if line["kind"] == "train"]
+
+
+def assert_same(out, reference):
+    """Two runs ended alike: weights bit for bit, every epoch told once, one result."""
+    assert (out / "student.safetensors").read_bytes() == (reference / "student.safetensors").read_bytes()
+    assert epochs(out) == epochs(reference)
+    assert result(out) == result(reference)
+
+
+def child(work, log, environment=None):
+    """Start `work` in a forked process whose output goes to the file `log`; returns its number."""
+    sys.stdout.flush()
+    if number := os.fork():
+        return number
+    code = 1
+    try:
+        file = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+        os.dup2(file, 1)
+        os.dup2(file, 2)
+        sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
+        os.environ.update(environment or {})
+        work()
+        code = 0
+    except UserError as error:
+        print(f"UserError: {error}")
+        code = 2
+    except Interrupted as stopped:
+        print(f"Interrupted: {stopped}")
+        code = 128 + stopped.signal
+    except SystemExit as leaving:
+        code = leaving.code
+    except BaseException:
+        traceback.print_exc(file=sys.stdout)
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def ended(number):
+    """The exit code of a child once it has ended; negative: the signal that killed it."""
+    return os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
+
+
+def resumed(config, out):
+    """Run or go on, saving whenever the meter speaks."""
+    return run(config, out, resume=True, checkpoint_seconds=0.0)

@@ -1,0 +1,231 @@
+"""What cannot go well is refused in a sentence, before work is lost."""
+
+import errno
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+from runs import configured
+
+from sparring.engine import Checkpoints, Descent
+from sparring.errors import UserError
+from sparring.launch.local import grid, run_all
+from sparring.recipes.build import Given
+from sparring.recipes.run import run
+from sparring.watch import NotFinite
+
+
+@pytest.fixture
+def begun(teacher, tmp_path):
+    """(configuration, folder) of a finished DA run."""
+    config = configured(teacher=str(teacher), method="da")
+    run(config, tmp_path / "run")
+    return config, tmp_path / "run"
+
+
+def test_changed_arguments_are_named(begun):
+    config, out = begun
+    (out / "result.json").unlink()
+    other = config.model_copy(update={"epochs": 9, "perturb": {"name": "da", "p": 1.0}})
+    with pytest.raises(UserError, match=r"other arguments \(epochs: 2 → 9; perturb\.p: 0\.7374 → 1\.0\); give the same"):
+        run(other, out, resume=True)
+
+
+def test_where_and_how_watched_may_change(begun):
+    config, out = begun
+    (out / "result.json").unlink()
+    moved = {"device": "auto", "threads": None, "workers": 0, "track": "tensorboard", "data_root": str(out)}
+    assert run(config.model_copy(update=moved), out, resume=True).metrics["epochs"] == 2
+
+
+def test_other_weights_in_the_teachers_folder(teacher, tmp_path):
+    mine = tmp_path / "teacher"
+    run(configured(student="mlp-32", epochs=3), mine)
+    config = configured(teacher=str(mine))
+    config = config.model_copy(update={"method": "kd"})
+    run(config, tmp_path / "run")
+    (mine / "student.safetensors").write_bytes((teacher / "student.safetensors").read_bytes())
+    with pytest.raises(UserError, match="holds a run with other arguments .the weights of the teacher.; give the same"):
+        run(config, tmp_path / "run", resume=True)
+
+
+def images(seed):
+    generator = torch.Generator().manual_seed(seed)
+    x, y = torch.rand(80, 1, 8, 8, generator=generator), torch.arange(80) % 4
+    return torch.utils.data.TensorDataset(x, y)
+
+
+def test_other_images_under_the_same_name(tmp_path):
+    config = configured(batch_size=16)
+    run(config, tmp_path / "run", given=Given(data=images(0)))
+    run(config, tmp_path / "run", given=Given(data=images(0)), resume=True)
+    with pytest.raises(UserError, match="other arguments .the images of"):
+        run(config, tmp_path / "run", given=Given(data=images(1)), resume=True)
+
+
+def test_folders_that_are_taken(begun, tmp_path):
+    config, out = begun
+    with pytest.raises(UserError, match="holds a run already; add --resume to go on with it, or give another --out"):
+        run(config, out)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("mine")
+    for resume in (False, True):
+        with pytest.raises(UserError, match="is not empty and holds no run; give a folder of its own"):
+            run(config, tmp_path / "full", resume=resume)
+    with pytest.raises(UserError, match="is a file; give a folder"):
+        run(config, tmp_path / "full" / "thesis.tex")
+    with pytest.raises(UserError, match="cannot write into .*: Not a directory; give another place with --out"):
+        run(config, tmp_path / "full" / "thesis.tex" / "run")
+    with pytest.raises(UserError, match="holds a single run, where several were asked for"):
+        grid(config, out, methods=["da"], seeds=2)
+
+
+def test_a_grid_claims_all_its_folders_first(begun, tmp_path):
+    config, _ = begun
+    cells = grid(config, tmp_path / "grid", methods=["da"], seeds=2)
+    cells[1].out.mkdir(parents=True)
+    (cells[1].out / "mine").write_text("")
+    with pytest.raises(UserError, match="is not empty"):
+        run_all(cells, Given(), resume=False)
+    assert not (cells[0].out / "config.yaml").exists()
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """Makes a small disk with the given mount options."""
+    mounted = []
+
+    def mount(options):
+        place = tmp_path / f"disk{len(mounted)}"
+        place.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
+        try:
+            done = subprocess.run(command, capture_output=True, check=False)
+        except OSError:
+            pytest.skip("there is no mount here")
+        if done.returncode:
+            pytest.skip("only root can mount a small disk")
+        mounted.append(place)
+        return place
+
+    yield mount
+    for place in mounted:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_disk_too_small(disk):
+    place = disk("size=64k")
+    with pytest.raises(UserError, match=r"has 0\.1 MiB free and the run needs 0\.3 MiB; make room there or give another"):
+        run(configured(), place / "run")
+    assert not (place / "run" / "config.yaml").exists()
+
+
+def test_a_disk_that_is_read_only(disk):
+    with pytest.raises(UserError, match="cannot write into .*: Read-only file system; give another place with --out"):
+        run(configured(), disk("ro") / "run")
+
+
+def test_a_disk_that_fills_up_on_the_way(tmp_path, monkeypatch):
+    write, saved = Path.write_bytes, []
+
+    def fill(path, content):
+        saved.append(path)
+        if len(saved) == 3:
+            write(path, content[:1000])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, content)
+
+    config, out = configured(epochs=5), tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", fill)
+        with pytest.raises(UserError, match="No space left on device; the checkpoint before it is kept: make room there"):
+            run(config, out)
+    assert not list(out.rglob(".*.tmp"))
+    state = Checkpoints(out / "checkpoints").latest(torch.device("cpu"))
+    assert state is not None
+    assert state["record"]["step"] == 40
+    run(config, out, resume=True)
+    run(config, tmp_path / "whole")
+    assert (out / "student.safetensors").read_bytes() == (tmp_path / "whole" / "student.safetensors").read_bytes()
+
+
+def test_a_journal_that_cannot_grow(tmp_path, monkeypatch):
+    from sparring.watch import Journal
+
+    journal = Journal(tmp_path / "metrics.jsonl")
+    journal.close()
+    journal.file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
+    with pytest.raises(UserError, match="cannot write /dev/full: No space left on device; make room there and go on"):
+        journal({"kind": "train", "step": 1})
+    journal.close()
+
+
+def assert_finite(out):
+    state = Checkpoints(out / "checkpoints").latest(torch.device("cpu"))
+    assert state is not None
+    assert all(value.isfinite().all() for name, value in state["method"].items() if name.startswith("student"))
+
+
+def test_a_loss_that_explodes(tmp_path):
+    with pytest.raises(NotFinite, match=r"stopped at step \d+: a loss is not finite: ce=(nan|inf).*lower optim\.lr"):
+        run(configured(optim={"lr": 1e30}), tmp_path / "run", checkpoint_seconds=0.0)
+    if list((tmp_path / "run" / "checkpoints").glob("step-*")):
+        assert_finite(tmp_path / "run")
+
+
+@pytest.mark.parametrize("step", [39, 59])  # the last of an epoch, where a checkpoint is due, and the last of all
+def test_weights_spoilt_by_the_last_step(step, tmp_path, monkeypatch):
+    descend = Descent.descend
+
+    def spoil(self, loss, clock):
+        descend(self, loss, clock)
+        if clock.step == step:
+            self.parameters[0].data[0, 0] = float("nan")
+
+    monkeypatch.setattr(Descent, "descend", spoil)
+    with pytest.raises(NotFinite, match=f"stopped at step {step + 1}: the weights are not finite after it. The last good"):
+        run(configured(epochs=3), tmp_path / "run", checkpoint_seconds=0.0)
+    assert_finite(tmp_path / "run")
+    assert not (tmp_path / "run" / "student.safetensors").exists()
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_spoilt_loss_between_the_meters_words_is_never_saved(asked, tmp_path, monkeypatch):
+    import os
+    import signal
+
+    monkeypatch.setattr("sparring.watch.speaks", lambda clock: (clock.step + 1) % 20 == 0)
+    monkeypatch.setattr("sparring.recipes.judge.speaks", lambda clock: (clock.step + 1) % 20 == 0)
+    descend = Descent.descend
+
+    def spoil(self, loss, clock):
+        descend(self, loss * float("inf") if clock.step == 25 else loss, clock)
+        if clock.step == 26 and asked:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Descent, "descend", spoil)
+    with pytest.raises(NotFinite, match="stopped at step 27: a loss is not finite: ce=nan"):
+        run(configured(), tmp_path / "run", checkpoint_seconds=0.0)
+    assert_finite(tmp_path / "run")
+    assert [path.name[:13] for path in (tmp_path / "run" / "checkpoints").glob("step-*")] == ["step-00000020"]
+
+
+def test_trackers_are_refused_before_training(tmp_path):
+    with pytest.raises(UserError, match="unknown tracker 'tensorbored'. Did you mean 'tensorboard'"):
+        run(configured(track="tensorbored"), tmp_path / "run")
+    with pytest.raises(UserError, match="pip install swanlab"):
+        run(configured(track="swanlab"), tmp_path / "run")
+    assert not (tmp_path / "run" / "config.yaml").exists()
+
+
+def test_a_method_file_that_changed_its_network(tmp_path):
+    source = tmp_path / "mine.py"
+    text = "from torch import nn\n\ndef tiny(classes):\n    return nn.Sequential(nn.Flatten(), nn.Linear(64, {}))\n"
+    source.write_text(text.format("classes"))
+    config, out = configured(student=f"{source}:tiny"), tmp_path / "run"
+    run(config, out)
+    (out / "result.json").unlink()
+    source.write_text(text.format("32), nn.Linear(32, classes"))
+    with pytest.raises(UserError, match="are of another network or method than this one .*Give another --out"):
+        run(config, out, resume=True)

@@ -1,0 +1,49 @@
+"""The rehearsal leaves no trace."""
+
+import pytest
+import torch
+from runs import configured
+
+from sparring.errors import UserError
+from sparring.recipes.build import Given, prepare
+from sparring.recipes.rehearse import rehearse
+from sparring.recipes.run import training_stream
+
+
+def everything(prepared):
+    """All that a rehearsal might move, copied."""
+    method = prepared.method
+    buffers = {name: value.clone() for name, value in method.named_buffers()}
+    state = {name: value.clone() for name, value in method.state_dict().items()}
+    gradients = {name: None if p.grad is None else p.grad.clone() for name, p in method.named_parameters()}
+    teacher = {name: value.clone() for name, value in prepared.teacher.state_dict().items()}
+    modes = [module.training for module in (*method.modules(), *prepared.teacher.modules())]
+    return [buffers, state, gradients, teacher, {"rng": torch.get_rng_state()}], modes
+
+
+def test_no_trace(teacher):
+    config = configured(student="resnet8", teacher=str(teacher), **{"method": "da", "perturb.p": 1.0})
+    prepared = prepare(config, Given())
+    first = next(iter(prepared.method.parameters()))
+    first.grad = torch.ones_like(first)
+    next(prepared.student.body.children()).eval()  # a part that someone keeps in eval mode
+    batch = next(iter(training_stream(prepared)(0)))
+    before, modes = everything(prepared)
+    found = rehearse(prepared, batch)
+    after, modes_after = everything(prepared)
+    assert modes == modes_after
+    for old, new in zip(before, after, strict=True):
+        assert old.keys() == new.keys()
+        for name, value in old.items():
+            assert value is new[name] is None or torch.equal(value, new[name]), name
+    assert float(prepared.method.gauges()["moved"]) == 0
+    assert found["student"].gradient > 0
+    assert set(found["student"].terms) == {"ce", "kd"}
+
+
+def test_what_fails_fails_in_a_sentence_and_without_a_trace(teacher):
+    prepared = prepare(configured(teacher=str(teacher), method="kd"), Given())
+    batch = next(iter(training_stream(prepared)(0)))
+    with pytest.raises(UserError, match="does not work on a first batch of .64, 1, 5, 8.: RuntimeError"):
+        rehearse(prepared, batch.at(batch.x[:, :, :5]))
+    assert prepared.student.training
