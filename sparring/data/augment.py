@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import log
 
 import torch
 from torch import Generator, Tensor
@@ -83,8 +84,8 @@ def flip(x: Tensor, which: Tensor) -> Tensor:
 
 def draw_cutout(count: int, size: tuple[int, int], generator: Generator) -> Tensor:
     """The centre of each black square: (B, 2) int64 rows and columns."""
-    high = torch.tensor(size, device=generator.device)
-    return (torch.rand(count, 2, generator=generator, device=generator.device) * high).long()
+    rows, columns = torch.rand(2, count, generator=generator, device=generator.device)
+    return torch.stack([rows * size[0], columns * size[1]], 1).long()
 
 
 def cutout(x: Tensor, centre: Tensor) -> Tensor:
@@ -105,7 +106,7 @@ def draw_box(count: int, size: tuple[int, int], generator: Generator) -> Tensor:
     """
     chance = torch.rand(count, 4, generator=generator, device=generator.device)
     area = 0.08 + 0.92 * chance[:, 0]
-    ratio = torch.exp((2 * chance[:, 1] - 1) * torch.tensor(4 / 3, device=generator.device).log())
+    ratio = torch.exp((2 * chance[:, 1] - 1) * log(4 / 3))
     ratio = ratio * (size[0] / size[1])  # width over height is meant in pixels, the box in parts of each side
     sides = torch.stack([(area / ratio).sqrt(), (area * ratio).sqrt()], 1).clamp_(max=1)
     return torch.cat([(2 * chance[:, 2:] - 1) * (1 - sides), sides], 1)

@@ -46,18 +46,18 @@ class Data:
         return len(self.class_names)
 
 
-def build(found: Found, *, val: float, size: int | None, cache: Path, limit: int = RESIDENT_BYTES) -> Data:
+def build(found: Found, *, val: float, size: int | None, cache: Path) -> Data:
     """Make what a reader found into `Data`: check, decode or stream, hold out, measure.
 
-    val: the part of the training images held out for validation, in [0, 1); size: bring every image to size × size;
-    limit: sets of more decoded bytes than this are streamed. Raises UserError for anything the user must mend.
+    val: the part of the training images held out for validation, in [0, 1); size: bring every image to size × size.
+    Sets of more than `RESIDENT_BYTES` decoded are streamed. Raises UserError for anything the user must mend.
     """
     if not 0 <= val < 1:
         raise UserError(f"val={val} is no part of the training set: choose 0 <= val < 1, such as 0.1.")
     if size is not None and size < 1:
         raise UserError(f"size={size} is no image size: choose a number of pixels, such as 32.")
     key = digest(checked(found).key, size)
-    parts = _parts(found, size, cache, key, limit)
+    parts = _parts(found, size, cache, key)
     statistics = kept_facts(cache, f"{key}-statistics", lambda: _statistics(parts["train"]))
     name = found.augment or _augmentation(parts["train"].shape)
     parts = _held_out(found, {split: replace(part, augment=name) for split, part in parts.items()}, val)
@@ -78,14 +78,14 @@ def _augmentation(shape: tuple[int, int, int]) -> str:
     return "crop+flip" if min(shape[1:]) <= 64 else "resized-crop+flip"
 
 
-def _parts(found: Found, size: int | None, cache: Path, key: str, limit: int) -> dict[str, Images]:
+def _parts(found: Found, size: int | None, cache: Path, key: str) -> dict[str, Images]:
     first = found.splits["train"].pictures
     if isinstance(first, np.ndarray):
         arrays = {s: resized(p.pictures, size) for s, p in found.splits.items() if isinstance(p.pictures, np.ndarray)}
         return {split: _resident(arrays[split], part.labels) for split, part in found.splits.items()}
     form = _form(first, size)
     total = sum(len(part.labels) for part in found.splits.values()) * int(np.prod(form.shape))
-    if total > limit:
+    if total > RESIDENT_BYTES:
         return _streamed(found, form, cache, key)
     arrays = {
         split: kept_array(cache, f"{key}-{split}", partial(decode_all, part.pictures, form))

@@ -25,8 +25,8 @@ class Encoded(Protocol):
 
     def __len__(self) -> int: ...
 
-    def read(self, row: int) -> bytes:
-        """The file of picture `row`."""
+    def read(self, row: int, most: int = -1) -> bytes:
+        """The file of picture `row`, or only its first `most` bytes."""
         ...
 
     def where(self, row: int) -> str:

@@ -43,9 +43,10 @@ class Column:
     def where(self, row: int) -> str:
         return self.rows.where(row)
 
-    def read(self, row: int) -> bytes:
+    def read(self, row: int, most: int = -1) -> bytes:
         chunk = bisect_right(self.starts, row) - 1
-        return self.chunks[chunk][row - self.starts[chunk]].as_py() or b""
+        picture = self.chunks[chunk][row - self.starts[chunk]].as_py() or b""
+        return picture if most < 0 else picture[:most]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +63,11 @@ class Blob:
     def where(self, row: int) -> str:
         return self.rows.where(row)
 
-    def read(self, row: int) -> bytes:
+    def read(self, row: int, most: int = -1) -> bytes:
         with open(self.file, "rb") as file:
             file.seek(int(self.ends[row]))
-            return file.read(int(self.ends[row + 1] - self.ends[row]))
+            length = int(self.ends[row + 1] - self.ends[row])
+            return file.read(length if most < 0 else min(length, most))
 
 
 def unpacked(rows: Rows, chunks: Iterable[Any], blob: Path) -> Blob:

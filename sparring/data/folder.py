@@ -36,10 +36,10 @@ class Files:
     def where(self, row: int) -> str:
         return os.path.join(self.root, os.fsdecode(self.text[self.ends[row] : self.ends[row + 1]].tobytes()))
 
-    def read(self, row: int) -> bytes:
+    def read(self, row: int, most: int = -1) -> bytes:
         try:
             with open(self.where(row), "rb") as file:
-                return file.read()
+                return file.read(most)
         except OSError as error:
             raise UserError(f"Cannot read the image {self.where(row)} ({error.strerror}): put it back.") from None
 

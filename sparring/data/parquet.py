@@ -43,7 +43,7 @@ def read_parquet(folder: Path, name: str, cache: Path) -> Found:
     """
     files = _by_split(folder)
     every = [file for split in sorted(files) for file in files[split]]
-    image, label, names = _columns(every[0])
+    image, label, names = _columns(files["train"][0])
     key = content(every)
     splits = {
         split: _read_split(part, image, label, cache / "blobs" / f"{key}-{split}") for split, part in files.items()

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from PIL import Image
+
 from sparring.core import UserError
 from sparring.data.decode import Encoded, Form, opened
 
 _SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 _CHUNK = 2000
+_HEAD = 1 << 16  # bytes that hold nearly every header
 
 
 def survey(sources: Mapping[str, Encoded], form: Form) -> dict[str, int]:
@@ -30,7 +33,7 @@ def _look(source: Encoded, form: Form, span: range) -> bool:
     """Whether any picture of `span` has colour."""
     coloured = False
     for row in span:
-        picture = opened(source.read(row), source.where(row))
+        picture = _header(source, row)
         width, height = picture.size
         if picture.getexif().get(0x0112) in _SIDEWAYS:
             width, height = height, width
@@ -41,3 +44,10 @@ def _look(source: Encoded, form: Form, span: range) -> bool:
             )
         coloured = coloured or picture.mode not in ("1", "L", "LA")
     return coloured
+
+
+def _header(source: Encoded, row: int) -> Image.Image:
+    try:
+        return opened(source.read(row, _HEAD), source.where(row))
+    except UserError:  # some formats keep their header at the end, or want the whole file
+        return opened(source.read(row), source.where(row))

@@ -1,0 +1,120 @@
+"""Data sets handed over as Python objects."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import Dataset, TensorDataset
+
+from sparring.core import UserError
+from sparring.data import wrap
+
+
+class Pairs(Dataset):
+    def __init__(self, images, labels):
+        self.images, self.labels = images, labels
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, row):
+        return self.images[row], self.labels[row]
+
+
+@pytest.fixture
+def arrays(picture):
+    return [picture(n) for n in range(40)]
+
+
+LABELS = [n % 4 for n in range(40)]
+
+
+@pytest.mark.parametrize("kind", ["pil", "array", "uint8 tensor", "float tensor", "tensors"])
+def test_every_kind_of_image_gives_the_same_pixels(arrays, cache, kind):
+    planes = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
+    images = {
+        "pil": [Image.fromarray(a) for a in arrays],
+        "array": arrays,
+        "uint8 tensor": list(planes),
+        "float tensor": list(planes / 255),
+    }
+    given = TensorDataset(planes / 255, torch.tensor(LABELS)) if kind == "tensors" else Pairs(images[kind], LABELS)
+    data = wrap(given, val=0)
+    assert torch.equal(data.train.x, planes)
+    assert data.train.y.tolist() == LABELS
+    assert data.test is None
+    assert data.validation is None
+    assert data.class_names == ("0", "1", "2", "3")
+
+
+def test_a_tuple_is_train_and_test(arrays, cache):
+    named = Pairs(arrays, LABELS)
+    named.classes = ["a", "b", "c", "d"]
+    data = wrap((named, Pairs(arrays[:5], LABELS[:5])), name="mine")
+    assert (data.name, len(data.train), len(data.validation), len(data.test)) == ("mine", 36, 4, 5)
+    assert data.class_names == ("a", "b", "c", "d")
+    same = wrap(named, test=Pairs(arrays[:5], LABELS[:5]), class_names="abcd")
+    assert same.fingerprint == data.fingerprint
+    assert wrap(named).fingerprint != data.fingerprint
+
+
+def test_grey_kinds(cache):
+    grey = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    assert wrap(Pairs([grey] * 20, [0, 1] * 10)).shape == (1, 8, 8)
+    assert wrap(Pairs([Image.fromarray(grey)] * 20, [0, 1] * 10), size=4).shape == (1, 4, 4)
+    assert wrap(Pairs([grey] * 19 + [np.zeros((8, 8, 3), np.uint8)], [0, 1] * 10)).shape == (3, 8, 8)
+
+
+def spoiled(images, row, image):
+    return [image if n == row else kept for n, kept in enumerate(images)]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (float("nan"), "has NaN pixels"),
+        (255.0, r"has pixels from 0\.5 to 255"),
+        (-1.5, r"has pixels from -1\.5 to 0\.5"),
+    ],
+)
+def test_float_pixels_must_be_in_range(cache, whole, value, said):
+    x = torch.full((20, 3, 4, 4), 0.5)
+    x[7, 0, 1, 2] = value
+    given = TensorDataset(x, torch.arange(20) % 2) if whole else Pairs(list(x), LABELS[:20])
+    with pytest.raises(UserError, match=rf"item 7 of the train dataset {said}, but pixels must lie in \[0, 1\]"):
+        wrap(given)
+
+
+def test_wrong_items(arrays, cache):
+    with pytest.raises(UserError, match=r"The label of item 3 of the train dataset is 1\.5: give a whole number"):
+        wrap(Pairs(arrays, [1.5 if n == 3 else 0 for n in range(40)]))
+    with pytest.raises(UserError, match=r"Row 3 of the train split of wrapped has label -1"):
+        wrap(Pairs(arrays, [-1 if n == 3 else 0 for n in range(40)]))
+    with pytest.raises(UserError, match=r"Row 2 of the train split of wrapped has label 2, but its 2 classes"):
+        wrap(Pairs(arrays, LABELS), class_names=["a", "b"])
+    with pytest.raises(UserError, match=r"item 4 of the train dataset is 9x8 but item 0 is 8x8\. Pass size="):
+        wrap(Pairs(spoiled(arrays, 4, np.zeros((8, 9, 3), np.uint8)), LABELS))
+    assert wrap(Pairs(spoiled(arrays, 4, np.zeros((8, 9, 3), np.uint8)), LABELS), size=8).shape == (3, 8, 8)
+    with pytest.raises(UserError, match=r"image of item 4 .* is float64 of shape \(8, 8, 3\): give a PIL image"):
+        wrap(Pairs(spoiled(arrays, 4, np.zeros((8, 8, 3))), LABELS))
+    with pytest.raises(UserError, match=r"image of item 4 .* is str: give a PIL image"):
+        wrap(Pairs(spoiled(arrays, 4, "cat.png"), LABELS))
+    with pytest.raises(UserError, match=r"image of item 4 .* has 4 channels: give 1 .grey. or 3"):
+        wrap(Pairs(spoiled(arrays, 4, np.zeros((8, 8, 4), np.uint8)), LABELS))
+    with pytest.raises(UserError, match="The train dataset is empty"):
+        wrap(Pairs([], []))
+    with pytest.raises(UserError, match=r"The train dataset \(generator\) does not give \(image, label\) pairs"):
+        wrap(n for n in range(3))
+    with pytest.raises(UserError, match=r"labels are torch\.float32 of shape \(40,\): give \(N,\) whole numbers"):
+        wrap(TensorDataset(torch.zeros(40, 3, 8, 8), torch.zeros(40)))
+    with pytest.raises(UserError, match=r"images are torch\.int64: give uint8, or float in"):
+        wrap(TensorDataset(torch.zeros(40, 3, 8, 8).long(), torch.zeros(40).long()))
+
+
+def test_train_and_test_must_be_alike(arrays, cache):
+    grey = Pairs([a[..., 0] for a in arrays], LABELS)
+    with pytest.raises(UserError, match=r"Training images are \(3, 8, 8\) .* but test images \(1, 8, 8\)"):
+        wrap((Pairs(arrays, LABELS), grey))
+    with pytest.raises(UserError, match="Class '3' of wrapped has test images but no training image"):
+        wrap((Pairs(arrays, [n % 3 for n in range(40)]), Pairs(arrays, LABELS)))
