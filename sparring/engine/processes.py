@@ -10,6 +10,7 @@ from itertools import count
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed import PrefixStore, Store, rendezvous  # pyright: ignore[reportPrivateImportUsage]
 
 from sparring.errors import Interrupted, UserError
 
@@ -36,8 +37,8 @@ def together() -> Iterator[None]:
     if "WORLD_SIZE" not in os.environ or dist.is_initialized():
         yield
         return
-    common, number, size = next(iter(dist.rendezvous("env://")))
-    store = dist.PrefixStore(f"sparring-{next(JOINED)}", common)
+    common, number, size = next(iter(rendezvous("env://")))
+    store = PrefixStore(f"sparring-{next(JOINED)}", common)
     backend = "gloo"
     if torch.cuda.is_available():
         backend = "cpu:gloo,cuda:nccl"
@@ -61,7 +62,7 @@ def together() -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def was_told(store: dist.Store) -> bool:
+def was_told(store: Store) -> bool:
     """Whether another process has spoken of an error already; a store that is gone went with the one that has."""
     try:
         return store.add(TOLD, 0) > 0

@@ -44,5 +44,11 @@ def run_all(cells: Sequence[Cell], given: Given, *, resume: bool) -> list[Result
     With `resume`, a finished run is read, an unfinished one goes on, and one that is not there yet begins.
     """
     with together():
-        at_first(lambda: [claim_folder(cell.out, resume) for cell in cells] and None)
+        at_first(lambda: claim_all(cells, resume))
         return [run(cell.config, cell.out, given=given, resume=resume) for cell in cells]
+
+
+def claim_all(cells: Sequence[Cell], resume: bool) -> None:
+    """Raise UserError where any cell's folder is taken or cannot be written."""
+    for cell in cells:
+        claim_folder(cell.out, resume)

@@ -172,7 +172,12 @@ def listening(judge: Judge) -> Callable[[], None]:
         before = {number: signal.signal(number, judge.stop) for number in (signal.SIGTERM, signal.SIGINT)}
     except ValueError:
         return lambda: None
-    return lambda: [signal.signal(number, handler) for number, handler in before.items()] and None
+
+    def undo() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    return undo
 
 
 def restored(prepared: Prepared, descents: Mapping[str, Descent], checkpoints: Checkpoints) -> Record:

@@ -29,7 +29,9 @@ def result(out):
 def epochs(out):
     """The journal's epoch lines without what the clock says."""
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines if line["kind"] == "epoch"]
+    return [
+        {key: value for key, value in line.items() if key != "seconds"} for line in lines if line["kind"] == "epoch"
+    ]
 
 
 def losses(out):

@@ -28,7 +28,9 @@ def test_changed_arguments_are_named(begun):
     config, out = begun
     (out / "result.json").unlink()
     other = config.model_copy(update={"epochs": 9, "perturb": {"name": "da", "p": 1.0}})
-    with pytest.raises(UserError, match=r"other arguments \(epochs: 2 → 9; perturb\.p: 0\.7374 → 1\.0\); give the same"):
+    with pytest.raises(
+        UserError, match=r"other arguments \(epochs: 2 → 9; perturb\.p: 0\.7374 → 1\.0\); give the same"
+    ):
         run(other, out, resume=True)
 
 
@@ -46,7 +48,9 @@ def test_other_weights_in_the_teachers_folder(teacher, tmp_path):
     config = config.model_copy(update={"method": "kd"})
     run(config, tmp_path / "run")
     (mine / "student.safetensors").write_bytes((teacher / "student.safetensors").read_bytes())
-    with pytest.raises(UserError, match="holds a run with other arguments .the weights of the teacher.; give the same"):
+    with pytest.raises(
+        UserError, match=r"holds a run with other arguments .the weights of the teacher.; give the same"
+    ):
         run(config, tmp_path / "run", resume=True)
 
 
@@ -60,24 +64,24 @@ def test_other_images_under_the_same_name(tmp_path):
     config = configured(batch_size=16)
     run(config, tmp_path / "run", given=Given(data=images(0)))
     run(config, tmp_path / "run", given=Given(data=images(0)), resume=True)
-    with pytest.raises(UserError, match="other arguments .the images of"):
+    with pytest.raises(UserError, match=r"other arguments .the images of"):
         run(config, tmp_path / "run", given=Given(data=images(1)), resume=True)
 
 
 def test_folders_that_are_taken(begun, tmp_path):
     config, out = begun
-    with pytest.raises(UserError, match="holds a run already; add --resume to go on with it, or give another --out"):
+    with pytest.raises(UserError, match=r"holds a run already; add --resume to go on with it, or give another --out"):
         run(config, out)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.tex").write_text("mine")
     for resume in (False, True):
-        with pytest.raises(UserError, match="is not empty and holds no run; give a folder of its own"):
+        with pytest.raises(UserError, match=r"is not empty and holds no run; give a folder of its own"):
             run(config, tmp_path / "full", resume=resume)
-    with pytest.raises(UserError, match="is a file; give a folder"):
+    with pytest.raises(UserError, match=r"is a file; give a folder"):
         run(config, tmp_path / "full" / "thesis.tex")
-    with pytest.raises(UserError, match="cannot write into .*: Not a directory; give another place with --out"):
+    with pytest.raises(UserError, match=r"cannot write into .*: Not a directory; give another place with --out"):
         run(config, tmp_path / "full" / "thesis.tex" / "run")
-    with pytest.raises(UserError, match="holds a single run, where several were asked for"):
+    with pytest.raises(UserError, match=r"holds a single run, where several were asked for"):
         grid(config, out, methods=["da"], seeds=2)
 
 
@@ -86,7 +90,7 @@ def test_a_grid_claims_all_its_folders_first(begun, tmp_path):
     cells = grid(config, tmp_path / "grid", methods=["da"], seeds=2)
     cells[1].out.mkdir(parents=True)
     (cells[1].out / "mine").write_text("")
-    with pytest.raises(UserError, match="is not empty"):
+    with pytest.raises(UserError, match=r"is not empty"):
         run_all(cells, Given(), resume=False)
     assert not (cells[0].out / "config.yaml").exists()
 
@@ -116,13 +120,15 @@ def disk(tmp_path):
 
 def test_a_disk_too_small(disk):
     place = disk("size=64k")
-    with pytest.raises(UserError, match=r"has 0\.1 MiB free and the run needs 0\.3 MiB; make room there or give another"):
+    with pytest.raises(
+        UserError, match=r"has 0\.1 MiB free and the run needs 0\.3 MiB; make room there or give another"
+    ):
         run(configured(), place / "run")
     assert not (place / "run" / "config.yaml").exists()
 
 
 def test_a_disk_that_is_read_only(disk):
-    with pytest.raises(UserError, match="cannot write into .*: Read-only file system; give another place with --out"):
+    with pytest.raises(UserError, match=r"cannot write into .*: Read-only file system; give another place with --out"):
         run(configured(), disk("ro") / "run")
 
 
@@ -139,7 +145,9 @@ def test_a_disk_that_fills_up_on_the_way(tmp_path, monkeypatch):
     config, out = configured(epochs=5), tmp_path / "run"
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_bytes", fill)
-        with pytest.raises(UserError, match="No space left on device; the checkpoint before it is kept: make room there"):
+        with pytest.raises(
+            UserError, match=r"No space left on device; the checkpoint before it is kept: make room there"
+        ):
             run(config, out)
     assert not list(out.rglob(".*.tmp"))
     state = Checkpoints(out / "checkpoints").latest(torch.device("cpu"))
@@ -156,7 +164,7 @@ def test_a_journal_that_cannot_grow(tmp_path, monkeypatch):
     journal = Journal(tmp_path / "metrics.jsonl")
     journal.close()
     journal.file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
-    with pytest.raises(UserError, match="cannot write /dev/full: No space left on device; make room there and go on"):
+    with pytest.raises(UserError, match=r"cannot write /dev/full: No space left on device; make room there and go on"):
         journal({"kind": "train", "step": 1})
     journal.close()
 
@@ -184,7 +192,9 @@ def test_weights_spoilt_by_the_last_step(step, tmp_path, monkeypatch):
             self.parameters[0].data[0, 0] = float("nan")
 
     monkeypatch.setattr(Descent, "descend", spoil)
-    with pytest.raises(NotFinite, match=f"stopped at step {step + 1}: the weights are not finite after it. The last good"):
+    with pytest.raises(
+        NotFinite, match=f"stopped at step {step + 1}: the weights are not finite after it. The last good"
+    ):
         run(configured(epochs=3), tmp_path / "run", checkpoint_seconds=0.0)
     assert_finite(tmp_path / "run")
     assert not (tmp_path / "run" / "student.safetensors").exists()
@@ -205,16 +215,16 @@ def test_a_spoilt_loss_between_the_meters_words_is_never_saved(asked, tmp_path, 
             os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(Descent, "descend", spoil)
-    with pytest.raises(NotFinite, match="stopped at step 27: a loss is not finite: ce=nan"):
+    with pytest.raises(NotFinite, match=r"stopped at step 27: a loss is not finite: ce=nan"):
         run(configured(), tmp_path / "run", checkpoint_seconds=0.0)
     assert_finite(tmp_path / "run")
     assert [path.name[:13] for path in (tmp_path / "run" / "checkpoints").glob("step-*")] == ["step-00000020"]
 
 
 def test_trackers_are_refused_before_training(tmp_path):
-    with pytest.raises(UserError, match="unknown tracker 'tensorbored'. Did you mean 'tensorboard'"):
+    with pytest.raises(UserError, match=r"unknown tracker 'tensorbored'. Did you mean 'tensorboard'"):
         run(configured(track="tensorbored"), tmp_path / "run")
-    with pytest.raises(UserError, match="pip install swanlab"):
+    with pytest.raises(UserError, match=r"pip install swanlab"):
         run(configured(track="swanlab"), tmp_path / "run")
     assert not (tmp_path / "run" / "config.yaml").exists()
 
@@ -227,5 +237,5 @@ def test_a_method_file_that_changed_its_network(tmp_path):
     run(config, out)
     (out / "result.json").unlink()
     source.write_text(text.format("32), nn.Linear(32, classes"))
-    with pytest.raises(UserError, match="are of another network or method than this one .*Give another --out"):
+    with pytest.raises(UserError, match=r"are of another network or method than this one .*Give another --out"):
         run(config, out, resume=True)

@@ -44,6 +44,6 @@ def test_no_trace(teacher):
 def test_what_fails_fails_in_a_sentence_and_without_a_trace(teacher):
     prepared = prepare(configured(teacher=str(teacher), method="kd"), Given())
     batch = next(iter(training_stream(prepared)(0)))
-    with pytest.raises(UserError, match="does not work on a first batch of .64, 1, 5, 8.: RuntimeError"):
+    with pytest.raises(UserError, match=r"does not work on a first batch of .64, 1, 5, 8.: RuntimeError"):
         rehearse(prepared, batch.at(batch.x[:, :, :5]))
     assert prepared.student.training
