@@ -138,10 +138,15 @@ class Taken:
     data: float
 
 
-def measure(steps: Mapping[str, tuple[Step, Compute]], rounds: int) -> dict[str, list[Taken]]:
-    """`rounds` steps of each, in turn, after one that is not counted."""
+def measure(
+    steps: Mapping[str, tuple[Step, Compute]], rounds: int, seconds: float = float("inf")
+) -> dict[str, list[Taken]]:
+    """`rounds` steps of each, in turn, after one that is not counted; no new round once `seconds` are over."""
+    end = time.perf_counter() + seconds
     taken: dict[str, list[Taken]] = {name: [] for name in steps}
     for turn in range(rounds + 1):
+        if turn > 1 and time.perf_counter() > end:
+            break
         for name, (step, compute) in steps.items():
             compute.synchronise()
             wall, cpu = time.perf_counter(), time.process_time()
@@ -213,6 +218,7 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=10, help="rounds that count")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no round after so long")
     parser.add_argument("--pair", default="resnet32x4:resnet8x4", help="teacher:student")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--threads", type=int, default=2)
@@ -235,7 +241,7 @@ def provenance(args: argparse.Namespace, data: datasets.Data) -> dict[str, Any]:
         "cpus": os.cpu_count(),
         "load_before": os.getloadavg(),
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "n": args.steps,
+        "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY"),
         "pair": args.pair,
         "batch": args.batch,
         "data": {"name": data.name, "fingerprint": data.fingerprint},
@@ -250,7 +256,7 @@ def main() -> None:
     data = find_data(args.data)
     facts = provenance(args, data)
     names = args.only or [*REFERENCES, *OURS]
-    taken = measure({name: make(name, data, args) for name in names}, args.steps)
+    taken = measure({name: make(name, data, args) for name in names}, args.steps, args.seconds)
     gc.collect()
     if args.only and len(args.only) == 1:
         print(peak(build.choose_device(args.device)))
@@ -265,7 +271,7 @@ def main() -> None:
             "data_share": statistics.median(step.data / step.wall for step in steps),
         } | ({"memory_mib": memory(name, args)} if args.memory else {})
     results = {
-        "provenance": facts,
+        "provenance": facts | {"n": min(map(len, taken.values())), "load_after": os.getloadavg()},
         "steps": rows,
         "ratios": ratios(taken, "wall"),
         "cpu_ratios": ratios(taken, "cpu"),
