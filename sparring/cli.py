@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -78,7 +79,9 @@ def train(
     chosen = gathered(config, settings, keys, {"student": net, "method": "ce"})
     place = out or Path("runs") / f"{plain(chosen.data)}-{plain(chosen.student)}"
     done = verbs.fight(chosen, place, verbs.Given(), baseline=False, seeds=seeds, resume=resume)
-    tell(done)
+    if not first():
+        return
+    print(done.verdict())
     teacher = done.runs[0].out
     print(f"Next: sparring distill --teacher {teacher} --student NAME --data {chosen.data} --method da --baseline")
 
@@ -115,7 +118,9 @@ def distill(
     chosen = gathered(config, settings, keys, {})
     place = out or Path("runs") / f"{plain(chosen.data)}-{plain(chosen.student)}-{plain(chosen.method)}"
     done = verbs.fight(chosen, place, verbs.Given(), baseline=baseline, seeds=seeds, resume=resume)
-    tell(done)
+    if not first():
+        return
+    print(done.verdict())
     page = done.report()
     print(f"The report: {page}\nNext: sparring evaluate {done.runs[0].out}")
 
@@ -253,9 +258,9 @@ def plain(name: str) -> str:
     return Path(name).stem.replace(":", "-").replace("@", "-")
 
 
-def tell(done: Any) -> None:
-    """The runs' table and verdict."""
-    print(done.verdict())
+def first() -> bool:
+    """Whether this is the process that speaks, of those that torchrun started."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def main() -> None:
@@ -271,7 +276,7 @@ def main() -> None:
     except Interrupted as stopped:
         fail(str(stopped), 128 + stopped.signal)
     except KeyboardInterrupt:
-        fail("stopped before there was anything to save", 130)
+        fail("stopped; nothing had been saved yet", 130)
 
 
 def fail(text: str, code: int = 2) -> None:

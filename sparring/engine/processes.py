@@ -12,20 +12,11 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed import PrefixStore, Store, rendezvous  # pyright: ignore[reportPrivateImportUsage]
 
+from sparring.core.processes import rank, world
 from sparring.errors import Interrupted, UserError
 
 JOINED = count()  # how often this process has joined others: the same number in all of them
 TOLD = "told"  # the key in their common store under which they count who has spoken of an error
-
-
-def world() -> int:
-    """How many processes train together."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
-
-
-def rank() -> int:
-    """The number of this process among those that train together."""
-    return dist.get_rank() if world() > 1 else 0
 
 
 @contextmanager

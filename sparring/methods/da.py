@@ -17,9 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from sparring.core import Batch, Setting
+from sparring.core.processes import world
 from sparring.parts import divergences
 from sparring.parts.ascend import STEPS, ascend
-from sparring.parts.coin import Coin, processes
+from sparring.parts.coin import Coin
 from sparring.parts.divergences import Normaliser
 from sparring.parts.part import Part, Targets
 from sparring.parts.quiet import audibly, mode, quietly
@@ -74,6 +75,8 @@ class DisagreementAugmentation(Part):
             raise ValueError(f"steps is {steps}, alpha is {alpha:g}: give 0 steps or more, of a size above 0")
         if not 0 < share <= 1:
             raise ValueError(f"share is {share:g}: give the part of a batch to move, above 0 and at most 1")
+        if coin == "example" and world() > 1:
+            raise ValueError("coin=example moves other rows in each process, and BatchNorm waits for all: use batch")
         as_published = FOLLOW[follow]
         self.measure, self.normalise = measure or as_published[0], normalise or as_published[1]
         self.student, self.rule, self.by_example = student or as_published[2], STEPS[step], coin == "example"
@@ -81,7 +84,7 @@ class DisagreementAugmentation(Part):
         self.box, self.bf16 = clamp == "box", precision == "bf16"
         self.coin = Coin(p)
         self.register_buffer("sigma", torch.tensor(setting.std).view(-1, 1, 1), persistent=False)
-        self.register_buffer("moved", torch.zeros(()), persistent=False)
+        self.register_buffer("moved", torch.zeros(()))
         self.waivers = frozenset({"quiet-perturbation"} if self.student == "train" else ())
 
     def forward(self, batch: Batch, student: nn.Module, targets: Targets) -> Tensor:
@@ -106,7 +109,7 @@ class DisagreementAugmentation(Part):
     def climb(self, batch: Batch, student: nn.Module, targets: Targets, of: int) -> Tensor:
         """The inputs of `batch`, part of a batch of `of` rows, moved e steps up the disagreement."""
         ask = audibly if self.student == "train" else quietly
-        part = len(batch) / (of * processes()[0])  # d is a mean over the whole batch: Adam's eps makes its scale matter
+        part = len(batch) / (of * world())  # d is a mean over the whole batch: Adam's eps makes its scale matter
         louder = LOUDER if self.bf16 else 1.0
         rule = self.rule(self.alpha)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from sparring.errors import UserError, did_you_mean
 from sparring.recipes.config import Config, Optim
@@ -21,6 +21,11 @@ class Claim:
     sd: float
     n: int
     protocol: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """As result.json keeps it."""
+        published = {"mean": self.mean, "sd": self.sd, "n": self.n}
+        return {"source": self.source, "published": published, "protocol": self.protocol}
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from sparring.recipes.config import Config
 from sparring.recipes.folder import begin, claim_folder, refuse_other_run
 from sparring.recipes.judge import BEST, Exam, Judge, Record, listening, refuse_weak_teacher, restored
 from sparring.recipes.manifest import manifest
+from sparring.recipes.published import Claim
 from sparring.recipes.rehearse import rehearse
 from sparring.watch import Bar, Journal, Meter, Sink, require_tracker, tracker
 
@@ -53,17 +54,19 @@ def run(
     *,
     given: Given | None = None,
     resume: bool = False,
+    claim: Claim | None = None,
     checkpoint_seconds: float = 30.0,
 ) -> Result:
     """Train one student as `config` says and fill the run directory `out`.
 
     given: a teacher, student or data set handed over from Python. resume: go on with the run that `out` holds; a
-    finished one is only read. checkpoint_seconds: how often to save within an epoch. Raises UserError for every
-    mistake that a user can mend, before any training; Interrupted where a signal stopped it.
+    finished one is only read. claim: a published number to keep beside ours. checkpoint_seconds: how often to save
+    within an epoch. Raises UserError for every mistake that a user can mend, before any training; Interrupted where a
+    signal stopped it.
     """
     with together():
         try:
-            return _run(config, Path(out), given or Given(), resume, checkpoint_seconds)
+            return _run(config, Path(out), given or Given(), resume, claim, checkpoint_seconds)
         except KeyboardInterrupt:
             if not list(Path(out).glob("checkpoints/step-*")):
                 raise
@@ -71,7 +74,7 @@ def run(
             raise Interrupted(text, signal.SIGINT) from None
 
 
-def _run(config: Config, out: Path, given: Given, resume: bool, every: float) -> Result:
+def _run(config: Config, out: Path, given: Given, resume: bool, claim: Claim | None, every: float) -> Result:
     at_first(lambda: claim_folder(out, resume))
     if config.track:
         require_tracker(config.track)
@@ -91,7 +94,7 @@ def _run(config: Config, out: Path, given: Given, resume: bool, every: float) ->
     if prepared.config.protocol == "paper" and prepared.data.test:
         exams["test"] = Exam(prepared, prepared.data.test)
     record = train(prepared, stream, out, exams, every)
-    return conclude(prepared, record, out)
+    return conclude(prepared, record, out, claim)
 
 
 def training_stream(prepared: Prepared) -> datasets.Stream:
@@ -143,7 +146,7 @@ def listeners(config: Config, out: Path, total: int, step: int) -> list[Sink]:
     return [*sinks, Bar(f"{config.method} {out.name}", total, step=step)]
 
 
-def conclude(prepared: Prepared, record: Record, out: Path) -> Result:
+def conclude(prepared: Prepared, record: Record, out: Path, claim: Claim | None) -> Result:
     """Read the test set, once, and write down what came of the run."""
     config, data, student = prepared.config, prepared.data, prepared.student
     result: dict[str, Any] = {
@@ -174,6 +177,9 @@ def conclude(prepared: Prepared, record: Record, out: Path) -> Result:
             student.load_state_dict(last)
         if record.best_on_test:
             result["test_best"] = record.best_on_test
+
+    if claim is not None:
+        result["claim"] = claim.as_dict()
 
     def write() -> None:
         nets.save(student, out / "student.safetensors", class_names=data.class_names)
