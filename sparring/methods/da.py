@@ -29,7 +29,6 @@ FOLLOW = {  # (measure, normalise, student)
     "paper": ("mse", "l1", "train"),  # the code that produced Table I
     "release": ("kl", "raw", "quiet"),  # the public code since 2025
 }
-LOUDER = 2.0**20  # bf16 only: the climb's gradients are near 1e-9; a power of two lifts them and is taken out again
 
 
 def disagreement(s: Tensor, t: Tensor, measure: str, normalise: str) -> Tensor:
@@ -110,18 +109,16 @@ class DisagreementAugmentation(Part):
         """The inputs of `batch`, part of a batch of `of` rows, moved e steps up the disagreement."""
         ask = audibly if self.student == "train" else quietly
         part = len(batch) / (of * world())  # d is a mean over the whole batch: Adam's eps makes its scale matter
-        louder = LOUDER if self.bf16 else 1.0
-        rule = self.rule(self.alpha)
 
         def objective(delta: Tensor) -> Tensor:
             x = batch.x + self.sigma * delta
             with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
                 s, t = ask(student, x), targets(x, batch)
             assert t is not None  # the bout checked that someone offers a target
-            return disagreement(s.logits, t.logits, self.measure, self.normalise) * (part * louder)
+            return disagreement(s.logits, t.logits, self.measure, self.normalise) * part
 
         with mode(student, training=self.student != "eval"), torch.autocast(batch.x.device.type, enabled=False):
-            delta = ascend(torch.zeros_like(batch.x), objective, lambda at, g: rule(at, g / louder), self.steps)
+            delta = ascend(torch.zeros_like(batch.x), objective, self.rule(self.alpha), self.steps)
         x = batch.x + self.sigma * delta
         return x.clamp(0, 1) if self.box else x
 
