@@ -27,6 +27,7 @@ def broken(): raise RuntimeError("out of cheese")
 def flat(): return nn.Conv2d(3, 4, 3)
 def lazy(): return nn.Sequential(nn.Flatten(), nn.LazyLinear(5))
 ready = Tiny(5)
+WIDTHS = (4, 8)
 """
 
 
@@ -265,7 +266,8 @@ def wrong_files(folder):
         ("mine.py", r"names no class or function of the file; give path/to/file\.py:callable"),
         ("mine.py:", r"names no class or function of the file"),
         ("none.py:f", r"the Python file .*none\.py does not exist"),
-        ("mine.py:fiev", r"has no callable 'fiev'\. Did you mean 'five'\?"),
+        ("mine.py:fiev", r"has no 'fiev'\. Did you mean 'five'\?"),
+        ("mine.py:WIDTHS", r"mine\.py:WIDTHS is tuple; give a class or function that makes a network"),
         ("mine.py:broken", r"mine\.py:broken raised RuntimeError: out of cheese"),
         ("mine.py:number", r"mine\.py:number returned int; it must return a torch\.nn\.Module"),
         (
