@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sparring.core import UserError, did_you_mean
 from sparring.data.cache import cache_dir
@@ -16,6 +18,8 @@ from sparring.data.found import Found
 from sparring.data.hub import fetch
 from sparring.data.idx import has_idx, read_idx
 from sparring.data.parquet import has_parquet, read_parquet
+from sparring.data.wrap import wrap
+from sparring.userfile import named
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ def names() -> Mapping[str, str]:
     """The names that `load` knows, each with one line about it."""
     return {name: known.about for name, known in KNOWN.items()} | {
         "PATH": "a folder of images (one sub-folder a class, perhaps within train/ val/ test/) or of parquet files",
+        "FILE.py:NAME": "a dataset of yours, a (train, test) tuple of two, or a function that returns either",
         "hf:USER/NAME": "any image classification set on the Hugging Face hub that is stored as parquet",
     }
 
@@ -75,7 +80,7 @@ def load(
     size: int | None = None,
     cache: str | Path | None = None,
 ) -> Data:
-    """Find, decode and split a data set by its name (see `names`), its path, or "hf:user/name".
+    """Find, decode and split a data set by its name (see `names`), its path, "hf:user/name" or "file.py:name".
 
     root: the folder that holds local copies; after it $SPARRING_DATA, ./data and the cache are searched, and then the
     hub is asked; val: the part of the training images held out for validation, the same rows for every seed; size:
@@ -83,6 +88,8 @@ def load(
     else ~/.cache/sparring. Raises UserError for whatever the user must mend.
     """
     kept = cache_dir(cache)
+    if ".py:" in str(name):
+        return wrap(_own(str(name)), name=str(name), val=val, size=size, cache=kept)
     return build(_find(str(name), Path(root).expanduser() if root else None, kept), val=val, size=size, cache=kept)
 
 
@@ -101,6 +108,18 @@ def _find(name: str, root: Path | None, cache: Path) -> Found:
     if "/" in name or "\\" in name or name.startswith((".", "~")):
         raise UserError(f"The path {name} does not exist: check it, or give a data set's name ({', '.join(KNOWN)}).")
     raise UserError(f"There is no data set {name!r}. {did_you_mean(name, KNOWN)}")
+
+
+def _own(spec: str) -> Any:
+    """The dataset, or the (train, test) tuple of two, that a Python file of the user's holds or makes."""
+    file, _, name = spec.rpartition(":")
+    found = named(Path(file).expanduser(), name)
+    if not inspect.isroutine(found) and not inspect.isclass(found):
+        return found
+    try:
+        return found()
+    except Exception as error:
+        raise UserError(f"{spec} raised {type(error).__name__}: {error}. It is called without arguments.") from error
 
 
 def read_path(path: Path, cache: Path, known: Known | None = None) -> Found:

@@ -28,6 +28,7 @@ def wrap(
     class_names: Sequence[str] | None = None,
     val: float = 0.1,
     size: int | None = None,
+    carve_test: float = 0.1,
     cache: str | Path | None = None,
 ) -> Data:
     """Make any map-style dataset of (image, label) pairs, or a (train, test) tuple of two, into `Data`.
@@ -35,8 +36,9 @@ def wrap(
     An image is a PIL image, a uint8 array (H, W) or (H, W, C), a uint8 tensor (C, H, W) or a float tensor (C, H, W)
     in [0, 1], which is kept in 8 bits; a label is a whole number from 0. Every item is asked for once, so random
     transforms would be frozen: leave them out and choose `augment` instead. class_names: else the dataset's own
-    `classes`, else "0", "1", …; other keywords as in `load`; without a test set `Data.test` is None. Raises UserError
-    naming the item that is none of these, has NaN or pixels out of range, or differs from item 0 in size.
+    `classes`, else "0", "1", …; carve_test: the part held out for testing where there is no test set, as for folders;
+    other keywords as in `load`. Raises UserError naming the item that is none of these, has NaN or pixels out of
+    range, or differs from item 0 in size.
     """
     if isinstance(dataset, tuple) and len(dataset) == 2:
         dataset, test = dataset
@@ -53,7 +55,7 @@ def wrap(
     count = 1 + max(int(split.labels.max(initial=0)) for split in splits.values())
     classes = tuple(map(str, given)) if given else tuple(map(str, range(count)))
     key = digest(*(part for split in splits.values() for part in (split.pictures, split.labels)), classes)
-    found = Found(name, classes, splits, key, carve_test=0)
+    found = Found(name, classes, splits, key, carve_test=carve_test)
     return build(found, val=val, size=size, cache=cache_dir(cache))
 
 

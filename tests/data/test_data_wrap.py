@@ -7,7 +7,7 @@ from PIL import Image
 from torch.utils.data import Dataset, TensorDataset
 
 from sparring.core import UserError
-from sparring.data import wrap
+from sparring.data import load, wrap
 
 
 class Pairs(Dataset):
@@ -39,7 +39,7 @@ def test_every_kind_of_image_gives_the_same_pixels(arrays, cache, kind):
         "float tensor": list(planes / 255),
     }
     given = TensorDataset(planes / 255, torch.tensor(LABELS)) if kind == "tensors" else Pairs(images[kind], LABELS)
-    data = wrap(given, val=0)
+    data = wrap(given, val=0, carve_test=0)
     assert torch.equal(data.train.x, planes)
     assert data.train.y.tolist() == LABELS
     assert data.test is None
@@ -56,6 +56,33 @@ def test_a_tuple_is_train_and_test(arrays, cache):
     same = wrap(named, test=Pairs(arrays[:5], LABELS[:5]), class_names="abcd")
     assert same.fingerprint == data.fingerprint
     assert wrap(named).fingerprint != data.fingerprint
+
+
+def test_without_a_test_set_one_is_held_out(arrays, cache):
+    data = wrap(Pairs(arrays, LABELS), val=0.1)
+    assert (len(data.train), len(data.validation), len(data.test)) == (32, 4, 4)
+    rows = torch.cat([part.index for part in (data.train, data.validation, data.test)])
+    assert rows.sort().values.tolist() == list(range(40))
+
+
+FILE = """
+import torch
+from torch.utils.data import TensorDataset
+SETS = tuple(TensorDataset(torch.rand(n, 3, 8, 8), torch.arange(n) % 4) for n in (40, 8))
+def make(): return SETS[0]
+def broken(): raise RuntimeError("out of cheese")
+"""
+
+
+def test_a_set_out_of_a_file(cache, tmp_path):
+    (tmp_path / "mine.py").write_text(FILE)
+    held, made = load(f"{tmp_path}/mine.py:SETS", val=0), load(f"{tmp_path}/mine.py:make", val=0)
+    assert (held.name, len(held.train), len(held.test)) == (f"{tmp_path}/mine.py:SETS", 40, 8)
+    assert (len(made.train), len(made.test), made.classes) == (36, 4, 4)
+    with pytest.raises(UserError, match=r"mine\.py:broken raised RuntimeError: out of cheese\. It is called without"):
+        load(f"{tmp_path}/mine.py:broken")
+    with pytest.raises(UserError, match=r"mine\.py has no 'mke'\. Did you mean 'make'\?"):
+        load(f"{tmp_path}/mine.py:mke")
 
 
 def test_grey_kinds(cache):
