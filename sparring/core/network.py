@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ class Network(nn.Module):
     body: the user's module, called on normalised images (B, C, H, W).
     mean, std: per channel, in [0, 1] units; buffers that move with the network but are not part of its weights.
     taps: names for the body's inner features, {tap: path of a submodule in the body}.
+    name: what people call it; by default the body's class.
     """
 
     mean: Tensor
@@ -41,26 +43,14 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor, taps: Sequence[str] = ()) -> Output:
         """Answer at `x` (B, C, H, W) in [0, 1]; `taps` names the features to hand out beside the logits."""
-        if not taps:
-            return Output.of(self.body((x - self.mean) / self.std))
         seen: dict[str, Tensor] = {}
-        with ExitStack() as stack:
+        with ExitStack() as listening:
             for tap in taps:
                 module = self.body.get_submodule(self.taps.get(tap, tap))
-                stack.enter_context(_Listen(module, tap, seen))
+                listening.enter_context(module.register_forward_hook(partial(_note, seen, tap)))
             return Output.of(self.body((x - self.mean) / self.std), seen)
 
 
-class _Listen:
-    """Writes what `module` returns into `seen[tap]` while the context is open."""
-
-    def __init__(self, module: nn.Module, tap: str, seen: dict[str, Tensor]) -> None:
-        def hear(_module: nn.Module, _args: Any, answer: Any) -> None:
-            seen[tap] = answer[0] if isinstance(answer, tuple | list) else answer
-
-        self.handle = module.register_forward_hook(hear)
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *exc: object) -> None:
-        self.handle.remove()
+def _note(seen: dict[str, Tensor], tap: str, module: nn.Module, args: Any, answer: Any) -> None:
+    """Write what `module` returned into `seen[tap]`."""
+    seen[tap] = answer[0] if isinstance(answer, tuple | list) else answer
