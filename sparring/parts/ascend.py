@@ -33,14 +33,16 @@ def adam(alpha: float, *, betas: tuple[float, float] = (0.9, 0.999), eps: float 
 
     Its first step is alpha · g / (|g| + eps), element by element: for |g| well above `eps` a sign step.
     """
-    mean, square = torch.zeros(()), torch.zeros(())
+    moments: tuple[Tensor, Tensor] | None = None
     taken = 0
 
     def step(position: Tensor, gradient: Tensor) -> Tensor:
-        nonlocal mean, square, taken
+        nonlocal moments, taken
         taken += 1
-        mean = torch.lerp(mean.to(gradient).expand_as(gradient), gradient, 1 - betas[0])
-        square = torch.lerp(square.to(gradient).expand_as(gradient), gradient.square(), 1 - betas[1])
+        mean, square = moments or (torch.zeros_like(gradient),) * 2  # made on its device: no copy to wait for
+        mean = torch.lerp(mean, gradient, 1 - betas[0])
+        square = torch.lerp(square, gradient.square(), 1 - betas[1])
+        moments = mean, square
         first, second = 1 - betas[0] ** taken, 1 - betas[1] ** taken
         return position + alpha * (mean / first) / ((square / second).sqrt() + eps)
 
