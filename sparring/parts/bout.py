@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 from torch import Tensor, nn
 
-from sparring.core import Batch, Clock, Losses, Method, Moment, Player, UserError
-from sparring.parts.part import Part, Plain, Turns
+from sparring.core import Batch, Clock, Losses, Method, Moment, Output, Player, UserError
+from sparring.parts.part import Objective, Part, Perturb, Plain, Targets, Turns
 
 
 class Bout(Method):
@@ -22,9 +21,9 @@ class Bout(Method):
         self,
         student: nn.Module,
         *,
-        perturb: Callable[..., Any],
-        targets: Callable[..., Any],
-        objective: Callable[..., Any],
+        perturb: Perturb,
+        targets: Targets,
+        objective: Objective,
         turns: Turns | None = None,
     ) -> None:
         super().__init__()
@@ -33,14 +32,14 @@ class Bout(Method):
         refuse_misfits(perturb=self.perturb, targets=self.targets, objective=self.objective)
         self._players = {"student": Player(student, self.student_loss)}
         for part in self.parts():
-            self._players |= part.players(self)
+            self._admit(part.players(self))
         self._turns = turns or self._only_turns() or self._everyone
 
     def student_loss(self, batch: Batch) -> Losses:
         """One exchange: what the student loses at the inputs that the perturbation chose."""
-        x = self.perturb(batch, self.student, self.targets)
-        target = self.targets(x, batch)
-        output = self.student(x)
+        x: Tensor = self.perturb(batch, self.student, self.targets)
+        target: Output | None = self.targets(x, batch)
+        output: Output = self.student(x)
         return self.objective(output, target, batch.at(x))
 
     def parts(self) -> Iterator[Part]:
@@ -66,6 +65,11 @@ class Bout(Method):
         """The contract's rules that some part breaks on purpose."""
         return frozenset().union(*(part.waivers for part in self.parts()))
 
+    def _admit(self, players: Mapping[str, Player]) -> None:
+        if taken := sorted(players.keys() & self._players.keys()):
+            raise UserError(f"two players of this bout are both named {taken[0]!r}; give the part's own another name")
+        self._players |= players
+
     def _only_turns(self) -> Turns | None:
         deciding = [turns for part in self.parts() if (turns := part.turns) is not None]
         if len(deciding) > 1:
@@ -76,7 +80,7 @@ class Bout(Method):
         return (*(name for name in self._players if name != "student"), "student")
 
 
-def as_part(choice: Callable[..., Any]) -> Part:
+def as_part(choice: Perturb | Targets | Objective) -> Part:
     """A slot's content as a module: a `Part` as it is, a function wrapped."""
     return choice if isinstance(choice, Part) else Plain(choice)
 

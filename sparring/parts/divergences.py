@@ -10,9 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Normaliser = Literal["l1", "l2", "softmax", "zscore", "raw"]
+Reduction = Literal["batchmean", "elementwise", "cross-entropy"]
 
 
-def kd(s: Tensor, t: Tensor, T: float, *, reduction: str = "batchmean", t2: bool = True) -> Tensor:
+def kd(
+    s: Tensor, t: Tensor, T: float, *, reduction: Reduction | Literal["none"] = "batchmean", t2: bool = True
+) -> Tensor:
     """Hinton's distillation term T² · KL(p_T(t) ‖ p_T(s)): the student is told the teacher's softened answer.
 
     reduction: "batchmean" (sum over classes, mean over the batch), "elementwise" (÷ B·K, K times smaller, as

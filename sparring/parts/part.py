@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from sparring.parts.bout import Bout
 
 Turns = Callable[[Clock], Sequence[str]]
-Answer = Callable[[Tensor], Output]
-"""A network as a perturbation sees it: x (B, C, H, W) in [0, 1] → Output."""
+"""Who moves when: clock → names of players, in order."""
 
 
 class Perturb(Protocol):
