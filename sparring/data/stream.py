@@ -140,21 +140,24 @@ class _Pictures(Dataset):
     def __init__(self, part: Streamed) -> None:
         self.part = part
 
-    def __getitem__(self, rows: Tensor) -> tuple[Tensor, Tensor, str]:
+    def __getitem__(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor, str]:
         try:
-            return rows, self.part.decoded(rows), ""
+            return self.part.decoded(rows), self.part.y[rows], self.part.index[rows], ""
         except UserError as error:  # told by the main process, without a worker's traceback
-            return rows, torch.empty(0, dtype=torch.uint8), str(error)
+            return torch.empty(0, dtype=torch.uint8), rows, rows, str(error)
 
 
 def _decoded(
     part: Streamed, rows: Iterable[Tensor], device: torch.device, workers: int
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """(x uint8, y, index) on `device` for each tensor of positions, decoded ahead by `workers` processes, in order."""
-    pinned = device.type == "cuda"
+    pinned = device.type == "cuda"  # so that no copy to the device is waited for
     loader = DataLoader(_Pictures(part), batch_size=None, sampler=rows, num_workers=workers, pin_memory=pinned)
-    for at, x, problem in loader:
+    for x, y, index, problem in loader:
         if problem:
             raise UserError(problem)
-        y, index = part.y[at], part.index[at]
-        yield x.to(device, non_blocking=pinned), y.to(device), index.to(device)
+        yield (
+            x.to(device, non_blocking=pinned),
+            y.to(device, non_blocking=pinned),
+            index.to(device, non_blocking=pinned),
+        )
