@@ -52,8 +52,7 @@ def _timed(net: nn.Module, x: Tensor) -> float:
 
 def _wait(device: torch.device) -> None:
     """Let the device finish what it was given."""
-    if device.type in ("cuda", "mps", "xpu"):
-        getattr(torch, device.type).synchronize()
+    torch.get_device_module(device).synchronize()
 
 
 def _device(net: nn.Module) -> torch.device:
