@@ -27,3 +27,8 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     if close := get_close_matches(given, known, n=1, cutoff=0.6):
         return f"Did you mean {close[0]!r}?"
     return "Known: " + ", ".join(known) + "."
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of another library says, in a line that fits into a sentence; its kind where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")

@@ -18,6 +18,7 @@ from sparring.core import UserError
 from sparring.data.cache import content
 from sparring.data.encoded import Column, Rows, unpacked
 from sparring.data.found import Found, Split
+from sparring.errors import first_line
 
 _SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test"}
 _SPLITS |= dict.fromkeys(("val", "valid", "validation", "dev"), "validation")
@@ -72,11 +73,7 @@ def _open(file: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(file)
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"Cannot read {file} ({_first_line(error)}): fetch it again.") from None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
+        raise UserError(f"Cannot read {file} ({first_line(error)}): fetch it again.") from None
 
 
 def _columns(file: Path) -> tuple[str, str, tuple[str, ...] | None]:
@@ -113,7 +110,7 @@ def _read(file: Path, column: str) -> Any:
     try:
         return _open(file).read(columns=[column]).column(0)
     except (pa.ArrowException, OSError, KeyError, IndexError) as error:
-        raise UserError(f"Cannot read {file} ({_first_line(error)}): fetch it again.") from None
+        raise UserError(f"Cannot read {file} ({first_line(error)}): fetch it again.") from None
 
 
 def _batches(file: Path, column: str) -> Iterator[Any]:
@@ -121,7 +118,7 @@ def _batches(file: Path, column: str) -> Iterator[Any]:
         for batch in _open(file).iter_batches(1000, columns=[column]):
             yield batch.column(0)
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"Cannot read {file} ({_first_line(error)}): fetch it again.") from None
+        raise UserError(f"Cannot read {file} ({first_line(error)}): fetch it again.") from None
 
 
 def _binary(chunk: Any, image: str, file: Path) -> Any:

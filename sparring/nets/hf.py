@@ -9,10 +9,9 @@ from typing import Any
 from torch import nn
 
 from sparring.core import UserError
+from sparring.nets.origin import Normalisation
 from sparring.nets.vision import extra
 from sparring.nets.weights import other_classes
-
-Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 def hf_body(name: str, classes: int) -> nn.Module:

@@ -12,7 +12,7 @@ from torch import nn
 
 from sparring.core import Network, UserError
 from sparring.nets import hf, names, vision, weights
-from sparring.nets.origin import Origin, Shape, checked, network, origin_of, with_class_names
+from sparring.nets.origin import Normalisation, Origin, Shape, checked, network, origin_of, with_class_names
 from sparring.nets.spec import LIBRARIES, PRETRAINED, STUDENT, Spec, parse, run_file
 from sparring.nets.userfile import user_body
 
@@ -24,7 +24,7 @@ class _Made:
     """A body; the normalisation its weights want, if they want one; options to remember beyond the given ones."""
 
     body: nn.Module
-    normalisation: hf.Normalisation | None = None
+    normalisation: Normalisation | None = None
     options: Mapping[str, Any] | None = None
     trained: bool = False
 
@@ -103,8 +103,8 @@ def wrap(module: nn.Module, *, mean: Sequence[float], std: Sequence[float]) -> N
 
 
 def _normalisation(
-    wanted: hf.Normalisation | None, mean: Sequence[float] | None, std: Sequence[float] | None, *, channels: int
-) -> hf.Normalisation:
+    wanted: Normalisation | None, mean: Sequence[float] | None, std: Sequence[float] | None, *, channels: int
+) -> Normalisation:
     """What the weights were trained with, where that fits the images; else the data's; else none."""
     if wanted is not None and len(wanted[0]) in (1, channels):
         return wanted
@@ -178,7 +178,7 @@ def _make_hf(asked: Spec, classes: int, options: Mapping[str, Any]) -> _Made:
     return _hf_made(hf.hf_body(asked.name, classes), hf.hf_normalisation(asked.name), trained=True)
 
 
-def _hf_made(body: nn.Module, normalisation: hf.Normalisation | None = None, trained: bool = False) -> _Made:
+def _hf_made(body: nn.Module, normalisation: Normalisation | None = None, trained: bool = False) -> _Made:
     return _Made(body, normalisation, {"config": hf.hf_config(body)}, trained)
 
 

@@ -13,6 +13,8 @@ from torch import nn
 from sparring.core import Network, UserError
 
 Shape = tuple[int, int, int]
+Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
+"""(mean, std), each per channel or one for all, in [0, 1] units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +101,7 @@ def network(body: nn.Module, origin: Origin) -> Network:
     net = Network(
         body, mean=origin.mean, std=origin.std, taps=taps if isinstance(taps, dict) else None, name=origin.spec
     )
-    # Plain attributes past nn.Module's own bookkeeping: they are facts about the network, not parts of it.
-    object.__setattr__(net, "spec", origin.spec)
+    # Past nn.Module's own bookkeeping: a fact about the network, not a part of it.
     object.__setattr__(net, "origin", origin)
     return net
 

@@ -16,7 +16,8 @@ import torch
 from torch import nn
 
 from sparring.core import UserError, did_you_mean
-from sparring.nets.origin import Shape
+from sparring.errors import first_line
+from sparring.nets.origin import Normalisation, Shape
 
 _kept: list[torch.library.Library] = []  # a declaration lives as long as its library object
 
@@ -69,7 +70,7 @@ def timm_body(name: str, classes: int, shape: Shape, pretrained: bool, options: 
         raise _not_made(f"timm:{name}", pretrained, wrong) from wrong
 
 
-def timm_normalisation(body: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+def timm_normalisation(body: nn.Module) -> Normalisation | None:
     """The mean and std a pretrained timm network was trained with."""
     config = getattr(body, "pretrained_cfg", None) or {}
     return (tuple(config["mean"]), tuple(config["std"])) if config.get("mean") and config.get("std") else None
@@ -88,14 +89,14 @@ def torchvision_body(name: str, classes: int, pretrained: bool, options: dict[st
         raise _not_made(f"torchvision:{name}", pretrained, wrong) from wrong
 
 
-def torchvision_normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+def torchvision_normalisation(name: str) -> Normalisation | None:
     """The mean and std of torchvision's default weights for `name`."""
     preset = extra("torchvision.models", "vision").get_model_weights(name).DEFAULT.transforms()
     return tuple(preset.mean), tuple(preset.std)
 
 
 def _not_made(spec: str, pretrained: bool, wrong: Exception) -> UserError:
-    told = (str(wrong).strip().splitlines() or [type(wrong).__name__])[0][:200]
+    told = first_line(wrong)
     if pretrained:
         return UserError(
             f"the pretrained weights of {spec} could not be had ({told}); "

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from sparring.core import UserError
+from sparring.errors import first_line
 from sparring.files import atomic
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "student")  # under which checkpoints keep the weights
@@ -70,7 +71,7 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
             "so it was not opened; save the weights alone, with torch.save(net.state_dict(), ...) or as safetensors"
         ) from wrong
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as wrong:
-        raise UserError(f"{path} is not a whole PyTorch weights file ({_first_line(wrong)}); fetch it again") from wrong
+        raise UserError(f"{path} is not a whole PyTorch weights file ({first_line(wrong)}); fetch it again") from wrong
     while isinstance(told, Mapping) and (inner := [k for k in WRAPPERS if isinstance(told.get(k), Mapping)]):
         told = told[inner[0]]
     if not isinstance(told, Mapping) or not any(isinstance(value, Tensor) for value in told.values()):
@@ -79,10 +80,6 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
             "save torch.save(net.state_dict(), ...)"
         )
     return {str(name): value for name, value in told.items() if isinstance(value, Tensor)}
-
-
-def _first_line(wrong: Exception) -> str:
-    return (str(wrong).strip().splitlines() or [type(wrong).__name__])[0][:160]
 
 
 def put(module: nn.Module, tensors: Mapping[str, Tensor], where: object) -> None:
@@ -182,6 +179,4 @@ def write(module: nn.Module, path: Path, notes: Mapping[str, str]) -> None:
         with atomic(path) as unfinished:
             save_file(tensors, unfinished, metadata=dict(notes))
     except SafetensorError as wrong:  # its own word for a full disk or a missing right
-        raise UserError(
-            f"cannot write {path}: {_first_line(wrong)}; make room there or choose another place"
-        ) from wrong
+        raise UserError(f"cannot write {path}: {first_line(wrong)}; make room there or choose another place") from wrong

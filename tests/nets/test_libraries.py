@@ -25,7 +25,7 @@ def comes_back(net, folder):
     again = load(str(save(net, folder / "student.safetensors")))
     mine, yours = net.state_dict(), again.state_dict()
     assert all(torch.equal(mine[k], yours[k]) for k in mine)
-    assert (again.spec, again.origin.mean) == (net.spec, net.origin.mean)
+    assert (again.origin.spec, again.origin.mean) == (net.origin.spec, net.origin.mean)
     x = torch.rand(2, *DATA["shape"])
     assert torch.equal(net.eval()(x).logits, again.eval()(x).logits)
     return again
@@ -62,7 +62,7 @@ def test_pretrained_timm_brings_its_head_and_normalisation(monkeypatch):
     net = load("timm:resnet10t@pretrained", **{**DATA, "classes": 1000})
     assert net.origin.mean == IMAGENET
     assert net.origin.trained
-    assert net.spec == "timm:resnet10t"
+    assert net.origin.spec == "timm:resnet10t"
     with pytest.raises(UserError, match=r"timm:resnet10t answers 1000 classes, but 5 are asked for; take weights"):
         load("timm:resnet10t@pretrained", **DATA)
     grey = load("timm:resnet10t@pretrained", classes=1000, shape=(1, 32, 32), mean=(0.1,), std=(0.3,))

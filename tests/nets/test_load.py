@@ -64,7 +64,7 @@ def test_a_run_comes_back_bit_for_bit(spec, file, tmp_path):
     assert sorted(os.listdir(tmp_path / "run")) == ["student.safetensors"]
     again = load(str(tmp_path / "run"))
     same(net, again)
-    assert again.name == again.spec == spec.format(file=file)
+    assert again.name == again.origin.spec == spec.format(file=file)
     assert again.origin.trained
     assert again.origin.class_names == ("a", "b", "c", "d", "e")
     assert (again.origin.classes, again.origin.shape, again.origin.mean) == (5, (3, 16, 16), DATA["mean"])
@@ -319,4 +319,4 @@ def test_what_is_missing_is_asked_for(file):
 def test_a_folder_with_a_networks_name_is_not_taken_for_it(tmp_path, monkeypatch):
     (tmp_path / "mlp-16").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert load("mlp-16", **DATA).spec == "mlp-16"
+    assert load("mlp-16", **DATA).origin.spec == "mlp-16"

@@ -26,7 +26,7 @@ def test_the_network_carries_its_normalisation_and_name():
     x = torch.rand(2, 3, 32, 32)
     by_hand = (x - net.mean) / net.std
     assert torch.equal(net(x).logits, net.body(by_hand))
-    assert net.name == net.spec == "resnet8"
+    assert net.name == net.origin.spec == "resnet8"
     assert not net.origin.trained
 
 
