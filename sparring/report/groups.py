@@ -13,7 +13,7 @@ BASELINE = "ce"
 # What may differ between the seeds of one arm: where and how a run was made, not what was trained.
 ASIDE = {"seed", "out", "output", "path", "device", "devices", "workers", "resume", "overwrite", "progress"}
 ASIDE |= {"tracker", "trackers", "watch", "recipe", "name", "claim", "student", "teacher", "data"}
-ASIDE |= {"track", "threads", "data_root", "any_teacher"}
+ASIDE |= {"track", "threads", "data_root", "any_teacher", "compile"}
 ASIDE |= {"epochs", "batch_size", "protocol"}  # these are read from the result
 
 

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -82,34 +83,22 @@ def history(run: Run) -> list[dict[str, Any]]:
 
 
 def loss_terms(run: Run) -> dict[str, list[tuple[float, float]]]:
-    """Each named loss term of the run as (epoch, value): from the epochs' lines, else from the steps' lines."""
+    """Each named loss term of the run as (epoch, value): its mean over the steps logged in that epoch, from 1."""
+    sums: dict[tuple[str, int], list[float]] = {}
+    for line in _lines(run):
+        if line.get("kind") == "train" and isinstance(line.get("epoch"), int | float):
+            for name, value in (line.get("terms") or {}).items():
+                sums.setdefault((name, ceil(line["epoch"])), []).append(float(value))
     found: dict[str, list[tuple[float, float]]] = {}
-    for line in history(run):
-        train = line.get("train") or {}
-        terms = train.get("terms") or {name: train[name] for name in train.keys() - {"loss", "accuracy", "terms"}}
-        for name, value in terms.items():
-            if isinstance(value, int | float):
-                found.setdefault(name, []).append((float(line["epoch"]), float(value)))
-    return found or _step_terms(run)
+    for (name, epoch), values in sorted(sums.items()):
+        found.setdefault(name, []).append((float(epoch), sum(values) / len(values)))
+    return found
 
 
 def disagreement(run: Run) -> list[dict[str, Any]]:
     """The points of the run's disagreement curve, or none where it was not measured."""
     rows = _json(run.path / "disagreement.json").get("rows")
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-
-
-def _step_terms(run: Run) -> dict[str, list[tuple[float, float]]]:
-    """Each loss term's mean over every epoch's logged steps."""
-    sums: dict[tuple[str, int], list[float]] = {}
-    for line in _lines(run):
-        if line.get("kind") == "train" and isinstance(line.get("epoch"), int | float):
-            for name, value in (line.get("terms") or {}).items():
-                sums.setdefault((name, int(line["epoch"])), []).append(float(value))
-    found: dict[str, list[tuple[float, float]]] = {}
-    for (name, epoch), values in sorted(sums.items()):
-        found.setdefault(name, []).append((float(epoch), sum(values) / len(values)))
-    return found
 
 
 def _directories(root: Path) -> list[Path]:

@@ -8,7 +8,9 @@ import pytest
 from folders import write_run
 
 from sparring.core import UserError
+from sparring.recipes.config import WHERE
 from sparring.report import groups, runs
+from sparring.report.groups import ASIDE
 from sparring.report.ledger import history, loss_terms
 
 
@@ -70,7 +72,7 @@ def test_log_of_a_killed_and_resumed_run(tmp_path):
     assert loss_terms(run) == {"ce": [(1.0, 3.0)]}
 
 
-def test_loss_terms_nested_or_beside_the_loss(tmp_path):
+def test_loss_terms_are_means_over_the_steps_of_their_epoch(tmp_path):
     (run,) = runs(write_run(tmp_path / "a", epochs=2))
     assert loss_terms(run) == {"ce": [(1.0, 2.0), (2.0, 1.0)], "kd": [(1.0, 6.0), (2.0, 3.0)]}
 
@@ -105,3 +107,7 @@ def test_the_later_run_of_a_seed_counts(tmp_path):
     ((arm,),) = (group.arms for group in groups(runs(tmp_path)))
     assert arm.values("test", "accuracy") == [0.2]
     assert [run.path.name for run in arm.superseded] == ["b"]
+
+
+def test_keys_that_only_say_where_set_no_arm_apart():
+    assert WHERE <= ASIDE
