@@ -16,6 +16,10 @@ __version__ = "0.1.0"
 __all__ = ["Outcome", "UserError", "__version__", "check", "distill", "reproduce", "train"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     """The verbs, imported when first asked for: `import sparring` alone does not import torch."""
     if name not in __all__:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any, Literal
 
 import cyclopts
@@ -76,14 +77,15 @@ def train(
     """
     from sparring import verbs
 
-    chosen = gathered(config, settings, keys, {"student": net, "method": "ce"})
+    chosen = alone(gathered(config, settings, keys, {}), net)
     place = out or Path("runs") / f"{plain(chosen.data)}-{plain(chosen.student)}"
     done = verbs.fight(chosen, place, verbs.Given(), baseline=False, seeds=seeds, resume=resume)
     if not first():
         return
-    print(done.verdict())
+    print(done.markdown())
     teacher = done.runs[0].out
-    print(f"Next: sparring distill --teacher {teacher} --student NAME --data {chosen.data} --method da --baseline")
+    pair = f"--teacher {quote(str(teacher))} --student NAME --data {quote(chosen.data)}"
+    print(f"Next: sparring distill {pair} --method da --baseline")
 
 
 @app.command
@@ -120,9 +122,9 @@ def distill(
     done = verbs.fight(chosen, place, verbs.Given(), baseline=baseline, seeds=seeds, resume=resume)
     if not first():
         return
-    print(done.verdict())
+    print(done.markdown())
     page = done.report()
-    print(f"The report: {page}\nNext: sparring evaluate {done.runs[0].out}")
+    print(f"The report: {page}\nNext: sparring evaluate {quote(str(done.runs[0].out))}")
 
 
 @app.command
@@ -142,11 +144,13 @@ def check(*keys: str, out: Path | None = None, config: File = None, settings: Se
     """
     from sparring import verbs
 
-    chosen = gathered(config, settings, keys, {"student": net, "method": "ce"} if net else {})
+    chosen = gathered(config, settings, keys, {})
+    chosen = alone(chosen, net) if net else chosen
     for line in verbs.check(chosen, out=out).lines():
         print(line)
-    verb = f"train --net {chosen.student}" if net else f"distill --teacher {chosen.teacher} --student {chosen.student}"
-    print(f"Next: sparring {verb} --data {chosen.data} … (the same arguments)")
+    taught = "" if chosen.teacher is None else f"--teacher {quote(chosen.teacher)} "
+    verb = f"train --net {quote(chosen.student)}" if net else f"distill {taught}--student {quote(chosen.student)}"
+    print(f"Next: sparring {verb} --data {quote(chosen.data)} … (the same arguments)")
 
 
 @app.command
@@ -164,9 +168,12 @@ def evaluate(run: Path, /, *, part: Literal["test", "validation"] = "test", curv
     """
     from sparring import verbs
 
+    units = {"nll": " nats", "latency": " s for one image", "macs": " for one image"}
     for name, value in verbs.evaluate(run, part=part, curve=curve).items():
-        print(f"{name:<22} {value:.6g}")
-    print(f"Next: sparring report {run}")
+        print(f"{name:<12} {value:.6g}{units.get(name, '')}")
+    if curve:
+        print(f"The curve: {run / 'disagreement.json'}, its pictures: {run / 'disagreement_examples.npz'}")
+    print(f"Next: sparring report {quote(str(run))}")
 
 
 @app.command
@@ -244,6 +251,15 @@ def list_names(what: Literal["methods", "nets", "data", "recipes"], /) -> None:
         print(f"{name:<{width}}  {about}")
 
 
+def alone(config: Config, net: str | None) -> Config:
+    """`config` for a network trained alone. Raises UserError where a teacher or another method is asked for too."""
+    if config.teacher or config.method not in (Config().method, "ce") or (net and config.student):
+        raise UserError("train takes --net and no --student, --teacher or --method; `distill` is what uses a teacher")
+    if not (net or config.student):
+        raise UserError("no network was given: pass --net (a name from `sparring list nets`, timm:NAME, file.py:name)")
+    return config.model_copy(update={"student": net or config.student, "method": "ce"})
+
+
 def gathered(file: Path | None, settings: Config | None, keys: tuple[str, ...], fixed: dict[str, Any]) -> Config:
     """One configuration from a file, the flags that were given, and key=value words, the later over the earlier."""
     from sparring.recipes import config as schema
@@ -276,7 +292,7 @@ def main() -> None:
     except Interrupted as stopped:
         fail(str(stopped), 128 + stopped.signal)
     except KeyboardInterrupt:
-        fail("stopped; nothing had been saved yet", 130)
+        fail("stopped", 130)
 
 
 def fail(text: str, code: int = 2) -> None:

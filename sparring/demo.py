@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sparring import report
+from sparring.errors import UserError
 from sparring.launch.local import Cell, grid, run_all
 from sparring.recipes.build import Given
 from sparring.recipes.config import Config, Optim
@@ -19,6 +20,8 @@ def demo(out: Path, *, seeds: int) -> Path:
 
     A demo that was stopped goes on; one that is over is only read. Returns the page's path.
     """
+    if seeds < 1:
+        raise UserError(f"seeds={seeds}: give 1 or more")
     teacher = out / "teacher"
     run_all([Cell(RECIPE.model_copy(update={"student": TEACHER, "method": "ce"}), teacher)], Given(), resume=True)
     student = RECIPE.model_copy(update={"student": STUDENT, "teacher": str(teacher), "method": "da"})

@@ -22,11 +22,13 @@ class Interrupted(Exception):
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """ " Did you mean 'x'?" where a known name is close to the given one, else the list of known names."""
+    """Did you mean 'x'?, where a known name is close to the given one; else the first of the known names."""
     known = sorted(known)
     if close := get_close_matches(given, known, n=1, cutoff=0.6):
         return f"Did you mean {close[0]!r}?"
-    return "Known: " + ", ".join(known) + "."
+    if not known:
+        return "There is none to choose from."
+    return "Known: " + ", ".join(known[:12]) + (", … (`sparring list` has all)." if len(known) > 12 else ".")
 
 
 def first_line(error: BaseException) -> str:

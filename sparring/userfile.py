@@ -47,7 +47,7 @@ def _run(file: Path) -> ModuleType:
     sys.modules[spec.name] = module  # where dataclasses and pickle look a class's module up
     try:
         spec.loader.exec_module(module)
-    except Exception as wrong:
+    except (Exception, SystemExit) as wrong:
         del sys.modules[spec.name]
         raise UserError(f"{file} could not be run: {type(wrong).__name__}: {wrong}; mend the file") from wrong
     return module

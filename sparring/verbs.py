@@ -20,11 +20,10 @@ from sparring.recipes.check import Check, inspect
 from sparring.recipes.config import Config
 from sparring.recipes.examine import examine
 from sparring.recipes.run import Result
+from sparring.report.groups import BASELINE
 
-BASELINE = "ce"
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Outcome:
     """What a call of `train` or `distill` leaves.
 
@@ -41,8 +40,12 @@ class Outcome:
         """Write report.html beside the runs, and return its path."""
         return report.page([self.out], self.out / "report.html")
 
-    def verdict(self) -> str:
-        """The table and the verdict in Markdown."""
+    def __repr__(self) -> str:
+        accuracy = (self.metrics.get("test") or self.metrics.get("validation") or {}).get("accuracy")
+        return f"Outcome({len(self.runs)} runs in {self.out}, {self.metrics['method']}: accuracy {accuracy})"
+
+    def markdown(self) -> str:
+        """The table and the verdicts in Markdown."""
         return report.markdown([self.out])
 
 
@@ -51,7 +54,7 @@ def distill(
     student: Any = None,
     data: Any = None,
     *,
-    method: str = "kd",
+    method: str | None = None,
     out: str | Path,
     baseline: bool = False,
     seeds: int = 1,
@@ -62,12 +65,14 @@ def distill(
     """Train a student with the help of a teacher.
 
     teacher, student: a spec (see `sparring list nets`) or an `nn.Module`; data: a name, a folder, or a Dataset.
-    method: a row of `sparring list methods`. out: the folder to fill. baseline: also train the same student alone,
-    with the same budget and seeds. seeds: how many. config: a configuration to start from. options: any key of
-    `sparring.recipes.config.Config`, dotted ones as {"optim.lr": 0.1} or nested. Raises UserError for mistakes.
+    method: a row of `sparring list methods` (kd if none is given). out: the folder to fill. baseline: also train the
+    same student alone, with the same budget and seeds. seeds: how many. config: a configuration to start from.
+    options: any key of `sparring.recipes.config.Config`, dotted ones as {"optim.lr": 0.1} or nested. A module that is
+    handed over is used itself: the teacher is put into eval mode, the student is trained in place. Raises UserError
+    for mistakes.
     """
     named, given = split_given(teacher=teacher, student=student, data=data)
-    changes = named | ({"method": method} if config is None or method != "kd" else {}) | options
+    changes = named | ({"method": method} if method else {}) | options
     chosen = schema.merged(config or Config(), changes)
     return fight(chosen, Path(out), given, baseline=baseline, seeds=seeds, resume=resume)
 
@@ -122,7 +127,9 @@ def reproduce(
         raise UserError(f"{name} has no row {row!r}. {did_you_mean(row or '', known_rows)}")
     for found in rows:
         place = Path(out) / found.name
-        teacher = Cell(schema.merged(found.teacher, changes or {}), place / "teacher")
+        settings = schema.merged(found.teacher, changes or {})
+        size = f"-{settings.size}px" if settings.size else ""
+        teacher = Cell(settings, Path(out) / "teachers" / f"{settings.student}{size}")
         run_all([teacher], Given(), resume=True)
         student = schema.merged(found.student, {**(changes or {}), "teacher": str(teacher.out)})
         wanted = list(methods or (BASELINE, *(found.claims or ("kd", "da"))))

@@ -27,7 +27,7 @@ class Synchronised(_BatchNorm):
             return super().forward(input)
         over, shape = [0, *range(2, input.ndim)], (1, -1, *[1] * (input.ndim - 2))
         wide = input.to(torch.promote_types(input.dtype, torch.float32))
-        here = wide.new_tensor([input.numel() / input.shape[1]])
+        here = wide.new_full((1,), input.numel() / input.shape[1])
         *sums, n = Sum.apply(torch.cat([wide.sum(over), here])).split([input.shape[1], 1])
         mean = sums[0] / n
         centred = wide - mean.view(shape)

@@ -11,6 +11,7 @@ from torch import nn
 
 from sparring.core import Batch, UserError
 from sparring.engine import processes
+from sparring.errors import first_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +79,7 @@ def choose_device(name: str) -> torch.device:
             device = torch.device("cuda", torch.cuda.current_device())
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise UserError(
-            f"device {name!r} cannot be used here ({str(error).splitlines()[0]}); try --device cpu"
-        ) from error
+        raise UserError(f"device {name!r} cannot be used here ({first_line(error)}); try --device cpu") from error
     return device
 
 

@@ -102,7 +102,7 @@ class DisagreementAugmentation(Part):
     def rows(self, count: int) -> Tensor | slice:
         """Which rows of a batch of `count` move this time."""
         if self.by_example:
-            return self.coin.toss_each(count)
+            return self.coin.toss_each(count).to(self.sigma.device, non_blocking=True)
         return slice(round(self.share * count) if self.coin.toss() else 0)
 
     def climb(self, batch: Batch, student: nn.Module, targets: Targets, of: int) -> Tensor:

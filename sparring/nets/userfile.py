@@ -21,7 +21,7 @@ def user_body(file: Path, name: str, classes: int, options: Mapping[str, Any]) -
     with neighbours(file):
         try:
             made = found if isinstance(found, nn.Module) else found(**_arguments(found, classes), **options)
-        except Exception as wrong:
+        except (Exception, SystemExit) as wrong:
             raise UserError(
                 f"{file}:{name} raised {type(wrong).__name__}: {wrong}; it is called with num_classes= or classes= "
                 "where it takes one, and else with nothing"

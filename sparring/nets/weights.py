@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from sparring.core import UserError
@@ -175,8 +175,5 @@ def write(module: nn.Module, path: Path, notes: Mapping[str, str]) -> None:
         for name, value in state.items()
         if name not in repeated
     }
-    try:
-        with atomic(path) as unfinished:
-            save_file(tensors, unfinished, metadata=dict(notes))
-    except SafetensorError as wrong:  # its own word for a full disk or a missing right
-        raise UserError(f"cannot write {path}: {first_line(wrong)}; make room there or choose another place") from wrong
+    with atomic(path) as unfinished:
+        unfinished.write_bytes(save(tensors, metadata=dict(notes)))

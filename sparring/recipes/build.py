@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,13 +18,16 @@ from sparring.core import Network, Setting, UserError, did_you_mean
 from sparring.core.seeds import seed_for
 from sparring.engine import Compute, Descent
 from sparring.engine.device import choose_device, fast_bf16
+from sparring.errors import first_line
 from sparring.methods import METHODS, OBJECTIVE, PERTURB, TARGETS, Slots
 from sparring.parts import schedules
 from sparring.parts.bout import Bout
 from sparring.parts.schedules import Schedule
 from sparring.recipes.config import SLOTS, Config, Optim, checked_options
+from sparring.userfile import named
 
 TABLES: dict[str, dict[str, Callable[..., Any]]] = {"perturb": PERTURB, "targets": TARGETS, "objective": OBJECTIVE}
+PYTHON = "python:"  # begins the name, in config.yaml, of what was handed over from Python
 STATISTICS = {
     "none": ((0.0,), (1.0,)),
     "half": ((0.5,), (0.5,)),
@@ -40,6 +42,12 @@ class Given:
     teacher: nn.Module | None = None
     student: nn.Module | None = None
     data: Any = None
+
+    def told_to(self, config: Config) -> Config:
+        """`config` with what was handed over named in it, so that nobody takes a default for it."""
+        objects = {"teacher": self.teacher, "student": self.student, "data": self.data}
+        told = {key: f"{PYTHON}{type(thing).__name__}" for key, thing in objects.items() if thing is not None}
+        return config.model_copy(update=told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +66,17 @@ def prepare(config: Config, given: Given) -> Prepared:
     """Make everything that `config` names. Raises UserError for whatever does not exist or fit."""
     if config.threads:
         torch.set_num_threads(config.threads)
-    config = resolved(config)
+    config = resolved(given.told_to(config))
     data = find_data(config, given)
     compute = Compute(choose_device(config.device))
     teacher = None
     if needs_teacher(config):
         teacher = network("teacher", config.teacher, given.teacher, config.teacher_normalise, data)
+        if given.teacher is None and not nets.origin_of(teacher).trained and not config.any_teacher:
+            raise UserError(
+                f"the teacher {config.teacher} has no weights, so it knows nothing: "
+                f"give a run directory or {config.teacher}@weights, or go on with --any-teacher"
+            )
     torch.manual_seed(seed_for("initial weights", config.seed))
     student = network("student", config.student, given.student, config.normalise, data)
     bf16, channels_last = precision(config, compute, student)
@@ -79,6 +92,8 @@ def prepare(config: Config, given: Given) -> Prepared:
 
 def find_data(config: Config, given: Given) -> datasets.Data:
     """The data set of a configuration, or the one handed over."""
+    if given.data is None and config.data.startswith(PYTHON):
+        raise UserError(f"the data was a {config.data} made in Python, and cannot be found again from its name")
     if given.data is None:
         return datasets.load(config.data, root=config.data_root, val=config.val, size=config.size)
     return (
@@ -93,6 +108,10 @@ def network(role: str, spec: str | None, given: nn.Module | None, normalise: str
     mean, std = statistics(normalise, data)
     if given is not None:
         net = nets.wrap(given, mean=mean, std=std)
+    elif spec and spec.startswith(PYTHON):
+        raise UserError(f"the {role} was a {spec} made in Python: hand it over from Python again, or name another")
+    elif spec and "/" in spec and not Path(spec.partition(":")[0].partition("@")[0]).expanduser().exists():
+        raise UserError(f"there is nothing at {spec.partition('@')[0]!r} to take the {role} from; was it moved?")
     elif spec:
         net = nets.load(spec, classes=data.classes, shape=data.shape, mean=data.mean, std=data.std)
         if normalise != "auto":
@@ -125,7 +144,7 @@ def fits(net: Network, role: str, data: datasets.Data) -> None:
             classes = net.eval()(torch.zeros(2, *data.shape, device=device)).logits.shape[1]
     except (RuntimeError, TypeError, ValueError) as error:
         raise UserError(
-            f"the {role} {net.name} cannot take images of shape {data.shape}: {str(error).splitlines()[0]}; "
+            f"the {role} {net.name} cannot take images of shape {data.shape}: {first_line(error)}; "
             "choose another network, or size="
         ) from error
     finally:
@@ -153,7 +172,7 @@ def resolved(config: Config) -> Config:
 def method_slots(name: str) -> Slots:
     """The row of the methods' table, or the `Slots` that an import path names."""
     if ":" in name:
-        found = imported(name, "method")
+        found = imported(name)
         if not isinstance(found, Slots):
             raise UserError(f"{name} is not a sparring.methods.Slots; write `mine = Slots('what it does', …)` there")
         return found
@@ -165,29 +184,16 @@ def method_slots(name: str) -> Slots:
 def factory(slot: str, name: str) -> Callable[..., Any]:
     """What makes the part called `name` for `slot`."""
     if ":" in name:
-        return imported(name, slot)
+        return imported(name)
     if name not in TABLES[slot]:
         raise UserError(f"unknown {slot} part {name!r}. {did_you_mean(name, TABLES[slot])}")
     return TABLES[slot][name]
 
 
-def imported(path: str, what: str) -> Any:
+def imported(path: str) -> Any:
     """The object that `file.py:name` names. Raises UserError where file or name is missing or the file fails."""
     file, _, name = path.rpartition(":")
-    source = Path(file).expanduser()
-    if not source.is_file():
-        raise UserError(f"no file {file!r} for {what} {path!r}; give the path of a Python file, then :name")
-    spec = importlib.util.spec_from_file_location(f"sparring_user_{source.stem}", source)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise UserError(f"{file} failed when it was read: {type(error).__name__}: {error}") from error
-    if not hasattr(module, name):
-        raise UserError(f"{file} has no {name!r}. {did_you_mean(name, [n for n in vars(module) if n[0] != '_'])}")
-    return getattr(module, name)
+    return named(Path(file).expanduser(), name)
 
 
 def needs_teacher(config: Config) -> bool:

@@ -18,6 +18,7 @@ from sparring.recipes.config import SLOTS, Config
 from sparring.recipes.judge import refuse_weak_teacher
 from sparring.recipes.rehearse import Rehearsal, rehearse
 from sparring.recipes.run import claim_folder, peak_memory, training_stream
+from sparring.watch import require_tracker
 
 TRIAL = 2000  # images on which the teacher is tried under other preprocessings
 STEPS = 8  # steps that are timed
@@ -47,8 +48,9 @@ class Check:
         parts = {"train": data.train, "validation": data.validation, "test": data.test}
         sizes = ", ".join(f"{len(part)} {name}" for name, part in parts.items() if part is not None)
         compute = self.prepared.compute
+        shown = ", ".join(data.class_names[:8]) + (", …" if data.classes > 8 else "")
         lines = [
-            f"data        {data.name}: {sizes}; {data.classes} classes, images {data.shape}",
+            f"data        {data.name}: {sizes}; images {data.shape}; {data.classes} classes: {shown}",
             f"student     {student.name}: {parameters(student):,} parameters, {macs(student, data.shape):,} MACs",
             f"method      {config.method}: " + " · ".join(str(getattr(config, s)["name"]) for s in SLOTS),
             f"device      {compute.device}, {'bf16' if compute.bf16 else 'float32'}"
@@ -56,7 +58,8 @@ class Check:
         ]
         if self.teacher is not None:
             own, *others = self.teacher.items()
-            lines.append(f"teacher     {own[1]:.2%} right on held-out images (naming one class: {self.chance:.2%})")
+            where = "training" if data.validation is None else "held-out"
+            lines.append(f"teacher     {own[1]:.2%} right on {where} images (naming one class: {self.chance:.2%})")
             lines.append("            with other preprocessing: " + ", ".join(f"{n} {a:.1%}" for n, a in others))
             best = max(self.teacher, key=lambda name: self.teacher[name] if self.teacher else 0.0)
             if self.teacher[best] > own[1] + 0.01:
@@ -74,10 +77,13 @@ def inspect(config: Config, given: Given, out: Path | None = None) -> Check:
     """Look at what `config` would do. Raises UserError for whatever would stop the run, a weak teacher included."""
     if out is not None:
         claim_folder(out, resume=False)
+    if config.track:
+        require_tracker(config.track)
     prepared = prepare(config, given)
     teacher, chance = on_trial(prepared)
     if teacher is not None:
-        refuse_weak_teacher(prepared.config, teacher["own"], chance)
+        others = {name: accuracy for name, accuracy in teacher.items() if name != "own"}
+        refuse_weak_teacher(prepared.config, teacher["own"], chance, others)
     stream = training_stream(prepared)
     rehearsals = rehearse(prepared, next(iter(stream(0))))
     per_step, shares = timed(prepared, stream)

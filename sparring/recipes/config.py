@@ -10,7 +10,7 @@ from typing import Any, Literal, get_type_hints
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
 
-from sparring.errors import UserError, did_you_mean
+from sparring.errors import UserError, did_you_mean, first_line
 from sparring.files import write_text
 
 
@@ -173,6 +173,8 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") ->
     key = prefix + ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
         known = [prefix + name for name in known_keys(model)]
+        if not known:
+            return f"unknown key {key!r}: what fills that slot takes no options; name another, such as perturb=da"
         return f"unknown key {key!r}. {did_you_mean(key, known)}"
     return f"{key}={first['input']!r} will not do: {first['msg'][0].lower()}{first['msg'][1:]}"
 
@@ -196,7 +198,7 @@ def read(path: Path | str) -> Config:
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}; give the config.yaml of a run") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not YAML ({str(error).splitlines()[0]}); give the config.yaml of a run") from error
+        raise UserError(f"{path} is not YAML ({first_line(error)}); give the config.yaml of a run") from error
     if not isinstance(values, dict):
         raise UserError(f"{path} holds no keys; give the config.yaml of a run")
     return make(values)

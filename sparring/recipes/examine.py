@@ -18,6 +18,7 @@ from sparring.evaluate import latency, macs, parameters, score
 from sparring.recipes import config as schema
 from sparring.recipes.build import Given, find_data, needs_teacher, network
 from sparring.recipes.config import Config
+from sparring.recipes.run import say
 
 CURVE_IMAGES = 512  # test images that the disagreement curve climbs from
 
@@ -33,6 +34,8 @@ def examine(run: Path, *, part: str, curve: bool) -> dict[str, float]:
     if images is None:
         raise UserError(f"{data.name} has no {part} part here; try --part {'validation' if part == 'test' else 'test'}")
     device = choose_device(config.device)
+    if curve and teacher is None:
+        raise UserError(f"{run} has no teacher to disagree with; --curve is for distilled students")
     batches = datasets.batches(images, batch_size=256, device=device, workers=config.workers)
     found = score(student, batches, teacher)
     found |= {
@@ -40,17 +43,19 @@ def examine(run: Path, *, part: str, curve: bool) -> dict[str, float]:
         "macs": macs(student, data.shape),
         "latency": latency(student, data.shape, device),
     }
-    if curve:
-        if teacher is None:
-            raise UserError(f"{run} has no teacher to disagree with; --curve is for distilled students")
+    if curve and teacher is not None:
         climb(run, data, teacher, {config.method: student})
     return found
 
 
 def reopened(run: Path) -> tuple[Config, datasets.Data, Network, Network | None]:
     """A finished run's configuration, data, student and teacher."""
+    if not run.is_dir():
+        raise UserError(f"{run} is no folder; give a run directory")
     if not (run / "result.json").exists():
-        raise UserError(f"{run} holds no finished run (no result.json); give a run directory, or --resume that run")
+        inner = next((path.parent for path in sorted(run.rglob("result.json"))), None)
+        hint = f"there is one in {inner}" if inner else "give a run directory, or --resume that run"
+        raise UserError(f"{run} holds no finished run (no result.json); {hint}")
     config = schema.read(run / "config.yaml")
     data = find_data(config, Given())
     compute = Compute(choose_device(config.device))
@@ -58,8 +63,11 @@ def reopened(run: Path) -> tuple[Config, datasets.Data, Network, Network | None]
     compute.house(student)
     teacher = None
     if needs_teacher(config):
-        teacher = network("teacher", config.teacher, None, config.teacher_normalise, data)
-        compute.house(teacher)
+        try:
+            teacher = network("teacher", config.teacher, None, config.teacher_normalise, data)
+            compute.house(teacher)
+        except UserError as error:
+            say(f"without the teacher: {error}")
     return config, data, student, teacher
 
 

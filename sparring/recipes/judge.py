@@ -17,7 +17,7 @@ from sparring import nets
 from sparring.core import Batch, Clock, Moment
 from sparring.engine import Checkpoints, Descent
 from sparring.engine.processes import agreed
-from sparring.errors import Interrupted, UserError
+from sparring.errors import Interrupted, UserError, first_line
 from sparring.evaluate import answers, score
 from sparring.recipes.build import Prepared
 from sparring.recipes.config import Config
@@ -192,16 +192,22 @@ def restored(prepared: Prepared, descents: Mapping[str, Descent], checkpoints: C
     except (RuntimeError, ValueError, KeyError) as error:
         raise UserError(
             f"the checkpoints in {checkpoints.folder} are of another network or method than this one "
-            f"({str(error).splitlines()[0]}); was a file of yours changed? Give another --out to start anew"
+            f"({first_line(error)}); was a file of yours changed? Give another --out to start anew"
         ) from error
     return Record(**state["record"])
 
 
-def refuse_weak_teacher(config: Config, accuracy: float, chance: float) -> None:
-    """Raise UserError where a teacher is hardly better than always naming the commonest class."""
-    if accuracy < chance + 0.05 * (1 - chance) and not config.any_teacher:
-        raise UserError(
-            f"the teacher is right on {accuracy:.1%} of the held-out images, where naming one class always gets "
-            f"{chance:.1%}: its weights or its preprocessing are probably wrong. See `sparring check`, try "
-            "teacher_normalise=…, or go on with --any-teacher"
-        )
+def refuse_weak_teacher(config: Config, accuracy: float, chance: float, others: Mapping[str, float]) -> None:
+    """Raise UserError where a teacher is hardly better than always naming the commonest class.
+
+    others: its accuracy with other preprocessing, where that was tried.
+    """
+    if accuracy >= chance + 0.05 * (1 - chance) or config.any_teacher:
+        return
+    tried = ", ".join(f"teacher_normalise={name} {value:.1%}" for name, value in others.items())
+    raise UserError(
+        f"the teacher is right on {accuracy:.1%} of the images it was tried on, where naming one class always gets "
+        f"{chance:.1%}: its weights or its preprocessing are probably wrong. "
+        + (f"It would be right with {tried}" if tried else "`sparring check` tries other preprocessing")
+        + "; go on all the same with --any-teacher"
+    )

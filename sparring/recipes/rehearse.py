@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from sparring.core import Batch, UserError
+from sparring.core import Batch, Losses, UserError
+from sparring.errors import first_line
 from sparring.recipes.build import Prepared
+
+HOUSE = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +41,39 @@ def rehearse(prepared: Prepared, batch: Batch) -> dict[str, Rehearsal]:
                 player.module.train()
                 with compute.autocast():
                     losses = player.loss(batch)
-                moving = [parameter for parameter in player.module.parameters() if parameter.requires_grad]
+                require_finite(name, losses)
+                if not (moving := [parameter for parameter in player.module.parameters() if parameter.requires_grad]):
+                    raise UserError(f"{name} has no parameter that may move: give a network with trainable weights")
                 gradients = torch.autograd.grad(losses.total(), moving, allow_unused=True)
-                norm = torch.stack([g.float().norm() for g in gradients if g is not None]).norm()
+                norms = [g.float().norm() for g in gradients if g is not None]
+                norm = torch.stack(norms).norm() if norms else torch.zeros(())
                 found[name] = Rehearsal({k: float(v) for k, v in losses.values().items()}, float(norm))
-        except (RuntimeError, TypeError, ValueError) as error:
+        except UserError:
+            raise
+        except Exception as error:
             raise UserError(
                 f"this method does not work on a first batch of {tuple(batch.x.shape)}: "
-                f"{type(error).__name__}: {str(error).splitlines()[0]}"
+                f"{type(error).__name__}: {first_line(error)} ({place_of(error)})"
             ) from error
     return found
+
+
+def place_of(error: Exception) -> str:
+    """Where an error comes from: the last line of a file that is neither ours nor a library's, else the last line."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if "site-packages" not in f.filename and Path(f.filename).parent.parent != HOUSE]
+    frame = (own or frames)[-1]
+    return f"{frame.filename}, line {frame.lineno}"
+
+
+def require_finite(name: str, losses: Losses) -> None:
+    """Raise UserError where a player's loss is no `Losses`, or is not finite."""
+    if not isinstance(losses, Losses):
+        raise UserError(f"the loss of {name} is {type(losses).__name__}: an objective returns term(name, value)")
+    terms = {term: float(value) for term, value in losses.values().items()}
+    if not all(map(math.isfinite, terms.values())):
+        told = ", ".join(f"{term}={value}" for term, value in terms.items())
+        raise UserError(f"the loss of {name} is not finite on the first batch ({told}): does a network answer NaN?")
 
 
 @contextmanager

@@ -79,7 +79,7 @@ def _run(config: Config, out: Path, given: Given, resume: bool, claim: Claim | N
     if config.track:
         require_tracker(config.track)
     prepared = prepare(config, given)
-    origin = manifest(prepared, given)
+    origin = manifest(prepared)
     refuse_other_run(out, prepared.config, origin)
     if resume and (out / "result.json").exists():
         return finished(out, prepared)
@@ -165,6 +165,12 @@ def conclude(prepared: Prepared, record: Record, out: Path, claim: Claim | None)
         "seconds": record.seconds,
         "images_per_second": record.step * config.batch_size / max(record.seconds, 1e-9),
         "peak_memory_bytes": peak_memory(prepared.compute.device),
+        "preprocessing": {
+            "shape": data.shape,
+            "mean": student.mean.flatten().tolist(),
+            "std": student.std.flatten().tolist(),
+        },
+        "class_names": data.class_names,
     }
     if data.test is not None:
         exam = Exam(prepared, data.test)
@@ -201,7 +207,7 @@ def judge_teacher(prepared: Prepared, exams: Mapping[str, Exam]) -> None:
     if prepared.teacher is None:
         return
     accuracy, chance = teacher_accuracy(prepared, exams.get("validation"))
-    refuse_weak_teacher(prepared.config, accuracy, chance)
+    refuse_weak_teacher(prepared.config, accuracy, chance, {})
 
 
 def teacher_accuracy(prepared: Prepared, exam: Exam | None) -> tuple[float, float]:

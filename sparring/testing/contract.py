@@ -77,6 +77,8 @@ def check_method(
         "same-seed-same-bits": lambda: same_seed_same_bits(make, batches, engine),
         "resume-anywhere": lambda: resume_anywhere(make, batches, engine),
     }
+    if unknown := sorted(set(waive) - rules.keys()):
+        raise ValueError(f"{unknown[0]!r} is no rule that can be waived; these are: {', '.join(rules)}")
     for name, rule in rules.items():
         if name not in waive:
             rule()

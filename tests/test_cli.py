@@ -1,0 +1,202 @@
+"""The command line as people use it: what works ends with the next command, what is wrong with a sentence and 2."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from sparring import cli
+from sparring.recipes.config import read
+from sparring.recipes.published import RECIPES
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Run `sparring WORDS…` in this process and an empty folder: (exit code, standard output, standard error)."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["sparring", *map(str, words)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run directory with a small trained teacher of the digits."""
+    out = tmp_path_factory.mktemp("runs") / "teacher"
+    command = [sys.executable, "-m", "sparring", "train", "--net", "mlp-64", "--epochs", "2", "--out", str(out)]
+    subprocess.run(command, check=True, capture_output=True)
+    return out
+
+
+def test_from_a_teacher_to_a_verdict(run: Run, teacher: Path) -> None:
+    pair = ("--teacher", teacher, "--student", "mlp-16", "--epochs", 2, "--method", "da", "perturb.p=0.5")
+    code, out, err = run("check", *pair)
+    assert code == 0, err
+    for word in ("data ", "student ", "teacher ", "with other preprocessing", "gradient norm", "images/s", "GiB"):
+        assert word in out
+    code, out, err = run("distill", *pair, "--baseline", "--seeds", 2, "--out", "fight")
+    assert code == 0, err
+    assert "da helps" in out or "da hurts" in out or "da does not" in out
+    assert out.strip().splitlines()[-1] == "Next: sparring evaluate fight/da/seed-0"
+    assert sorted(p.parent.name for p in Path("fight").rglob("result.json")) == ["seed-0", "seed-0", "seed-1", "seed-1"]
+    assert Path("fight/report.html").exists()
+    result = json.loads(Path("fight/da/seed-0/result.json").read_text())
+    wanted = {"method", "student", "teacher", "data", "seed", "epochs", "test", "validation", "best_epoch"}
+    assert wanted | {"parameters", "macs", "seconds", "images_per_second", "peak_memory_bytes"} <= result.keys()
+    assert {"accuracy", "nll", "ece", "agreement"} <= result["test"].keys() & result["validation"].keys()
+    assert result["parameters"] == 64 * 16 + 16 + 160 + 10
+    code, out, err = run("evaluate", "fight/da/seed-0", "--curve")
+    assert code == 0, err
+    shown = dict(line.split()[:2] for line in out.splitlines())
+    assert float(shown["accuracy"]) == pytest.approx(result["test"]["accuracy"], abs=1e-5)
+    assert Path("fight/da/seed-0/disagreement.json").exists()
+    code, out, err = run("distill", "-c", "fight/da/seed-0/config.yaml", "optim.lr=0.1", "--out", "again")
+    assert code == 0, err
+    assert "lr: 0.1" in Path("again/config.yaml").read_text()
+    code, out, err = run("report", "fight", "again", "--out", "both.html")
+    assert code == 0, err
+    assert Path("both.html").read_text().count("<html") == 1
+
+
+def test_the_demo(run: Run) -> None:
+    code, out, err = run("demo", "--seeds", 1)
+    assert code == 0, err
+    assert "mlp-16 on digits" in out
+    assert "Next: sparring distill" in out.strip().splitlines()[-1]
+    page = Path("sparring-demo/report.html").read_text()
+    assert "steps towards disagreement" in page
+    before = page
+    code, _, err = run("demo", "--seeds", 1)
+    assert code == 0, err
+    assert len(Path("sparring-demo/report.html").read_text()) == len(before)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_runs_at_smoke_scale(run: Run, recipe: str) -> None:
+    code, out, err = run("reproduce", recipe, "--scale", "smoke", "--row", "resnet32x4-resnet8x4")
+    assert code == 0, err
+    for method in ("ce", "kd", "da"):
+        assert f"| {method} |" in out
+
+
+@pytest.mark.parametrize("what", ["methods", "nets", "data", "recipes"])
+def test_lists(run: Run, what: str) -> None:
+    code, out, _ = run("list", what)
+    assert code == 0
+    assert {"methods": "da ", "nets": "resnet32x4 ", "data": "cifar100 ", "recipes": "da-table1 "}[what] in out
+
+
+WRONG: list[tuple[list[str], str]] = [
+    (["distill", "--studnet", "mlp-16"], "Unknown option: --studnet. Did you mean --student?"),
+    (["distill", "--student", "mlp-16", "epoch=3"], "unknown key 'epoch'. Did you mean 'epochs'?"),
+    (["distill", "--student", "mlp-16", "--epochs", "x"], "epochs='x' will not do"),
+    (["distill", "--student", "mlp-16", "--epochs", "0"], "epochs="),
+    (["distill", "--student", "mlp-16", "--teacher", "nowhere"], "nowhere"),
+    (["distill", "--student", "mlp-16"], "no teacher was given"),
+    (["distill", "--teacher", "{teacher}"], "no student was given"),
+    (["distill", "--teacher", "{teacher}", "--student", "mlp-61"], "Did you mean 'mlp-64'?"),
+    (["distill", "--teacher", "{teacher}", "--student", "mlp-16", "--method", "dda"], "Did you mean 'da'?"),
+    (["distill", "--teacher", "{teacher}", "--student", "mlp-16", "--data", "digit"], "Did you mean 'digits'?"),
+    (["distill", "--teacher", "{teacher}", "--student", "mlp-16", "--method", "da", "perturb.p=2"], "probability of 2"),
+    (["distill", "--teacher", "{teacher}", "--student", "mlp-16", "--device", "cuda:7"], "cannot be used here"),
+    (["distill", "--teacher", "{teacher}", "--student", "mlp-16", "--seeds", "0"], "seeds=0"),
+    (["distill", "--teacher", "{teacher}", "--student", "mlp-16", "--batch-size", "9999"], "batch"),
+    (
+        ["distill", "--teacher", "{teacher}", "--student", "mlp-16", "--normalise", "imagnet"],
+        "Did you mean 'imagenet'?",
+    ),
+    (["distill", "--teacher", "{teacher}", "--student", "mlp-16", "--teacher-normalise", "imagenet"], "for 3 channels"),
+    (["distill", "--teacher", "{teacher}", "--student", "mlp-16", "--out", "{file}"], "is a file"),
+    (["distill", "--teacher", "{teacher}", "--student", "mlp-16", "--out", "{teacher}"], "holds a run already"),
+    (["distill", "-c", "nowhere.yaml"], "cannot read nowhere.yaml"),
+    (["train", "--net", "{file}:net"], "{file}"),
+    (["train"], "no network was given: pass --net"),
+    (["train", "--net", "mlp-16", "--method", "da"], "train takes --net and no"),
+    (["evaluate", "nowhere"], "is no folder"),
+    (["report"], "no run was given"),
+    (["report", "nowhere"], "does not exist"),
+    (["reproduce", "da-table2"], "Did you mean 'da-table1'?"),
+    (["list", "method"], "method"),
+]
+
+
+@pytest.mark.parametrize(("words", "told"), WRONG, ids=[" ".join(words)[:70] for words, _ in WRONG])
+def test_what_is_wrong_gets_a_sentence(run: Run, teacher: Path, words: list[str], told: str, tmp_path: Path) -> None:
+    file = tmp_path / "a-file.txt"
+    file.write_text("not a network")
+    filled = [word.format(teacher=teacher, file=file) for word in words]
+    code, out, err = run(*filled)
+    assert code == 2, (out, err)
+    assert told.format(teacher=teacher, file=file) in " ".join(err.split()), err
+    assert "Traceback" not in err
+    assert len(err) < 700
+
+
+def test_a_teacher_near_chance_is_refused_unless_told(run: Run) -> None:
+    words = ("--teacher", "mlp-64", "--student", "mlp-16", "--epochs", 1, "--out", "x")
+    code, _, err = run("distill", *words)
+    assert code == 2
+    assert "has no weights, so it knows nothing" in err
+    assert not Path("x/config.yaml").exists()
+    code, _, err = run("distill", *words, "--any-teacher")
+    assert code == 0, err
+
+
+def test_help_starts_without_torch(run: Run) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "sparring", "distill", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "--teacher" in done.stdout
+    assert " torch\n" not in done.stderr
+
+
+def test_from_python_with_ones_own_objects(tmp_path: Path) -> None:
+    import sparring
+
+    chance = torch.Generator().manual_seed(0)
+    y = torch.randint(3, (300,), generator=chance)
+    x = (torch.rand(300, 1, 6, 6, generator=chance) * 0.5 + y.view(-1, 1, 1, 1) * 0.2).clamp(0, 1)
+    data = torch.utils.data.TensorDataset(x, y)
+
+    def net(width: int) -> torch.nn.Module:
+        torch.manual_seed(width)
+        flat, hidden, out = torch.nn.Flatten(), torch.nn.Linear(36, width), torch.nn.Linear(width, 3)
+        return torch.nn.Sequential(flat, hidden, torch.nn.ReLU(), out)
+
+    options = {"epochs": 5, "batch_size": 32}
+    big = sparring.train(net(64), (data, data), out=tmp_path / "big", **options)
+    assert big.metrics["test"]["accuracy"] > 0.9
+    small = sparring.distill(big.student, net(8), (data, data), method="da", out=tmp_path / "small", **options)
+    assert small.metrics["test"]["agreement"] > 0.8
+    assert small.student(x[:2]).logits.shape == (2, 3)
+    assert small.report().exists()
+    assert (small.metrics["student"], small.metrics["data"]) == ("python:Sequential", "python:tuple")
+    with pytest.raises(sparring.UserError, match="made in Python"):
+        sparring.distill(config=read(tmp_path / "small/config.yaml"), out=tmp_path / "again")
+    with pytest.raises(sparring.UserError, match="answers with 3 classes and the data has 10"):
+        sparring.distill(big.student, "mlp-16", "digits", size=6, out=tmp_path / "wrong")
+    with pytest.raises(
+        sparring.UserError, match=r"AttributeError: 'Output' .* 'logit' \(.*test_cli"
+    ):
+        sparring.distill(big.student, net(8), data, out=tmp_path / "bad", objective=f"{__file__}:misspelt")
+
+
+def misspelt(setting: object) -> Callable[..., object]:
+    """An objective with a mistake in it."""
+    return lambda output, target, batch: output.logit
