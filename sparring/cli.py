@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 from shlex import quote
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import cyclopts
 from cyclopts import App, Parameter
@@ -77,7 +77,7 @@ def train(
     """
     from sparring import verbs
 
-    chosen = alone(gathered(config, settings, keys, {}), net)
+    chosen = alone(gathered(config, settings, keys), net)
     place = out or Path("runs") / f"{plain(chosen.data)}-{plain(chosen.student)}"
     done = verbs.fight(chosen, place, verbs.Given(), baseline=False, seeds=seeds, resume=resume)
     if not first():
@@ -117,7 +117,7 @@ def distill(
     """
     from sparring import verbs
 
-    chosen = gathered(config, settings, keys, {})
+    chosen = gathered(config, settings, keys)
     place = out or Path("runs") / f"{plain(chosen.data)}-{plain(chosen.student)}-{plain(chosen.method)}"
     done = verbs.fight(chosen, place, verbs.Given(), baseline=baseline, seeds=seeds, resume=resume)
     if not first():
@@ -144,7 +144,7 @@ def check(*keys: str, out: Path | None = None, config: File = None, settings: Se
     """
     from sparring import verbs
 
-    chosen = gathered(config, settings, keys, {})
+    chosen = gathered(config, settings, keys)
     chosen = alone(chosen, net) if net else chosen
     for line in verbs.check(chosen, out=out).lines():
         print(line)
@@ -260,13 +260,12 @@ def alone(config: Config, net: str | None) -> Config:
     return config.model_copy(update={"student": net or config.student, "method": "ce"})
 
 
-def gathered(file: Path | None, settings: Config | None, keys: tuple[str, ...], fixed: dict[str, Any]) -> Config:
+def gathered(file: Path | None, settings: Config | None, keys: tuple[str, ...]) -> Config:
     """One configuration from a file, the flags that were given, and key=value words, the later over the earlier."""
     from sparring.recipes import config as schema
 
     flags = settings.model_dump(exclude_unset=True) if settings is not None else {}
-    changes = {key: value for key, value in fixed.items() if value is not None}
-    return schema.merged(schema.read(file) if file else Config(), flags | changes | overrides(keys))
+    return schema.merged(schema.read(file) if file else Config(), flags | overrides(keys))
 
 
 def plain(name: str) -> str:

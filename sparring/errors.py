@@ -28,7 +28,7 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
         return f"Did you mean {close[0]!r}?"
     if not known:
         return "There is none to choose from."
-    return "Known: " + ", ".join(known[:12]) + (", … (`sparring list` has all)." if len(known) > 12 else ".")
+    return "Known: " + ", ".join(known[:12]) + (", and others." if len(known) > 12 else ".")
 
 
 def first_line(error: BaseException) -> str:

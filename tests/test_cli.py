@@ -191,9 +191,7 @@ def test_from_python_with_ones_own_objects(tmp_path: Path) -> None:
         sparring.distill(config=read(tmp_path / "small/config.yaml"), out=tmp_path / "again")
     with pytest.raises(sparring.UserError, match="answers with 3 classes and the data has 10"):
         sparring.distill(big.student, "mlp-16", "digits", size=6, out=tmp_path / "wrong")
-    with pytest.raises(
-        sparring.UserError, match=r"AttributeError: 'Output' .* 'logit' \(.*test_cli"
-    ):
+    with pytest.raises(sparring.UserError, match=r"AttributeError: 'Output' .* 'logit' \(.*test_cli"):
         sparring.distill(big.student, net(8), data, out=tmp_path / "bad", objective=f"{__file__}:misspelt")
 
 

@@ -149,7 +149,34 @@ def listeners(config: Config, out: Path, total: int, step: int) -> list[Sink]:
 def conclude(prepared: Prepared, record: Record, out: Path, claim: Claim | None) -> Result:
     """Read the test set, once, and write down what came of the run."""
     config, data, student = prepared.config, prepared.data, prepared.student
-    result: dict[str, Any] = {
+    result = facts(prepared, record)
+    if data.test is not None:
+        exam = Exam(prepared, data.test)
+        result["test"] = exam()
+        best = out / "checkpoints" / BEST
+        if record.best_epoch not in (None, config.epochs) and best.exists():
+            last = {name: value.clone() for name, value in student.state_dict().items()}
+            weights.put(student.body, weights.read(best)[0], best)
+            result["test_at_best_validation"] = exam()
+            student.load_state_dict(last)
+        if record.best_on_test:
+            result["test_best"] = record.best_on_test
+
+    if claim is not None:
+        result["claim"] = claim.as_dict()
+
+    def write() -> None:
+        nets.save(student, out / "student.safetensors", class_names=data.class_names)
+        write_json(out / "result.json", result)
+
+    at_first(write)
+    return Result(student.eval(), result, out)
+
+
+def facts(prepared: Prepared, record: Record) -> dict[str, Any]:
+    """What result.json says of a run beside its test scores: what it was, what it cost, how its student is fed."""
+    config, data, student = prepared.config, prepared.data, prepared.student
+    return {
         "method": config.method,
         "student": config.student,
         "teacher": config.teacher if needs_teacher(config) else None,
@@ -172,27 +199,6 @@ def conclude(prepared: Prepared, record: Record, out: Path, claim: Claim | None)
         },
         "class_names": data.class_names,
     }
-    if data.test is not None:
-        exam = Exam(prepared, data.test)
-        result["test"] = exam()
-        best = out / "checkpoints" / BEST
-        if record.best_epoch not in (None, config.epochs) and best.exists():
-            last = {name: value.clone() for name, value in student.state_dict().items()}
-            weights.put(student.body, weights.read(best)[0], best)
-            result["test_at_best_validation"] = exam()
-            student.load_state_dict(last)
-        if record.best_on_test:
-            result["test_best"] = record.best_on_test
-
-    if claim is not None:
-        result["claim"] = claim.as_dict()
-
-    def write() -> None:
-        nets.save(student, out / "student.safetensors", class_names=data.class_names)
-        write_json(out / "result.json", result)
-
-    at_first(write)
-    return Result(student.eval(), result, out)
 
 
 def finished(out: Path, prepared: Prepared) -> Result:

@@ -58,11 +58,11 @@ def assert_close(out, whole, *, first=1e-6, later=2e-3, accuracy=0.003):
 
 
 @pytest.mark.parametrize("net", ["mlp-16", "conv"])
-@pytest.mark.parametrize("method", ["kd", "da", "da by example"])
+@pytest.mark.parametrize("method", ["kd", "da"])
 def test_two_processes_train_as_one(net, method, teacher, tiny, tmp_path):
-    changes = {"da": {"perturb.p": 1.0}, "da by example": {"perturb.coin": "example"}}.get(method, {})
+    changes = {"da": {"perturb.p": 1.0}}.get(method, {})
     config = configured(
-        teacher=str(teacher), method=method[:2], student=tiny if net == "conv" else net, epochs=3, **changes
+        teacher=str(teacher), method=method, student=tiny if net == "conv" else net, epochs=3, **changes
     )
     run(config, tmp_path / "one")
     assert codes(two(lambda rank: run(config, tmp_path / "two"), tmp_path)) == [0, 0], logs(tmp_path)

@@ -53,7 +53,7 @@ def test_the_gradient_of_the_worked_example() -> None:
     x = torch.tensor([[0.5, -1.0]], dtype=torch.float64, requires_grad=True)
     s, t = x @ W.T, x @ V.T
     value = -disagreement(s, t, "mse", "l1")
-    assert float(value) == pytest.approx(-0.253099174, abs=1e-6)
+    assert float(value.detach()) == pytest.approx(-0.253099174, abs=1e-6)
     (gradient,) = torch.autograd.grad(value, x)
     torch.testing.assert_close(gradient, torch.tensor([[0.109442, 0.054721]], dtype=torch.float64), atol=1e-6, rtol=0)
 
@@ -176,6 +176,13 @@ def test_the_box_keeps_pixels_in_0_1() -> None:
     assert float(free.min()) < 0
     assert float(free.max()) > 1
     assert torch.equal(boxed, free.clamp(0, 1))
+
+
+def test_a_coin_per_example_is_for_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sparring.methods.da.world", lambda: 2)
+    assert part(coin="batch").by_example is False
+    with pytest.raises(ValueError, match="coin=example moves other rows in each process"):
+        part(coin="example")
 
 
 def test_the_release_follows_the_kl_with_a_quiet_student() -> None:

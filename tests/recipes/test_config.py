@@ -29,7 +29,7 @@ def test_every_method_survives_config_yaml(method: str, tmp_path: Path) -> None:
     [
         ({"epoch": 3}, "unknown key 'epoch'. Did you mean 'epochs'?"),
         ({"optim.learning": 3}, "unknown key 'optim.learning'. Did you mean 'optim.lr'?"),
-        ({"zzz": 3}, "unknown key 'zzz'. Known: .*optim.lr"),
+        ({"zzz": 3}, "unknown key 'zzz'. Known: .*and others"),
         ({"optim.momentom": 0.9}, "Did you mean 'optim.momentum'?"),
         ({"epochs": "many"}, "epochs='many' will not do: input should be a valid integer"),
         ({"epochs": 0}, "epochs=0 will not do: input should be greater than 0"),
@@ -41,7 +41,7 @@ def test_every_method_survives_config_yaml(method: str, tmp_path: Path) -> None:
         ({"method": "da", "perturb.p": "often"}, "perturb.p='often' will not do"),
         ({"method": "da", "perturb.normalise": "l3"}, "perturb.normalise='l3' will not do"),
         ({"method": "kd", "objective.alpha": 1}, "unknown key 'objective.alpha'"),
-        ({"method": "nowhere.py:mine"}, "no file 'nowhere.py' for method"),
+        ({"method": "nowhere.py:mine"}, "the Python file nowhere.py does not exist"),
     ],
 )
 def test_what_bad_values_are_told(values: dict[str, Any], told: str) -> None:

@@ -136,7 +136,7 @@ def test_a_disk_that_fills_up_on_the_way(tmp_path, monkeypatch):
     write, saved = Path.write_bytes, []
 
     def fill(path, content):
-        saved.append(path)
+        saved.extend([] if "safetensors" in path.name else [path])
         if len(saved) == 3:
             write(path, content[:1000])
             raise OSError(errno.ENOSPC, "No space left on device")
