@@ -21,6 +21,8 @@ from sparring.data.parquet import has_parquet, read_parquet
 from sparring.data.wrap import wrap
 from sparring.userfile import named
 
+DEBIAN = Path("/usr/share/datasets")  # where Debian's packages of data sets put them
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -157,7 +159,7 @@ def _copies(name: str, known: Known, root: Path | None, cache: Path) -> Iterator
             places.insert(0, base)
         for place in places:
             yield from (p for p in (place, place / "raw") if p.is_dir() and _holds_data(p))
-    debian = Path("/usr/share/datasets") / name
+    debian = DEBIAN / name
     if has_idx(debian):
         yield debian
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 import struct
+import sys
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -187,6 +188,7 @@ def test_a_known_set_is_fetched_once(cache, monkeypatch, tmp_path, shards):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sparring.data.hub.find_spec", lambda _: None)
+    monkeypatch.setattr(sys.modules["sparring.data.load"], "DEBIAN", tmp_path / "no such package")
     monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
     first = load("cifar10", val=0)
     with pytest.raises(UserError, match=r"does not give out the data set zalando-datasets/fashion_mnist \(HTTP 404\)"):
