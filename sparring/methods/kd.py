@@ -8,16 +8,15 @@ row below is one paper's or toolbox's choice of its options.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import torch.nn.functional as F
 
 from sparring.core import Batch, Losses, Output, Setting, UserError, term
 from sparring.parts import divergences
+from sparring.parts.divergences import Reduction
 from sparring.parts.part import Part, Plain, Targets
 from sparring.parts.teachers import Teacher
-
-Reduction = Literal["batchmean", "elementwise", "cross-entropy"]
 
 
 def teacher(setting: Setting) -> Targets:
