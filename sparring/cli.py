@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 from shlex import quote
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import cyclopts
 from cyclopts import App, Parameter
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from sparring.errors import Interrupted, UserError
+from sparring.files import plain_name
 from sparring.recipes.config import Config, explain, overrides
 
 app = App(
@@ -22,9 +23,17 @@ app = App(
     result_action="return_value",
 )
 
+Keys = Annotated[str, Parameter(help="Any key of the schema as key=value: optim.lr=0.1 perturb.alpha=0.02 …")]
 Settings = Annotated[Config | None, Parameter(name="*")]
-File = Annotated[Path | None, Parameter(name=["--config", "-c"])]
-Net = Annotated[str | None, Parameter(name="--net")]
+Changes = Annotated[Config | None, Parameter(name="*", show_default=False)]
+File = Annotated[Path | None, Parameter(name=["--config", "-c"], help="A config.yaml to start from.")]
+Net = Annotated[
+    str | None,
+    Parameter(help="A network to train alone: a name from `sparring list nets`, timm:NAME, hf:NAME, file.py:callable."),
+]
+Seeds = Annotated[int, Parameter(help="How many runs of each method, with seeds from --seed on.")]
+Resume = Annotated[bool, Parameter(help="Go on with what that folder holds.")]
+GOES_ON = ("demo", "reproduce")  # verbs that go on by themselves with what they find
 
 
 @app.command
@@ -50,11 +59,11 @@ def demo(*, out: Path = Path("sparring-demo"), seeds: int = 5) -> None:
 
 @app.command
 def train(
-    *keys: str,
+    *keys: Keys,
     net: Net = None,
     out: Path | None = None,
-    seeds: int = 1,
-    resume: bool = False,
+    seeds: Seeds = 1,
+    resume: Resume = False,
     config: File = None,
     settings: Settings = None,
 ) -> None:
@@ -62,24 +71,14 @@ def train(
 
     Parameters
     ----------
-    keys
-        Any key of the schema as key=value, for example optim.lr=0.1.
-    net
-        The network: a name from `sparring list nets`, timm:NAME, hf:NAME, file.py:callable.
     out
         The folder to fill (by default runs/DATA-NET).
-    seeds
-        How many runs, with seeds from --seed on.
-    resume
-        Go on with the run in that folder.
-    config
-        A config.yaml to start from.
     """
     from sparring import verbs
 
-    chosen = alone(gathered(config, settings, keys), net)
-    place = out or Path("runs") / f"{plain(chosen.data)}-{plain(chosen.student)}"
-    done = verbs.fight(chosen, place, verbs.Given(), baseline=False, seeds=seeds, resume=resume)
+    chosen = verbs.alone(gathered(config, settings, keys), net)
+    place = out or Path("runs") / f"{plain_name(chosen.data)}-{plain_name(chosen.student)}"
+    done = verbs.train(config=chosen, out=place, seeds=seeds, resume=resume)
     if not first():
         return
     print(done.markdown())
@@ -90,11 +89,11 @@ def train(
 
 @app.command
 def distill(
-    *keys: str,
+    *keys: Keys,
     out: Path | None = None,
     baseline: bool = False,
-    seeds: int = 1,
-    resume: bool = False,
+    seeds: Seeds = 1,
+    resume: Resume = False,
     config: File = None,
     settings: Settings = None,
 ) -> None:
@@ -102,24 +101,16 @@ def distill(
 
     Parameters
     ----------
-    keys
-        Any key of the schema as key=value: optim.lr=0.1 perturb.alpha=0.02 objective.T=2.
     out
         The folder to fill (by default runs/DATA-STUDENT-METHOD).
     baseline
         Also train the same student alone, with the same budget and seeds, for a verdict.
-    seeds
-        How many runs of each, with seeds from --seed on.
-    resume
-        Go on with the runs in that folder.
-    config
-        A config.yaml to start from.
     """
     from sparring import verbs
 
     chosen = gathered(config, settings, keys)
-    place = out or Path("runs") / f"{plain(chosen.data)}-{plain(chosen.student)}-{plain(chosen.method)}"
-    done = verbs.fight(chosen, place, verbs.Given(), baseline=baseline, seeds=seeds, resume=resume)
+    place = out or Path("runs") / "-".join(map(plain_name, (chosen.data, chosen.student, chosen.method)))
+    done = verbs.distill(config=chosen, out=place, baseline=baseline, seeds=seeds, resume=resume)
     if not first():
         return
     print(done.markdown())
@@ -128,25 +119,21 @@ def distill(
 
 
 @app.command
-def check(*keys: str, out: Path | None = None, config: File = None, settings: Settings = None, net: Net = None) -> None:
+def check(
+    *keys: Keys, net: Net = None, out: Path | None = None, config: File = None, settings: Settings = None
+) -> None:
     """Say what `train` or `distill` with the same arguments would do, and refuse what would fail.
 
     Parameters
     ----------
-    keys
-        Any key of the schema as key=value.
     out
         The folder it would fill.
-    config
-        A config.yaml to start from.
-    net
-        As for `train`: the network, trained alone.
     """
     from sparring import verbs
 
     chosen = gathered(config, settings, keys)
-    chosen = alone(chosen, net) if net else chosen
-    for line in verbs.check(chosen, out=out).lines():
+    chosen = verbs.alone(chosen, net) if net else chosen
+    for line in verbs.check(config=chosen, out=out).lines():
         print(line)
     taught = "" if chosen.teacher is None else f"--teacher {quote(chosen.teacher)} "
     verb = f"train --net {quote(chosen.student)}" if net else f"distill {taught}--student {quote(chosen.student)}"
@@ -206,7 +193,7 @@ def reproduce(
     row: str | None = None,
     seeds: int | None = None,
     methods: tuple[str, ...] = (),
-    settings: Settings = None,
+    changes: Changes = None,
 ) -> None:
     """Run a published table again: its teachers, then its students, and the table beside the paper's numbers.
 
@@ -227,21 +214,20 @@ def reproduce(
     """
     from sparring import verbs
 
-    flags = settings.model_dump(exclude_unset=True) if settings is not None else {}
     place = out or Path("runs") / f"{name}-{scale}"
-    page = verbs.reproduce(name, place, scale=scale, row=row, seeds=seeds, methods=methods, changes=flags)
+    page = verbs.reproduce(name, place, scale=scale, row=row, seeds=seeds, methods=methods, changes=flags(changes))
     print(verbs.report.markdown([place]))
     print(f"The report: {page}\nNext: sparring report {place}")
 
 
 @app.command(name="list")
-def list_names(what: Literal["methods", "nets", "data", "recipes"], /) -> None:
-    """The names that the other verbs know.
+def list_names(what: Literal["methods", "nets", "data", "recipes", "perturb", "targets", "objective"], /) -> None:
+    """The names that the other verbs know, and what each of them is.
 
     Parameters
     ----------
     what
-        Of what.
+        Of what; perturb, targets and objective are the three slots of a method, with their options.
     """
     from sparring import verbs
 
@@ -251,26 +237,16 @@ def list_names(what: Literal["methods", "nets", "data", "recipes"], /) -> None:
         print(f"{name:<{width}}  {about}")
 
 
-def alone(config: Config, net: str | None) -> Config:
-    """`config` for a network trained alone. Raises UserError where a teacher or another method is asked for too."""
-    if config.teacher or config.method not in (Config().method, "ce") or (net and config.student):
-        raise UserError("train takes --net and no --student, --teacher or --method; `distill` is what uses a teacher")
-    if not (net or config.student):
-        raise UserError("no network was given: pass --net (a name from `sparring list nets`, timm:NAME, file.py:name)")
-    return config.model_copy(update={"student": net or config.student, "method": "ce"})
-
-
 def gathered(file: Path | None, settings: Config | None, keys: tuple[str, ...]) -> Config:
     """One configuration from a file, the flags that were given, and key=value words, the later over the earlier."""
     from sparring.recipes import config as schema
 
-    flags = settings.model_dump(exclude_unset=True) if settings is not None else {}
-    return schema.merged(schema.read(file) if file else Config(), flags | overrides(keys))
+    return schema.merged(schema.read(file) if file else Config(), flags(settings) | overrides(keys))
 
 
-def plain(name: str) -> str:
-    """A name as a part of a folder's name."""
-    return Path(name).stem.replace(":", "-").replace("@", "-")
+def flags(settings: Config | None) -> dict[str, Any]:
+    """The flags that were given, and no defaults."""
+    return settings.model_dump(exclude_unset=True) if settings is not None else {}
 
 
 def first() -> bool:
@@ -289,7 +265,8 @@ def main() -> None:
         cause = error.__cause__
         fail(explain(cause, Config) if isinstance(cause, ValidationError) else str(error).strip())
     except Interrupted as stopped:
-        fail(str(stopped), 128 + stopped.signal)
+        again = "the same command" if set(GOES_ON) & set(sys.argv[1:2]) else "the same command with --resume"
+        fail(f"{stopped}; {again} goes on", 128 + stopped.signal)
     except KeyboardInterrupt:
         fail("stopped", 130)
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from sparring import report
 from sparring.errors import UserError
-from sparring.launch.local import Cell, grid, run_all
+from sparring.launch.local import Job, grid, run_all
 from sparring.recipes.build import Given
 from sparring.recipes.config import Config, Optim
 from sparring.recipes.examine import climb, reopened
+from sparring.report.groups import BASELINE
 
 TEACHER, STUDENT = "mlp-256", "mlp-16"
 RECIPE = Config(data="digits", epochs=40, optim=Optim(schedule="cosine"), threads=1)
@@ -23,14 +24,14 @@ def demo(out: Path, *, seeds: int) -> Path:
     if seeds < 1:
         raise UserError(f"seeds={seeds}: give 1 or more")
     teacher = out / "teacher"
-    run_all([Cell(RECIPE.model_copy(update={"student": TEACHER, "method": "ce"}), teacher)], Given(), resume=True)
+    run_all([Job(RECIPE.model_copy(update={"student": TEACHER, "method": BASELINE}), teacher)], Given(), resume=True)
     student = RECIPE.model_copy(update={"student": STUDENT, "teacher": str(teacher), "method": "da"})
-    fights = grid(student, out / "students", methods=["ce", "kd", "da"], seeds=seeds)
-    run_all(fights, Given(), resume=True)
-    for cell in fights:
-        if cell.config.method != "ce" and cell.config.seed == 0:
-            _, data, net, taught_by = reopened(cell.out)
+    jobs = grid(student, out / "students", methods=[BASELINE, "kd", "da"], seeds=seeds)
+    run_all(jobs, Given(), resume=True)
+    for job in jobs:
+        if job.config.method != BASELINE and job.config.seed == 0:
+            _, data, net, taught_by = reopened(job.out)
             assert taught_by is not None
-            climb(cell.out, data, taught_by, {cell.config.method: net})
+            climb(job.out, data, taught_by, {job.config.method: net})
     print(report.markdown([out / "students"]))
     return report.page([out / "students"], out / "report.html")

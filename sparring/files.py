@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -65,3 +66,9 @@ def sweep(folder: Path) -> None:
     """Remove the temporary files that a killed process left in `folder`."""
     for left in folder.glob(".*.tmp"):
         left.unlink(missing_ok=True)
+
+
+def plain_name(spec: str) -> str:
+    """What a network, data set or method is called, as a part of a folder's name: `nets.py:tiny@w.pt` → nets-tiny."""
+    name = Path(spec.partition("@")[0]).name.replace(".py:", "-")
+    return re.sub(r"[^\w.+-]+", "-", name)

@@ -11,11 +11,11 @@ from sparring import data as datasets
 from sparring import nets, report
 from sparring.core import Network
 from sparring.errors import UserError, did_you_mean
-from sparring.launch.local import Cell, grid, run_all
+from sparring.launch.local import Job, grid, run_all
 from sparring.methods import METHODS
 from sparring.recipes import config as schema
 from sparring.recipes import published
-from sparring.recipes.build import Given
+from sparring.recipes.build import TABLES, Given
 from sparring.recipes.check import Check, inspect
 from sparring.recipes.config import Config
 from sparring.recipes.examine import examine
@@ -71,34 +71,51 @@ def distill(
     handed over is used itself: the teacher is put into eval mode, the student is trained in place. Raises UserError
     for mistakes.
     """
-    named, given = split_given(teacher=teacher, student=student, data=data)
-    changes = named | ({"method": method} if method else {}) | options
-    chosen = schema.merged(config or Config(), changes)
-    return fight(chosen, Path(out), given, baseline=baseline, seeds=seeds, resume=resume)
+    chosen, given = settled(config, teacher=teacher, student=student, data=data, method=method, **options)
+    return launch(chosen, Path(out), given, baseline=baseline, seeds=seeds, resume=resume)
 
 
 def train(
-    net: Any = None, data: Any = None, *, out: str | Path, seeds: int = 1, resume: bool = False, **options: Any
+    net: Any = None,
+    data: Any = None,
+    *,
+    out: str | Path,
+    seeds: int = 1,
+    resume: bool = False,
+    config: Config | None = None,
+    **options: Any,
 ) -> Outcome:
     """Train a network alone, on labels: a teacher, or a baseline. Arguments as in `distill`."""
-    named, given = split_given(student=net, data=data)
-    chosen = schema.merged(Config(), named | {"method": BASELINE} | options)
-    return fight(chosen, Path(out), given, baseline=False, seeds=seeds, resume=resume)
+    chosen, given = settled(config, student=net, data=data, method=BASELINE, **options)
+    return launch(chosen, Path(out), given, baseline=False, seeds=seeds, resume=resume)
 
 
-def fight(config: Config, out: Path, given: Given, *, baseline: bool, seeds: int, resume: bool) -> Outcome:
-    """One run in `out`, or a grid of methods × seeds below it, with a report over all of them."""
+def check(
+    teacher: Any = None,
+    student: Any = None,
+    data: Any = None,
+    *,
+    method: str | None = None,
+    out: str | Path | None = None,
+    config: Config | None = None,
+    **options: Any,
+) -> Check:
+    """What `distill` with the same arguments would do, found out without doing it; see `sparring.recipes.check`.
+
+    Raises UserError for whatever would stop the run, a teacher near chance included.
+    """
+    chosen, given = settled(config, teacher=teacher, student=student, data=data, method=method, **options)
+    return inspect(chosen, given, None if out is None else Path(out))
+
+
+def launch(config: Config, out: Path, given: Given, *, baseline: bool, seeds: int, resume: bool) -> Outcome:
+    """One run in `out`, or a grid of methods × seeds below it."""
     if seeds < 1:
         raise UserError(f"seeds={seeds}: give 1 or more")
     methods = [config.method] + ([BASELINE] if baseline and config.method != BASELINE else [])
-    cells = [Cell(config, out)] if seeds == len(methods) == 1 else grid(config, out, methods=methods, seeds=seeds)
-    results = tuple(run_all(cells, given, resume=resume))
+    jobs = [Job(config, out)] if seeds == len(methods) == 1 else grid(config, out, methods=methods, seeds=seeds)
+    results = tuple(run_all(jobs, given, resume=resume))
     return Outcome(results[0].student, dict(results[0].metrics), results, out)
-
-
-def check(config: Config, given: Given | None = None, *, out: Path | None = None) -> Check:
-    """What a run of `config` into `out` would do, without doing it; see `sparring.recipes.check`."""
-    return inspect(config, given or Given(), out)
 
 
 def evaluate(run: str | Path, *, part: str = "test", curve: bool = False) -> dict[str, float]:
@@ -129,24 +146,42 @@ def reproduce(
         place = Path(out) / found.name
         settings = schema.merged(found.teacher, changes or {})
         size = f"-{settings.size}px" if settings.size else ""
-        teacher = Cell(settings, Path(out) / "teachers" / f"{settings.student}{size}")
+        teacher = Job(settings, Path(out) / "teachers" / f"{settings.student}{size}")
         run_all([teacher], Given(), resume=True)
         student = schema.merged(found.student, {**(changes or {}), "teacher": str(teacher.out)})
         wanted = list(methods or (BASELINE, *(found.claims or ("kd", "da"))))
-        cells = grid(student, place, methods=wanted, seeds=seeds or found.seeds, claims=found.claims)
-        run_all(cells, Given(), resume=True)
+        jobs = grid(student, place, methods=wanted, seeds=seeds or found.seeds, claims=found.claims)
+        run_all(jobs, Given(), resume=True)
     return report.page([out], Path(out) / "report.html")
 
 
 def known(what: str) -> dict[str, str]:
-    """The names of the methods, nets, data or recipes that there are, each with a line about it."""
+    """The names of methods, nets, data or recipes, or of what fills a slot, each with a line about it."""
+    if what in TABLES:
+        return {name: schema.described(factory) for name, factory in TABLES[what].items()}
     if what == "methods":
         return {name: slots.about for name, slots in METHODS.items()}
     return dict({"nets": nets.names, "data": datasets.names, "recipes": published.names}[what]())
 
 
-def split_given(**values: Any) -> tuple[dict[str, str], Given]:
-    """Names by key, and whatever else was handed over."""
-    named = {key: str(value) for key, value in values.items() if isinstance(value, str | Path)}
-    objects = {key: value for key, value in values.items() if value is not None and key not in named}
-    return named, Given(**objects)
+def alone(config: Config, net: str | None) -> Config:
+    """`config` for a network trained alone. Raises UserError where a teacher or another method is asked for too."""
+    if config.teacher or config.method not in (Config().method, BASELINE) or (net and config.student):
+        raise UserError("train takes --net and no --student, --teacher or --method; `distill` is what uses a teacher")
+    if not (net or config.student):
+        raise UserError("no network was given: pass --net (a name from `sparring list nets`, timm:NAME, file.py:name)")
+    return config.model_copy(update={"student": net or config.student, "method": BASELINE})
+
+
+def settled(config: Config | None, **values: Any) -> tuple[Config, Given]:
+    """One configuration from what was named, over `config`; and whatever was handed over as an object."""
+    objects = {key: values.pop(key) for key in ("teacher", "student", "data") if is_object(values.get(key))}
+    named = {
+        key: str(value) if isinstance(value, Path) else value for key, value in values.items() if value is not None
+    }
+    return schema.merged(config or Config(), named), Given(**objects)
+
+
+def is_object(value: Any) -> bool:
+    """Whether a network or data set was handed over itself, and not by name or path."""
+    return value is not None and not isinstance(value, str | Path)

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from sparring import cli
+from sparring.errors import Interrupted
 from sparring.recipes.config import read
 from sparring.recipes.published import RECIPES
 
@@ -97,11 +98,39 @@ def test_every_recipe_runs_at_smoke_scale(run: Run, recipe: str) -> None:
         assert f"| {method} |" in out
 
 
-@pytest.mark.parametrize("what", ["methods", "nets", "data", "recipes"])
-def test_lists(run: Run, what: str) -> None:
+LISTS = {"methods": "da ", "nets": "resnet32x4 ", "data": "cifar100 ", "recipes": "da-table1 "} | {
+    "perturb": "alpha=0.01778, steps=1, follow=paper|release",
+    "targets": "teacher ",
+    "objective": "T=4.0, ce=0.1, kd=0.9, reduction=batchmean|elementwise|cross-entropy",
+}
+
+
+@pytest.mark.parametrize(("what", "shown"), LISTS.items())
+def test_lists(run: Run, what: str, shown: str) -> None:
     code, out, _ = run("list", what)
     assert code == 0
-    assert {"methods": "da ", "nets": "resnet32x4 ", "data": "cifar100 ", "recipes": "da-table1 "}[what] in out
+    assert shown in out
+
+
+def test_a_method_of_ones_own_has_a_folder_with_a_plain_name(run: Run, teacher: Path) -> None:
+    Path("my.py").write_text(
+        "from sparring.methods import Slot, Slots\n\nmine = Slots('mine', targets=Slot('teacher'))\n"
+    )
+    pair = ("--teacher", teacher, "--student", "mlp-16", "--epochs", 1)
+    code, out, err = run("distill", *pair, "--method", "my.py:mine", "--seeds", 2)
+    assert code == 0, err
+    assert out.strip().splitlines()[-1] == "Next: sparring evaluate runs/digits-mlp-16-my-mine/my-mine/seed-0"
+
+
+def test_reproduce_that_was_stopped_asks_for_no_flag_it_lacks(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise Interrupted("stopped", 15)
+
+    monkeypatch.setattr("sparring.verbs.run_all", stopped)
+    code, _, err = run("reproduce", "da-table1", "--scale", "smoke")
+    assert (code, err) == (143, "sparring: stopped; the same command goes on\n")
+    code, _, err = run("distill", "--student", "mlp-16", "--method", "ce")
+    assert (code, err) == (143, "sparring: stopped; the same command with --resume goes on\n")
 
 
 WRONG: list[tuple[list[str], str]] = [
@@ -183,6 +212,9 @@ def test_from_python_with_ones_own_objects(tmp_path: Path) -> None:
     options = {"epochs": 5, "batch_size": 32}
     big = sparring.train(net(64), (data, data), out=tmp_path / "big", **options)
     assert big.metrics["test"]["accuracy"] > 0.9
+    found = sparring.check(big.student, net(8), (data, data), method="da", out=tmp_path / "small", **options)
+    assert found.teacher is not None
+    assert found.teacher["own"] == pytest.approx(big.metrics["validation"]["accuracy"])
     small = sparring.distill(big.student, net(8), (data, data), method="da", out=tmp_path / "small", **options)
     assert small.metrics["test"]["agreement"] > 0.8
     assert small.student(x[:2]).logits.shape == (2, 3)

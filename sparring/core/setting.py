@@ -1,4 +1,4 @@
-"""What a part is told about the fight it is made for."""
+"""What a part is told about what it is made for."""
 
 from __future__ import annotations
 

@@ -53,6 +53,11 @@ class Checkpoints:
             self.warn(f"no checkpoint in {self.folder} is whole; starting from the beginning")
         return None
 
+    def clear(self) -> None:
+        """Drop every state: what they were kept for is done."""
+        for path in self.files():
+            path.unlink(missing_ok=True)
+
     def files(self) -> list[Path]:
         """The checkpoint files, oldest first."""
         return sorted(self.folder.glob("step-*.*.pt"))

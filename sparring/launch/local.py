@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sparring.engine.processes import at_first, together
 from sparring.errors import UserError
+from sparring.files import plain_name
 from sparring.recipes.build import Given
 from sparring.recipes.config import Config
 from sparring.recipes.published import Claim
@@ -15,7 +16,7 @@ from sparring.recipes.run import Result, claim_folder, run
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class Job:
     """One run of a grid, its folder, and the published number that it is set beside, where there is one."""
 
     config: Config
@@ -25,7 +26,7 @@ class Cell:
 
 def grid(
     config: Config, out: Path, *, methods: Sequence[str], seeds: int, claims: Mapping[str, Claim] | None = None
-) -> list[Cell]:
+) -> list[Job]:
     """The runs of some methods over `seeds` seeds from the configuration's own on: out/METHOD/seed-N.
 
     The configuration's slot options belong to its own method; the others run as their row of the table says. claims:
@@ -34,26 +35,26 @@ def grid(
     if (out / "config.yaml").exists():
         raise UserError(f"{out} holds a single run, where several were asked for; give another --out")
     plain = {"perturb": {}, "targets": {}, "objective": {}}
-    cells = []
+    jobs = []
     for method in methods:
         changes = {} if method == config.method else {"method": method, **plain}
         for seed in range(config.seed, config.seed + seeds):
-            cell = config.model_copy(update=changes | {"seed": seed})
-            cells.append(Cell(cell, out / method / f"seed-{seed}", (claims or {}).get(method)))
-    return cells
+            seeded = config.model_copy(update=changes | {"seed": seed})
+            jobs.append(Job(seeded, out / plain_name(method) / f"seed-{seed}", (claims or {}).get(method)))
+    return jobs
 
 
-def run_all(cells: Sequence[Cell], given: Given, *, resume: bool) -> list[Result]:
-    """Run every cell, all folders claimed before the first begins.
+def run_all(jobs: Sequence[Job], given: Given, *, resume: bool) -> list[Result]:
+    """Run every job, all folders claimed before the first begins.
 
     With `resume`, a finished run is read, an unfinished one goes on, and one that is not there yet begins.
     """
     with together():
-        at_first(lambda: claim_all(cells, resume))
-        return [run(cell.config, cell.out, given=given, resume=resume, claim=cell.claim) for cell in cells]
+        at_first(lambda: claim_all(jobs, resume))
+        return [run(job.config, job.out, given=given, resume=resume, claim=job.claim) for job in jobs]
 
 
-def claim_all(cells: Sequence[Cell], resume: bool) -> None:
-    """Raise UserError where any cell's folder is taken or cannot be written."""
-    for cell in cells:
-        claim_folder(cell.out, resume)
+def claim_all(jobs: Sequence[Job], resume: bool) -> None:
+    """Raise UserError where any job's folder is taken or cannot be written."""
+    for job in jobs:
+        claim_folder(job.out, resume)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
+from pydantic.fields import FieldInfo
 
 from sparring.errors import UserError, did_you_mean, first_line
 from sparring.files import write_text
@@ -121,7 +122,7 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
 def merged(base: Config, changes: Mapping[str, Any]) -> Config:
     """`base` with some keys changed. Another method, or another name in a slot, drops the old options there."""
     values, changes = base.model_dump(mode="json"), nested(changes)
-    if "method" in changes:
+    if changes.get("method", base.method) != base.method:
         values |= {slot: {} for slot in SLOTS}
     for key, value in changes.items():
         old = values.get(key) or {}
@@ -156,6 +157,21 @@ def options_of(factory: Callable[..., Any]) -> type[BaseModel]:
         if parameter.kind is parameter.KEYWORD_ONLY
     }
     return create_model(factory.__name__, __config__=ConfigDict(extra="forbid"), **fields)
+
+
+def described(factory: Callable[..., Any]) -> str:
+    """The first line about a part, and its options with their choices or defaults."""
+    about = (inspect.getdoc(factory) or "").partition("\n")[0]
+    fields = options_of(factory).model_fields.items()
+    options = ", ".join(f"{name}={_choices(field)}" for name, field in fields)
+    return f"{about} Options: {options}" if options else about
+
+
+def _choices(field: FieldInfo) -> str:
+    """An option's default; of an option with few choices all of them, the default first."""
+    default = "required" if field.is_required() else str(field.default)
+    kinds = [kind for kind in (field.annotation, *get_args(field.annotation)) if get_origin(kind) is Literal]
+    return "|".join(dict.fromkeys([default, *(str(choice) for kind in kinds for choice in get_args(kind))]))
 
 
 def checked_options(factory: Callable[..., Any], options: Mapping[str, Any], slot: str) -> dict[str, Any]:

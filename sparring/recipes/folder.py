@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from sparring.core import UserError
@@ -13,32 +14,37 @@ from sparring.files import sweep, write_json
 from sparring.recipes import config as schema
 from sparring.recipes.build import Prepared
 from sparring.recipes.config import Config
+from sparring.recipes.paths import anchored
 
 RESUMED = ("started", "command", "device", "threads", "processes", "torch", "git_commit")  # told of each resumption
 
 
 def claim_folder(out: Path, resume: bool) -> None:
-    """Raise UserError where `out` cannot be written, or holds a run that is not to be resumed."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out {out} is a file; give a folder that does not exist yet")
-    started = (out / "config.yaml").exists() or (out / "result.json").exists()
-    if started and not resume:
-        raise UserError(f"{out} holds a run already; add --resume to go on with it, or give another --out")
-    if out.is_dir() and not started and any(p for p in out.iterdir() if not p.name.startswith(".")):
-        raise UserError(f"{out} is not empty and holds no run; give a folder of its own with --out")
+    """Raise UserError where `out` cannot be written, or holds a run that is not to be resumed; make nothing yet."""
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / ".writable").write_text("yes")
-        (out / ".writable").unlink()
+        if out.exists() and not out.is_dir():
+            raise UserError(f"--out {out} is a file; give a folder that does not exist yet")
+        started = (out / "config.yaml").exists() or (out / "result.json").exists()
+        if started and not resume:
+            raise UserError(f"{out} holds a run already; add --resume to go on with it, or give another --out")
+        if out.is_dir() and not started and any(p for p in out.iterdir() if not p.name.startswith(".")):
+            raise UserError(f"{out} is not empty and holds no run; give a folder of its own with --out")
+        with NamedTemporaryFile(dir=standing(out)):
+            pass
     except OSError as error:
         raise UserError(f"cannot write into {out}: {error.strerror}; give another place with --out") from error
+
+
+def standing(out: Path) -> Path:
+    """The nearest folder above `out`, or `out` itself, that is there already."""
+    return next(folder for folder in (out, *out.absolute().parents) if folder.exists())
 
 
 def refuse_full_disk(out: Path, prepared: Prepared) -> None:
     """Raise UserError where the checkpoints (weights and two moments, two kept and one drafted) would not fit."""
     weights = sum(value.numel() * value.element_size() for value in prepared.method.parameters())
     there = sum(file.stat().st_size for file in (out / "checkpoints").glob("*"))
-    needed, free = 2**18 + 11 * weights - there, shutil.disk_usage(out).free
+    needed, free = 2**18 + 11 * weights - there, shutil.disk_usage(standing(out)).free
     if free < needed:
         raise UserError(
             f"the disk of {out} has {free / 2**20:.1f} MiB free and the run needs {needed / 2**20:.1f} MiB; "
@@ -50,7 +56,7 @@ def refuse_other_run(out: Path, config: Config, origin: Mapping[str, Any]) -> No
     """Raise UserError where the run that `out` holds computes something else: other arguments, teacher or data."""
     if not (out / "config.yaml").exists():
         return
-    changed = schema.differences(schema.read(out / "config.yaml"), config)
+    changed = schema.differences(anchored(schema.read(out / "config.yaml")), config)
     if (out / "manifest.json").exists():
         before = json.loads((out / "manifest.json").read_text())
         if before["data"] != origin["data"]:

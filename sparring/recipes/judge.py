@@ -94,7 +94,7 @@ class Judge:
         if number:
             raise Interrupted(
                 f"stopped after step {clock.step + 1} of {clock.total_steps}, with everything saved in "
-                f"{self.checkpoints.folder.parent}; add --resume to the same command to go on",
+                f"{self.checkpoints.folder.parent}",
                 number,
             )
 

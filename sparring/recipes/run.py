@@ -28,6 +28,7 @@ from sparring.recipes.config import Config
 from sparring.recipes.folder import begin, claim_folder, refuse_other_run
 from sparring.recipes.judge import BEST, Exam, Judge, Record, listening, refuse_weak_teacher, restored
 from sparring.recipes.manifest import manifest
+from sparring.recipes.paths import anchored
 from sparring.recipes.published import Claim
 from sparring.recipes.rehearse import rehearse
 from sparring.watch import Bar, Journal, Meter, Sink, require_tracker, tracker
@@ -66,12 +67,11 @@ def run(
     """
     with together():
         try:
-            return _run(config, Path(out), given or Given(), resume, claim, checkpoint_seconds)
+            return _run(anchored(config), Path(out), given or Given(), resume, claim, checkpoint_seconds)
         except KeyboardInterrupt:
             if not list(Path(out).glob("checkpoints/step-*")):
                 raise
-            text = f"stopped; what {out} had saved is kept: add --resume to the same command to go on"
-            raise Interrupted(text, signal.SIGINT) from None
+            raise Interrupted(f"stopped; what {out} had saved is kept", signal.SIGINT) from None
 
 
 def _run(config: Config, out: Path, given: Given, resume: bool, claim: Claim | None, every: float) -> Result:
@@ -94,7 +94,9 @@ def _run(config: Config, out: Path, given: Given, resume: bool, claim: Claim | N
     if prepared.config.protocol == "paper" and prepared.data.test:
         exams["test"] = Exam(prepared, prepared.data.test)
     record = train(prepared, stream, out, exams, every)
-    return conclude(prepared, record, out, claim)
+    result = conclude(prepared, record, out, claim)
+    at_first(Checkpoints(out / "checkpoints").clear)
+    return result
 
 
 def training_stream(prepared: Prepared) -> datasets.Stream:

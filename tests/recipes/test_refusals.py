@@ -11,6 +11,7 @@ from runs import configured
 from sparring.engine import Checkpoints, Descent
 from sparring.errors import UserError
 from sparring.launch.local import grid, run_all
+from sparring.recipes import config as schema
 from sparring.recipes.build import Given
 from sparring.recipes.run import run
 from sparring.watch import NotFinite
@@ -229,13 +230,35 @@ def test_trackers_are_refused_before_training(tmp_path):
     assert not (tmp_path / "run" / "config.yaml").exists()
 
 
-def test_a_method_file_that_changed_its_network(tmp_path):
+def test_a_method_file_that_changed_its_network(tmp_path, monkeypatch):
     source = tmp_path / "mine.py"
     text = "from torch import nn\n\ndef tiny(classes):\n    return nn.Sequential(nn.Flatten(), nn.Linear(64, {}))\n"
     source.write_text(text.format("classes"))
     config, out = configured(student=f"{source}:tiny"), tmp_path / "run"
-    run(config, out)
-    (out / "result.json").unlink()
+    with monkeypatch.context() as killed:
+        killed.setattr("sparring.recipes.run.conclude", None)
+        with pytest.raises(TypeError):
+            run(config, out)
     source.write_text(text.format("32), nn.Linear(32, classes"))
     with pytest.raises(UserError, match=r"are of another network or method than this one .*Give another --out"):
         run(config, out, resume=True)
+
+
+def test_a_refused_run_leaves_nothing(tmp_path):
+    with pytest.raises(UserError, match=r"unknown method"):
+        run(configured(method="kdd"), tmp_path / "deep" / "run")
+    assert not list(tmp_path.iterdir())
+
+
+def test_paths_are_written_down_whole(teacher, tmp_path, monkeypatch):
+    monkeypatch.chdir(teacher.parent)
+    run(configured(teacher=teacher.name, method="kd"), tmp_path / "run")
+    written = schema.read(tmp_path / "run" / "config.yaml")
+    assert (written.teacher, written.data, written.student) == (str(teacher), "digits", "mlp-16")
+    (tmp_path / "run" / "result.json").unlink()
+    assert run(configured(teacher=str(teacher), method="kd"), tmp_path / "run", resume=True).metrics["epochs"] == 2
+
+
+def test_no_checkpoint_outlives_its_run(begun):
+    _, out = begun
+    assert [file.name for file in (out / "checkpoints").iterdir()] == ["best.safetensors"]

@@ -167,7 +167,7 @@ def test_signals_save_and_stop(number, teacher, uninterrupted, tmp_path):
         process.send_signal(number)  # once more: torchrun and shells do
         assert process.wait(30) == 128 + number, log.read_text()
     assert "with everything saved" in log.read_text()
-    assert "add --resume to the same command to go on" in log.read_text()
+    assert "the same command with --resume goes on" in log.read_text()
     assert not (out / "result.json").exists()
     if number == signal.SIGTERM:
         return
@@ -192,7 +192,7 @@ def test_interrupted_in_python_names_the_signal(uninterrupted, tmp_path):
     signal.signal(signal.SIGALRM, press)
     signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
     try:
-        with pytest.raises(Interrupted, match="add --resume to the same command") as stopped:
+        with pytest.raises(Interrupted, match="with everything saved") as stopped:
             run(config, out)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
