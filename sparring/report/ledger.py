@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from sparring.errors import UserError
+from sparring.files import read_lines
 
 NEEDED = ("method", "student", "data", "seed")
 
@@ -78,14 +79,15 @@ def runs(paths: Iterable[str | Path] | str | Path) -> list[Run]:
 
 def history(run: Run) -> list[dict[str, Any]]:
     """The run's epochs as they were logged, first to last; what a resumed run logged twice counts the last time."""
-    epochs = {int(line["epoch"]): line for line in _lines(run) if line.get("kind") == "epoch" and "epoch" in line}
+    lines = read_lines(run.path / "metrics.jsonl")
+    epochs = {int(line["epoch"]): line for line in lines if line.get("kind") == "epoch" and "epoch" in line}
     return [epochs[number] for number in sorted(epochs)]
 
 
 def loss_terms(run: Run) -> dict[str, list[tuple[float, float]]]:
     """Each named loss term of the run as (epoch, value): its mean over the steps logged in that epoch, from 1."""
     sums: dict[tuple[str, int], list[float]] = {}
-    for line in _lines(run):
+    for line in read_lines(run.path / "metrics.jsonl"):
         if line.get("kind") == "train" and isinstance(line.get("epoch"), int | float):
             for name, value in (line.get("terms") or {}).items():
                 sums.setdefault((name, ceil(line["epoch"])), []).append(float(value))
@@ -161,20 +163,3 @@ def _yaml(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, yaml.YAMLError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _lines(run: Run) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl; one that was cut off when the run was killed is passed over."""
-    found = []
-    try:
-        text = (run.path / "metrics.jsonl").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return []
-    for line in text.splitlines():
-        try:
-            read = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(read, dict):
-            found.append(read)
-    return found
