@@ -102,9 +102,13 @@ class Meter:
             "gauges": {name: float(value) for name, value in self.gauges().items()},
             "images_per_second": self.count * self.batch_size / seconds,
         }
+        self.tell(line)
+        self.restart()
+
+    def tell(self, line: Mapping[str, Any]) -> None:
+        """Tell all sinks a line."""
         for sink in self.sinks:
             sink(line)
-        self.restart()
 
     def at(self, step: int, values: Sequence[float]) -> str:
         """The terms of one step, in words."""
@@ -118,12 +122,13 @@ class Meter:
 
 
 class NotFinite(UserError):
-    """A loss or a weight became NaN or infinite in a step."""
+    """A loss or a weight became NaN or infinite in a step. kept: whether there is a checkpoint from before it."""
 
-    def __init__(self, step: int, what: str) -> None:
+    def __init__(self, step: int, what: str, *, kept: bool = False) -> None:
+        self.step, self.what = step, what
         super().__init__(
-            f"stopped at step {step + 1}: {what}. The last good checkpoint is kept; try a lower optim.lr, "
-            "optim.clip=5, optim.warmup=1 or --precision float32, with another --out"
+            f"stopped at step {step + 1}: {what}. {'The last good checkpoint is kept; try' if kept else 'Try'} "
+            "a lower optim.lr, optim.clip=5, optim.warmup=1 or --precision float32, with another --out"
         )
 
 

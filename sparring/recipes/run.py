@@ -26,7 +26,8 @@ from sparring.nets import weights
 from sparring.recipes.build import Given, Prepared, descents, needs_teacher, prepare
 from sparring.recipes.config import Config
 from sparring.recipes.folder import begin, claim_folder, refuse_other_run
-from sparring.recipes.judge import BEST, Exam, Judge, Record, listening, refuse_weak_teacher, restored
+from sparring.recipes.judge import Exam, Judge, listening, refuse_weak_teacher
+from sparring.recipes.keeper import BEST, Keeper, Record
 from sparring.recipes.manifest import manifest
 from sparring.recipes.published import Claim
 from sparring.recipes.rehearse import rehearse
@@ -115,27 +116,27 @@ def training_stream(prepared: Prepared) -> datasets.Stream:
 def train(prepared: Prepared, stream: datasets.Stream, out: Path, exams: Mapping[str, Exam], every: float) -> Record:
     """From the newest checkpoint, or the beginning, to the last step."""
     config, compute = prepared.config, prepared.compute
-    moves, checkpoints = descents(prepared), Checkpoints(out / "checkpoints", warn=say)
-    record = restored(prepared, moves, checkpoints)
+    keeper = Keeper(prepared, descents(prepared), Checkpoints(out / "checkpoints", warn=say))
+    keeper.restore()
     total = config.epochs * stream.steps_per_epoch
     with ExitStack() as stack:
-        sinks = listeners(config, out, total, record.step) if compute.rank == 0 else []
+        sinks = listeners(config, out, total, keeper.record.step) if compute.rank == 0 else []
         for sink in sinks:
             stack.callback(sink.close)
         meter = Meter(sinks, prepared.method.gauges, batch_size=config.batch_size, mean=mean)
-        judge = Judge(prepared, moves, record, checkpoints, meter, sinks, exams, every=every)
+        judge = Judge(keeper, meter, exams, every=every)
         stack.callback(listening(judge))
         fit(
             prepared.method,
             stream,
-            descents=moves,
+            descents=keeper.descents,
             total_steps=total,
             compute=compute,
             seed=config.seed,
-            start=record.step,
-            watchers=[meter, judge],
+            start=keeper.record.step,
+            watchers=[judge],
         )
-    return record
+    return keeper.record
 
 
 def listeners(config: Config, out: Path, total: int, step: int) -> list[Sink]:
