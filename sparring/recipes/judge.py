@@ -17,6 +17,7 @@ from sparring.errors import Interrupted, UserError
 from sparring.evaluate import answers, score
 from sparring.recipes.build import Prepared
 from sparring.recipes.config import Config
+from sparring.recipes.fetched import Fetched
 from sparring.recipes.keeper import Keeper
 from sparring.watch import Meter, NotFinite, speaks
 
@@ -45,8 +46,10 @@ class Judge:
     No state is saved whose losses or weights are not finite. exams: "validation" and, with protocol="paper", "test".
     """
 
-    def __init__(self, keeper: Keeper, meter: Meter, exams: Mapping[str, Exam], *, every: float) -> None:
-        self.keeper, self.meter, self.exams = keeper, meter, exams
+    def __init__(
+        self, keeper: Keeper, meter: Meter, fetched: Fetched, exams: Mapping[str, Exam], *, every: float
+    ) -> None:
+        self.keeper, self.meter, self.fetched, self.exams = keeper, meter, fetched, exams
         self.compute, self.record = keeper.prepared.compute, keeper.record
         self.every, self.asked_to_stop, self.since = every, 0, time.perf_counter()
         self.saved = self.since
@@ -113,6 +116,7 @@ class Judge:
         now = time.perf_counter()
         seconds, self.since = now - self.since, now
         self.record.seconds += seconds
+        self.record.waited += self.fetched.spent()
         return seconds
 
     def save(self, clock: Clock) -> None:

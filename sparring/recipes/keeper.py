@@ -19,10 +19,14 @@ BEST = "best.safetensors"
 
 @dataclass
 class Record:
-    """What a run remembers of itself beside its weights: how far it is, how long it took, its best epoch so far."""
+    """What a run remembers of itself beside its weights: how far it is, its best epoch so far, and how long it took.
+
+    seconds: of training, without scoring and saving; waited: those of them in which the device waited for data.
+    """
 
     step: int = 0
     seconds: float = 0.0
+    waited: float = 0.0
     best_epoch: int | None = None
     best_accuracy: float = -1.0
     last: dict[str, float] = field(default_factory=dict)

@@ -25,6 +25,7 @@ from sparring.files import write_json
 from sparring.nets import weights
 from sparring.recipes.build import Given, Prepared, descents, needs_teacher, prepare
 from sparring.recipes.config import Config
+from sparring.recipes.fetched import Fetched
 from sparring.recipes.folder import begin, claim_folder, refuse_other_run
 from sparring.recipes.judge import Exam, Judge, listening, refuse_weak_teacher
 from sparring.recipes.keeper import BEST, Keeper, Record
@@ -118,17 +119,18 @@ def train(prepared: Prepared, stream: datasets.Stream, out: Path, exams: Mapping
     config, compute = prepared.config, prepared.compute
     keeper = Keeper(prepared, descents(prepared), Checkpoints(out / "checkpoints", warn=say))
     keeper.restore()
+    fetched = Fetched(stream)
     total = config.epochs * stream.steps_per_epoch
     with ExitStack() as stack:
         sinks = listeners(config, out, total, keeper.record.step) if compute.rank == 0 else []
         for sink in sinks:
             stack.callback(sink.close)
         meter = Meter(sinks, prepared.method.gauges, batch_size=config.batch_size, mean=mean)
-        judge = Judge(keeper, meter, exams, every=every)
+        judge = Judge(keeper, meter, fetched, exams, every=every)
         stack.callback(listening(judge))
         fit(
             prepared.method,
-            stream,
+            fetched,
             descents=keeper.descents,
             total_steps=total,
             compute=compute,
@@ -191,6 +193,7 @@ def facts(prepared: Prepared, record: Record) -> dict[str, Any]:
         "parameters": parameters(student),
         "macs": macs(student, data.shape),
         "seconds": record.seconds,
+        "data_share": record.waited / max(record.seconds, 1e-9),
         "images_per_second": record.step * config.batch_size / max(record.seconds, 1e-9),
         "peak_memory_bytes": peak_memory(prepared.compute.device),
         "preprocessing": {

@@ -12,7 +12,7 @@ from sparring.recipes import config as schema
 from sparring.recipes.run import run
 
 torch.set_num_threads(1)
-TIMES = ("seconds", "images_per_second", "peak_memory_bytes")
+TIMES = ("seconds", "data_share", "images_per_second", "peak_memory_bytes")
 
 
 def configured(**changes):
