@@ -14,7 +14,7 @@ from sparring import data as datasets
 from sparring.core import Batch, Clock, Moment
 from sparring.engine.processes import agreed
 from sparring.errors import Interrupted, UserError
-from sparring.evaluate import answers, score
+from sparring.evaluate import answers, score, score_answers
 from sparring.recipes.build import Prepared
 from sparring.recipes.config import Config
 from sparring.recipes.fetched import Fetched
@@ -30,13 +30,17 @@ class Exam:
         self.batches: Iterable[Batch] = datasets.batches(
             part.to(compute.device), batch_size=256, device=compute.device, workers=prepared.config.workers
         )
-        self.compute, self.student = compute, prepared.student
+        self.compute, self.student, self.y = compute, prepared.student, part.y
         with compute.autocast():
             self.teacher: Tensor | None = answers(prepared.teacher, self.batches) if prepared.teacher else None
 
     def __call__(self) -> dict[str, float]:
         with self.compute.autocast():
             return score(self.student, self.batches, teacher_logits=self.teacher)
+
+    def of_teacher(self) -> dict[str, float] | None:
+        """The teacher's own scores there, from its answers; None without a teacher."""
+        return None if self.teacher is None else score_answers(self.teacher, self.y)
 
 
 class Judge:
