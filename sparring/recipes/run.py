@@ -167,7 +167,7 @@ def conclude(prepared: Prepared, record: Record, exams: Mapping[str, Exam], out:
             result["test_best"] = record.best_on_test
     if prepared.teacher is not None:
         scores = {part: exam.of_teacher() for part, exam in exams.items()}
-        result["teacher_facts"] = scores | size(prepared.teacher, prepared)
+        result["teacher_facts"] = {"name": prepared.teacher.name} | scores | size(prepared.teacher, prepared)
     if claim is not None:
         result["claim"] = claim.as_dict()
 

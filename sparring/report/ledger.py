@@ -22,7 +22,8 @@ NEEDED = ("method", "student", "data", "seed")
 class Run:
     """One run directory: what was trained, and what came of it.
 
-    result, manifest, config: the contents of result.json, manifest.json and config.yaml ({} where a file is missing).
+    method: its name, and where the run departs from it: "kd-simkd + perturb=da". result, manifest, config: the contents
+    of result.json, manifest.json and config.yaml ({} where a file is missing).
     problem: why the run does not count ("not finished", an unreadable result), or None for a finished one.
     """
 
@@ -51,10 +52,15 @@ class Run:
 
     def number(self, *keys: str) -> float | None:
         """A number of the result, such as ``run.number("test", "accuracy")``; None where it is not there."""
-        found: Any = self.result
-        for key in keys:
-            found = found.get(key) if isinstance(found, Mapping) else None
-        return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
+        return number(self.result, *keys)
+
+
+def number(told: Mapping[str, Any], *keys: str) -> float | None:
+    """A number that lies under some keys in what a file told; None where none is there."""
+    found: Any = told
+    for key in keys:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
 
 
 def runs(paths: Iterable[str | Path] | str | Path) -> list[Run]:
@@ -126,7 +132,7 @@ def _read(path: Path) -> Run:
     known = {**config, **result}
     run = Run(
         path=path,
-        method=_name(known.get("method")) or "unknown method",
+        method=_method(known),
         student=_name(known.get("student")) or "unknown student",
         teacher=_name(known.get("teacher")),
         data=_name(known.get("data")) or "unknown data",
@@ -139,6 +145,15 @@ def _read(path: Path) -> Run:
     if run.finished and run.number("test", "accuracy") is None:
         return replace(run, problem="result.json says no test accuracy")
     return run
+
+
+def _method(known: Mapping[str, Any]) -> str:
+    """A method's name, and what the run changed of it, as one would type it: "kd-simkd + perturb=da, perturb.p=0.5"."""
+    name, changed = _name(known.get("method")) or "unknown method", known.get("changes")
+    if not isinstance(changed, Mapping) or not changed:
+        return name
+    told = (f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in changed.items())
+    return f"{name} + {', '.join(told)}"
 
 
 def _name(value: Any) -> str | None:
