@@ -207,7 +207,8 @@ def _colours() -> Iterator[str]:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 34 else name[:33] + "…"
+    """A name that fits a figure: what is left out is its middle, for names differ at their ends."""
+    return name if len(name) <= 34 else f"{name[:14]}…{name[-19:]}"
 
 
 def _legend(ax: Axes) -> None:

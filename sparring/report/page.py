@@ -15,7 +15,7 @@ from sparring.files import write_text
 from sparring.report import figures, teacher
 from sparring.report.groups import BASELINE, Group, groups
 from sparring.report.ledger import Run, runs
-from sparring.report.table import claim, markdown_table, table
+from sparring.report.table import claim, costs, markdown_table, table
 from sparring.report.units import amount
 from sparring.report.verdict import every_pair, summary, verdicts
 
@@ -106,7 +106,7 @@ def _view(group: Group) -> dict[str, Any]:
         "superseded": [run.path for arm in group.arms for run in arm.superseded],
         "beside": teacher.beside(group),
         "size": _size(members),
-        "memory": _memory(members),
+        "costs": costs(group),
         "validation": _svg(figures.validation_curves(group)),
         "losses": [(arm.label, svg) for arm in group.arms if (svg := _svg(figures.loss_curves(arm)))],
         "climb": _svg(figures.disagreement_curve(group)),
@@ -140,12 +140,6 @@ def _size(members: list[Run]) -> str:
     told = {"parameters": "parameters", "macs": "multiply-adds an image"}
     found = {words: max((run.number(key) or 0 for run in members), default=0) for key, words in told.items()}
     return ", ".join(f"{amount(value)} {words}" for words, value in found.items() if value)
-
-
-def _memory(members: list[Run]) -> str:
-    """The most memory that a run's training took: "1,147 MiB"; empty where nobody looked."""
-    most = max((run.number("peak_memory_bytes") or 0 for run in members), default=0)
-    return f"{most / 2**20:,.0f} MiB" if most else ""
 
 
 def _origin(run: Run) -> dict[str, str]:

@@ -44,8 +44,18 @@ def table(group: Group) -> Table:
         "ECE, %": lambda arm: _aside(arm, ("test", "ece"), 100),
         "epochs": lambda arm: _plain(arm, "epochs"),
         "training time": lambda arm: _time(arm.values("seconds")),
-        "waiting for data, %": lambda arm: _aside(arm, ("data_share",), 100, 1),
+    }
+    return filled({head: [cell(arm) for arm in group.arms] for head, cell in columns.items()})
+
+
+def costs(group: Group) -> Table:
+    """What each arm's training took: time, speed, the share of waiting for data, memory; means over seeds."""
+    columns: dict[str, Callable[[Arm], Cell]] = {
+        "method": lambda arm: Cell(arm.label, arm.label),
+        "training time": lambda arm: _time(arm.values("seconds")),
         "images/s": lambda arm: _aside(arm, ("images_per_second",), 1, 0),
+        "waiting for data, %": lambda arm: _aside(arm, ("data_share",), 100, 1),
+        "memory, MiB": lambda arm: _aside(arm, ("peak_memory_bytes",), 2**-20, 0),
     }
     return filled({head: [cell(arm) for arm in group.arms] for head, cell in columns.items()})
 
