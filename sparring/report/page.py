@@ -63,7 +63,7 @@ def sentences(group: Group) -> list[str]:
     reached = f"reaches {best.mean * 100:.2f} % test accuracy (n={best.n})" if best else "was trained"
     if not group.contenders:
         name = group.student if len(group.arms) == 1 else group.arms[0].label
-        return [f"{name} {reached}, on the labels alone. No distilled run is here to set beside it."]
+        return [f"{name} {reached}, on the labels alone. No distilled run of it is here to set beside it."]
     return [
         f"{group.arms[0].label} {reached}. Cannot tell whether distillation helps: there is no run of the baseline "
         f"(method '{BASELINE}', the same student, data and budget without a teacher). Train one on the same seeds.",
