@@ -1,8 +1,8 @@
 """The demo: few digits, a teacher, and a student three ways; no network, no GPU, half a minute on two cores.
 
-Four fifths of the training images are held out, and the student has half of its teacher's epochs: with all of both it
-is as good as its teacher after training alone, and nothing is left to learn from one. Of six set-ups this one was
-chosen, by the held-out images; the test set was not looked at.
+Four fifths of the training images are held out, and the student has half of its teacher's epochs: with more of both it
+was as good as its teacher after training alone, and nothing was left to learn from one. Of five set-ups that were tried
+this one was chosen, by the held-out images; the test set was not looked at.
 """
 
 from __future__ import annotations
