@@ -172,13 +172,13 @@ def report(*runs: Path, out: Path | None = None) -> None:
     runs
         Run directories, or folders with runs below them.
     out
-        The page (by default report.html in the first folder).
+        The page (by default report.html in the folder given; of several, report.html here, or report-2.html …).
     """
     from sparring import report as reports
 
     if not runs:
         raise UserError("no run was given: sparring report RUN…")
-    page = reports.page(runs, out or runs[0] / "report.html")
+    page = reports.page(runs, out or reports.default_place(runs))
     print(reports.markdown(runs))
     print(f"The report: {page}")
 

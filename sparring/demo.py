@@ -1,4 +1,9 @@
-"""The demo: digits, a teacher, and a student three ways; no network, no GPU, about a minute on two cores."""
+"""The demo: few digits, a teacher, and a student three ways; no network, no GPU, half a minute on two cores.
+
+Four fifths of the training images are held out, and the student has half of its teacher's epochs: with more of both it
+was as good as its teacher after training alone, and nothing was left to learn from one. Of five set-ups that were tried
+this one was chosen, by the held-out images; the test set was not looked at.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,7 @@ from sparring.recipes.examine import climb, reopened
 from sparring.report.groups import BASELINE
 
 TEACHER, STUDENT = "mlp-256", "mlp-16"
-RECIPE = Config(data="digits", epochs=40, optim=Optim(schedule="cosine"), threads=1)
+RECIPE = Config(data="digits", val=0.8, epochs=40, optim=Optim(schedule="cosine"), threads=1)
 
 
 def demo(out: Path, *, seeds: int) -> Path:
@@ -25,7 +30,8 @@ def demo(out: Path, *, seeds: int) -> Path:
         raise UserError(f"seeds={seeds}: give 1 or more")
     teacher = out / "teacher"
     run_all([Job(RECIPE.model_copy(update={"student": TEACHER, "method": BASELINE}), teacher)], Given(), resume=True)
-    student = RECIPE.model_copy(update={"student": STUDENT, "teacher": str(teacher), "method": "da"})
+    taught = {"student": STUDENT, "teacher": str(teacher), "method": "da", "epochs": RECIPE.epochs // 2}
+    student = RECIPE.model_copy(update=taught)
     jobs = grid(student, out / "students", methods=[BASELINE, "kd", "da"], seeds=seeds)
     run_all(jobs, Given(), resume=True)
     for job in jobs:

@@ -53,6 +53,22 @@ def as_json(value: Any, *, indent: int | None = None) -> str:
     return json.dumps(finite(value), indent=indent, allow_nan=False)
 
 
+def read_lines(path: Path | str) -> list[dict[str, Any]]:
+    """The objects of a file of one JSON object a line (metrics.jsonl), in order; none where there is no such file.
+
+    A line that is no whole object, such as the last one of a process that was killed, is passed over.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    found = []
+    for line in text.splitlines():
+        with suppress(ValueError):
+            found.append(json.loads(line))
+    return [line for line in found if isinstance(line, dict)]
+
+
 def finite(value: Any) -> Any:
     """`value` with None in place of every float in it that is not finite."""
     if isinstance(value, Mapping):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import math
 import sys
 import time
@@ -18,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from torch import Tensor
 
 from sparring.core import Clock, Moment, UserError, did_you_mean
-from sparring.files import as_json, write_text
+from sparring.files import as_json, read_lines, write_text
 
 TRACKERS = {
     "tensorboard": "torch.utils.tensorboard",
@@ -40,7 +39,7 @@ class Journal:
     """metrics.jsonl: one JSON object a line, the truth about a run. Opened at a step, it forgets what came after."""
 
     def __init__(self, path: Path, *, step: int = 0) -> None:
-        kept = [line for line in read_journal(path) if line["step"] <= step] if path.exists() else []
+        kept = [line for line in read_lines(path) if line["step"] <= step]
         write_text(path, "".join(as_json(line) + "\n" for line in kept))
         self.file = path.open("ab", buffering=0)
 
@@ -55,17 +54,6 @@ class Journal:
     def close(self) -> None:
         """No more lines."""
         self.file.close()
-
-
-def read_journal(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a metrics.jsonl; a last one that was cut off by a kill is left out."""
-    lines = []
-    for text in path.read_text(encoding="utf-8").splitlines():
-        try:
-            lines.append(json.loads(text))
-        except json.JSONDecodeError:
-            break
-    return lines
 
 
 class Meter:
@@ -114,9 +102,13 @@ class Meter:
             "gauges": {name: float(value) for name, value in self.gauges().items()},
             "images_per_second": self.count * self.batch_size / seconds,
         }
+        self.tell(line)
+        self.restart()
+
+    def tell(self, line: Mapping[str, Any]) -> None:
+        """Tell all sinks a line."""
         for sink in self.sinks:
             sink(line)
-        self.restart()
 
     def at(self, step: int, values: Sequence[float]) -> str:
         """The terms of one step, in words."""
@@ -130,12 +122,13 @@ class Meter:
 
 
 class NotFinite(UserError):
-    """A loss or a weight became NaN or infinite in a step."""
+    """A loss or a weight became NaN or infinite in a step. kept: whether there is a checkpoint from before it."""
 
-    def __init__(self, step: int, what: str) -> None:
+    def __init__(self, step: int, what: str, *, kept: bool = False) -> None:
+        self.step, self.what = step, what
         super().__init__(
-            f"stopped at step {step + 1}: {what}. The last good checkpoint is kept; try a lower optim.lr, "
-            "optim.clip=5, optim.warmup=1 or --precision float32, with another --out"
+            f"stopped at step {step + 1}: {what}. {'The last good checkpoint is kept; try' if kept else 'Try'} "
+            "a lower optim.lr, optim.clip=5, optim.warmup=1 or --precision float32, with another --out"
         )
 
 

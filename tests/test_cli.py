@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -55,7 +56,7 @@ def test_from_a_teacher_to_a_verdict(run: Run, teacher: Path) -> None:
         assert word in out
     code, out, err = run("distill", *pair, "--baseline", "--seeds", 2, "--out", "fight")
     assert code == 0, err
-    assert "da helps" in out or "da hurts" in out or "da does not" in out
+    assert re.search(r"da \+ perturb\.p=0\.5 (helps|hurts|does not help)|whether da \+ perturb\.p=0\.5 helps", out)
     assert out.strip().splitlines()[-1] == "Next: sparring evaluate fight/da/seed-0"
     assert sorted(p.parent.name for p in Path("fight").rglob("result.json")) == ["seed-0", "seed-0", "seed-1", "seed-1"]
     assert Path("fight/report.html").exists()

@@ -74,6 +74,13 @@ def score(
     return values
 
 
+def score_answers(logits: Tensor, y: Tensor) -> dict[str, float]:
+    """What `classification` yields, of answers that were asked for before: logits (N, K), y (N,)."""
+    values = _report(_sums(logits, y.to(logits.device), None).cpu().double(), logits.shape[1])
+    del values["agreement"]
+    return values
+
+
 def _choice(teacher_logits: Tensor, logits: Tensor) -> Tensor:
     """The classes (N,) a teacher names, where its classes can be those of `logits` (B, K)."""
     if teacher_logits.shape[1] != logits.shape[1]:

@@ -18,6 +18,7 @@ from sparring.recipes.config import SLOTS, Config
 from sparring.recipes.judge import refuse_weak_teacher
 from sparring.recipes.rehearse import Rehearsal, rehearse
 from sparring.recipes.run import claim_folder, peak_memory, training_stream
+from sparring.report.units import duration
 from sparring.watch import require_tracker
 
 TRIAL = 2000  # images on which the teacher is tried under other preprocessings
@@ -168,10 +169,3 @@ def lap(prepared: Prepared, work: Callable[[], None]) -> float:
     work()
     prepared.compute.synchronise()
     return time.perf_counter() - began
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -4,38 +4,22 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 from types import FrameType
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from sparring import data as datasets
-from sparring import nets
 from sparring.core import Batch, Clock, Moment
-from sparring.engine import Checkpoints, Descent
 from sparring.engine.processes import agreed
-from sparring.errors import Interrupted, UserError, first_line
-from sparring.evaluate import answers, score
+from sparring.errors import Interrupted, UserError
+from sparring.evaluate import answers, score, score_answers
 from sparring.recipes.build import Prepared
 from sparring.recipes.config import Config
-from sparring.watch import Meter, NotFinite, Sink, speaks
-
-BEST = "best.safetensors"
-
-
-@dataclass
-class Record:
-    """What a run remembers of itself beside its weights: how far it is, how long it took, its best epoch so far."""
-
-    step: int = 0
-    seconds: float = 0.0
-    best_epoch: int | None = None
-    best_accuracy: float = -1.0
-    last: dict[str, float] = field(default_factory=dict)
-    best_on_test: dict[str, float] = field(default_factory=dict)
+from sparring.recipes.fetched import Fetched
+from sparring.recipes.keeper import Keeper
+from sparring.watch import Meter, NotFinite, speaks
 
 
 class Exam:
@@ -46,7 +30,7 @@ class Exam:
         self.batches: Iterable[Batch] = datasets.batches(
             part.to(compute.device), batch_size=256, device=compute.device, workers=prepared.config.workers
         )
-        self.compute, self.student = compute, prepared.student
+        self.compute, self.student, self.y = compute, prepared.student, part.y
         with compute.autocast():
             self.teacher: Tensor | None = answers(prepared.teacher, self.batches) if prepared.teacher else None
 
@@ -54,61 +38,57 @@ class Exam:
         with self.compute.autocast():
             return score(self.student, self.batches, teacher_logits=self.teacher)
 
+    def of_teacher(self) -> dict[str, float] | None:
+        """The teacher's own scores there, from its answers; None without a teacher."""
+        return None if self.teacher is None else score_answers(self.teacher, self.y)
+
 
 class Judge:
-    """Validates at each epoch's end, remembers the best epoch, saves the whole state then and every `every` seconds,
-    and saves and stops at SIGTERM or Ctrl-C; never a state whose losses or weights are not finite.
+    """The watcher of a run: lets the meter hear each step, scores the student at each epoch's end, and sees to it that
+    the keeper saves then, every `every` seconds, and before it stops at SIGTERM or Ctrl-C.
 
-    exams: "validation" and, with protocol="paper", "test". Only the first of several processes writes.
+    No state is saved whose losses or weights are not finite. exams: "validation" and, with protocol="paper", "test".
     """
 
     def __init__(
-        self,
-        prepared: Prepared,
-        descents: Mapping[str, Descent],
-        record: Record,
-        checkpoints: Checkpoints,
-        meter: Meter,
-        sinks: Sequence[Sink],
-        exams: Mapping[str, Exam],
-        *,
-        every: float,
+        self, keeper: Keeper, meter: Meter, fetched: Fetched, exams: Mapping[str, Exam], *, every: float
     ) -> None:
-        self.prepared, self.descents, self.record = prepared, descents, record
-        self.checkpoints, self.meter, self.sinks, self.exams = checkpoints, meter, sinks, exams
+        self.keeper, self.meter, self.fetched, self.exams = keeper, meter, fetched, exams
+        self.compute, self.record = keeper.prepared.compute, keeper.record
         self.every, self.asked_to_stop, self.since = every, 0, time.perf_counter()
         self.saved = self.since
 
     def __call__(self, moment: Moment) -> None:
-        clock = moment.clock
+        try:
+            self.meter(moment)
+            self.look(moment.clock)
+        except NotFinite as spoilt:
+            raise NotFinite(spoilt.step, spoilt.what, kept=bool(self.keeper.checkpoints.files())) from None
+
+    def look(self, clock: Clock) -> None:
+        """After a step: score, save, stop, each where it is due."""
         ended = (clock.step + 1) % clock.steps_per_epoch == 0
         late = speaks(clock) and time.perf_counter() - self.saved >= self.every
         number = self.told_to_stop(clock)
         if not (ended or late or number):
             return
         self.meter.speak(clock)
-        self.refuse_spoilt_weights(clock)
+        self.keeper.refuse_spoilt_weights(clock)
         if ended:
             self.end_epoch(clock)
         self.save(clock)
         if number:
             raise Interrupted(
                 f"stopped after step {clock.step + 1} of {clock.total_steps}, with everything saved in "
-                f"{self.checkpoints.folder.parent}",
+                f"{self.keeper.checkpoints.folder.parent}",
                 number,
             )
 
     def told_to_stop(self, clock: Clock) -> int:
         """The signal to stop at after this step, or 0. Several processes agree on it, whenever the meter speaks."""
-        if self.prepared.compute.world == 1:
+        if self.compute.world == 1:
             return self.asked_to_stop
         return agreed(self.asked_to_stop) if speaks(clock) else 0
-
-    def refuse_spoilt_weights(self, clock: Clock) -> None:
-        """Raise UserError where the last step made a weight NaN or infinite."""
-        moving = [parameter for descent in self.descents.values() for parameter in descent.parameters]
-        if not torch.stack([parameter.detach().isfinite().all() for parameter in moving]).all():
-            raise NotFinite(clock.step, "the weights are not finite after it")
 
     def end_epoch(self, clock: Clock) -> None:
         """Score the student, note the best, and tell the sinks."""
@@ -125,41 +105,30 @@ class Judge:
             self.record.last = found
             if found["accuracy"] > self.record.best_accuracy:
                 self.record.best_accuracy, self.record.best_epoch = found["accuracy"], clock.epoch + 1
-                self.save_best()
+                self.keeper.save_best()
         if found := line.get("test"):
             self.record.best_on_test = max(
                 self.record.best_on_test or found, found, key=lambda scores: scores["accuracy"]
             )
-        for sink in self.sinks:
-            sink(line)
+        self.meter.tell(line)
         self.since = time.perf_counter()
         self.meter.restart()
 
     def time_since(self) -> float:
         """Count the seconds of training since last asked, and return them."""
-        self.prepared.compute.synchronise()
+        self.compute.synchronise()
         now = time.perf_counter()
         seconds, self.since = now - self.since, now
         self.record.seconds += seconds
+        self.record.waited += self.fetched.spent()
         return seconds
 
     def save(self, clock: Clock) -> None:
         """Write the whole state, so that the run can go on from the next step."""
         self.time_since()
         self.record.step = clock.step + 1
-        if self.prepared.compute.rank == 0:
-            state = {
-                "method": self.prepared.method.state_dict(),
-                "descents": {name: descent.state_dict() for name, descent in self.descents.items()},
-                "record": asdict(self.record),
-            }
-            self.checkpoints.save(self.record.step, state)
+        self.keeper.save()
         self.saved = self.since = time.perf_counter()
-
-    def save_best(self) -> None:
-        """Keep the student of the best epoch so far."""
-        if self.prepared.compute.rank == 0:
-            nets.save(self.prepared.student, self.checkpoints.folder / BEST)
 
     def stop(self, number: int, frame: FrameType | None) -> None:
         """A signal's handler: finish the step, save, stop."""
@@ -178,23 +147,6 @@ def listening(judge: Judge) -> Callable[[], None]:
             signal.signal(number, handler)
 
     return undo
-
-
-def restored(prepared: Prepared, descents: Mapping[str, Descent], checkpoints: Checkpoints) -> Record:
-    """Put the newest whole state back into method and descents, and return its record; a fresh one where none is."""
-    state = checkpoints.latest(prepared.compute.device)
-    if state is None:
-        return Record()
-    try:
-        prepared.method.load_state_dict(state["method"])
-        for name, descent in descents.items():
-            descent.load_state_dict(state["descents"][name])
-    except (RuntimeError, ValueError, KeyError) as error:
-        raise UserError(
-            f"the checkpoints in {checkpoints.folder} are of another network or method than this one "
-            f"({first_line(error)}); was a file of yours changed? Give another --out to start anew"
-        ) from error
-    return Record(**state["record"])
 
 
 def refuse_weak_teacher(config: Config, accuracy: float, chance: float, others: Mapping[str, float]) -> None:

@@ -20,13 +20,15 @@ from sparring.core import Network
 from sparring.engine import Checkpoints, fit, synchronised
 from sparring.engine.processes import at_first, mean, together
 from sparring.errors import Interrupted
-from sparring.evaluate import macs, parameters, score
+from sparring.evaluate import latency, macs, parameters, score
 from sparring.files import write_json
 from sparring.nets import weights
-from sparring.recipes.build import Given, Prepared, descents, needs_teacher, prepare
-from sparring.recipes.config import Config
+from sparring.recipes.build import Given, Prepared, descents, needs_teacher, prepare, resolved
+from sparring.recipes.config import SLOTS, Config
+from sparring.recipes.fetched import Fetched
 from sparring.recipes.folder import begin, claim_folder, refuse_other_run
-from sparring.recipes.judge import BEST, Exam, Judge, Record, listening, refuse_weak_teacher, restored
+from sparring.recipes.judge import Exam, Judge, listening, refuse_weak_teacher
+from sparring.recipes.keeper import BEST, Keeper, Record
 from sparring.recipes.manifest import manifest
 from sparring.recipes.paths import anchored
 from sparring.recipes.published import Claim
@@ -94,7 +96,7 @@ def _run(config: Config, out: Path, given: Given, resume: bool, claim: Claim | N
     if prepared.config.protocol == "paper" and prepared.data.test:
         exams["test"] = Exam(prepared, prepared.data.test)
     record = train(prepared, stream, out, exams, every)
-    result = conclude(prepared, record, out, claim)
+    result = conclude(prepared, record, exams, out, claim)
     at_first(Checkpoints(out / "checkpoints").clear)
     return result
 
@@ -117,27 +119,28 @@ def training_stream(prepared: Prepared) -> datasets.Stream:
 def train(prepared: Prepared, stream: datasets.Stream, out: Path, exams: Mapping[str, Exam], every: float) -> Record:
     """From the newest checkpoint, or the beginning, to the last step."""
     config, compute = prepared.config, prepared.compute
-    moves, checkpoints = descents(prepared), Checkpoints(out / "checkpoints", warn=say)
-    record = restored(prepared, moves, checkpoints)
+    keeper = Keeper(prepared, descents(prepared), Checkpoints(out / "checkpoints", warn=say))
+    keeper.restore()
+    fetched = Fetched(stream)
     total = config.epochs * stream.steps_per_epoch
     with ExitStack() as stack:
-        sinks = listeners(config, out, total, record.step) if compute.rank == 0 else []
+        sinks = listeners(config, out, total, keeper.record.step) if compute.rank == 0 else []
         for sink in sinks:
             stack.callback(sink.close)
         meter = Meter(sinks, prepared.method.gauges, batch_size=config.batch_size, mean=mean)
-        judge = Judge(prepared, moves, record, checkpoints, meter, sinks, exams, every=every)
+        judge = Judge(keeper, meter, fetched, exams, every=every)
         stack.callback(listening(judge))
         fit(
             prepared.method,
-            stream,
-            descents=moves,
+            fetched,
+            descents=keeper.descents,
             total_steps=total,
             compute=compute,
             seed=config.seed,
-            start=record.step,
-            watchers=[meter, judge],
+            start=keeper.record.step,
+            watchers=[judge],
         )
-    return record
+    return keeper.record
 
 
 def listeners(config: Config, out: Path, total: int, step: int) -> list[Sink]:
@@ -148,12 +151,13 @@ def listeners(config: Config, out: Path, total: int, step: int) -> list[Sink]:
     return [*sinks, Bar(f"{config.method} {out.name}", total, step=step)]
 
 
-def conclude(prepared: Prepared, record: Record, out: Path, claim: Claim | None) -> Result:
+def conclude(prepared: Prepared, record: Record, exams: Mapping[str, Exam], out: Path, claim: Claim | None) -> Result:
     """Read the test set, once, and write down what came of the run."""
     config, data, student = prepared.config, prepared.data, prepared.student
     result = facts(prepared, record)
     if data.test is not None:
-        exam = Exam(prepared, data.test)
+        exam = exams.get("test") or Exam(prepared, data.test)
+        exams = {**exams, "test": exam}
         result["test"] = exam()
         best = out / "checkpoints" / BEST
         if record.best_epoch not in (None, config.epochs) and best.exists():
@@ -163,7 +167,9 @@ def conclude(prepared: Prepared, record: Record, out: Path, claim: Claim | None)
             student.load_state_dict(last)
         if record.best_on_test:
             result["test_best"] = record.best_on_test
-
+    if prepared.teacher is not None:
+        scores = {part: exam.of_teacher() for part, exam in exams.items()}
+        result["teacher_facts"] = {"name": prepared.teacher.name} | scores | size(prepared.teacher, prepared)
     if claim is not None:
         result["claim"] = claim.as_dict()
 
@@ -181,6 +187,7 @@ def facts(prepared: Prepared, record: Record) -> dict[str, Any]:
     return {
         "method": config.method,
         "student": config.student,
+        "changes": changes(config),
         "teacher": config.teacher if needs_teacher(config) else None,
         "data": config.data,
         "seed": config.seed,
@@ -189,9 +196,9 @@ def facts(prepared: Prepared, record: Record) -> dict[str, Any]:
         "protocol": config.protocol,
         "validation": record.last or None,
         "best_epoch": record.best_epoch,
-        "parameters": parameters(student),
-        "macs": macs(student, data.shape),
+        **size(student, prepared),
         "seconds": record.seconds,
+        "data_share": record.waited / max(record.seconds, 1e-9),
         "images_per_second": record.step * config.batch_size / max(record.seconds, 1e-9),
         "peak_memory_bytes": peak_memory(prepared.compute.device),
         "preprocessing": {
@@ -201,6 +208,33 @@ def facts(prepared: Prepared, record: Record) -> dict[str, Any]:
         },
         "class_names": data.class_names,
     }
+
+
+def size(net: Network, prepared: Prepared) -> dict[str, float]:
+    """What a network costs its user: parameters, and for one image multiply-adds and seconds on the run's device."""
+    shape, device = prepared.data.shape, prepared.compute.device
+    return {
+        "parameters": parameters(net),
+        "macs": macs(net, shape),
+        "latency": latency(net, shape, device, repeats=10),
+    }
+
+
+def changes(config: Config) -> dict[str, Any]:
+    """Where a resolved configuration departs from its method's row: {"perturb": "da", "objective.T": 2.0}.
+
+    Of another part than the row's, those options count that are not that part's defaults.
+    """
+    found: dict[str, Any] = {}
+    told = config.model_dump(mode="json")
+    row = resolved(config.model_copy(update={slot: {} for slot in SLOTS})).model_dump(mode="json")
+    named = resolved(config.model_copy(update={slot: {"name": told[slot]["name"]} for slot in SLOTS}))
+    for slot, bare in named.model_dump(mode="json", include=set(SLOTS)).items():
+        swapped = told[slot]["name"] != row[slot]["name"]
+        plain = {**bare, "name": row[slot]["name"]} if swapped else row[slot]
+        differing = {key: value for key, value in told[slot].items() if value != plain[key]}
+        found |= {slot if key == "name" else f"{slot}.{key}": value for key, value in differing.items()}
+    return found
 
 
 def finished(out: Path, prepared: Prepared) -> Result:

@@ -2,7 +2,7 @@
 
 from sparring.report.groups import Arm, Group, groups
 from sparring.report.ledger import Run, runs
-from sparring.report.page import markdown, page
+from sparring.report.page import default_place, markdown, page
 from sparring.report.table import Table, markdown_table, table
 from sparring.report.verdict import Verdict, compare, every_pair, verdicts
 
@@ -13,6 +13,7 @@ __all__ = [
     "Table",
     "Verdict",
     "compare",
+    "default_place",
     "every_pair",
     "groups",
     "markdown",

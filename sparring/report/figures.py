@@ -20,7 +20,7 @@ from PIL import Image
 
 from sparring.report.groups import Arm, Group
 from sparring.report.ledger import Run, disagreement, history, loss_terms
-from sparring.report.table import seconds
+from sparring.report.units import duration
 from sparring.report.verdict import summary
 
 # Mid-tones that stand out from white and from near-black alike.
@@ -109,33 +109,12 @@ def cost(group: Group) -> str | None:
         left.margins(x=0.15)
         right.barh(list(rows), [time / unit for time in times], color=COLOURS[1], height=0.5)
         for row, time in zip(rows, times, strict=True):
-            right.annotate(seconds(time), (time / unit, row), (3, 0), textcoords="offset points", va="center")
+            right.annotate(duration(time), (time / unit, row), (3, 0), textcoords="offset points", va="center")
         right.set_xlabel(f"training time, {name}")
         right.margins(x=0.3)
         right.set_ylim(-0.6, len(arms) - 0.4)
 
     return _svg_pair(draw, height=1.1 + 0.35 * len(arms))
-
-
-def time_share(group: Group) -> str | None:
-    """Where a training step's time went: data, perturbation, teacher, student, in percent, where it was measured."""
-    shares = {arm.label: _share(arm) for arm in reversed(group.arms)}
-    shares = {label: share for label, share in shares.items() if share}
-    parts = list(dict.fromkeys(part for share in shares.values() for part in share))
-    if not shares:
-        return None
-
-    def draw(ax: Axes) -> None:
-        left = np.zeros(len(shares))
-        for part, colour in zip(parts, _colours(), strict=False):
-            widths = np.array([share.get(part, 0.0) * 100 for share in shares.values()])
-            ax.barh(list(map(_short, shares)), widths, left=left, color=colour, label=part, height=0.5)
-            left += widths
-        ax.set_xlabel("share of the step's time, %")
-        ax.set_xlim(0, 100)
-        ax.legend(ncols=4, loc="lower left", bbox_to_anchor=(0, 1))
-
-    return _svg(draw, height=1.4 + 0.35 * len(shares))
 
 
 def gallery(run: Run) -> list[dict[str, Any]] | None:
@@ -222,21 +201,14 @@ def _climb(rows: Sequence[Mapping[str, Any]], key: str) -> list[tuple[float, flo
     return [(float(row["steps"]), 100 * row[key]) for row in rows if isinstance(row.get(key), int | float)]
 
 
-def _share(arm: Arm) -> dict[str, float]:
-    """The arm's mean share of each part of a step, in [0, 1], summing to 1."""
-    found = [run.result["time_share"] for run in arm.runs if isinstance(run.result.get("time_share"), Mapping)]
-    sums = {part: sum(each.get(part, 0.0) for each in found) for part in (found[0] if found else ())}
-    whole = sum(sums.values())
-    return {part: value / whole for part, value in sums.items()} if whole > 0 else {}
-
-
 def _colours() -> Iterator[str]:
     while True:
         yield from COLOURS
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 34 else name[:33] + "…"
+    """A name that fits a figure: what is left out is its middle, for names differ at their ends."""
+    return name if len(name) <= 34 else f"{name[:14]}…{name[-19:]}"
 
 
 def _legend(ax: Axes) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from sparring.errors import UserError
+from sparring.files import read_lines
 
 NEEDED = ("method", "student", "data", "seed")
 
@@ -21,7 +22,8 @@ NEEDED = ("method", "student", "data", "seed")
 class Run:
     """One run directory: what was trained, and what came of it.
 
-    result, manifest, config: the contents of result.json, manifest.json and config.yaml ({} where a file is missing).
+    method: its name, and where the run departs from it: "kd-simkd + perturb=da". result, manifest, config: the contents
+    of result.json, manifest.json and config.yaml ({} where a file is missing).
     problem: why the run does not count ("not finished", an unreadable result), or None for a finished one.
     """
 
@@ -50,10 +52,15 @@ class Run:
 
     def number(self, *keys: str) -> float | None:
         """A number of the result, such as ``run.number("test", "accuracy")``; None where it is not there."""
-        found: Any = self.result
-        for key in keys:
-            found = found.get(key) if isinstance(found, Mapping) else None
-        return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
+        return number(self.result, *keys)
+
+
+def number(told: Mapping[str, Any], *keys: str) -> float | None:
+    """A number that lies under some keys in what a file told; None where none is there."""
+    found: Any = told
+    for key in keys:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
 
 
 def runs(paths: Iterable[str | Path] | str | Path) -> list[Run]:
@@ -78,14 +85,15 @@ def runs(paths: Iterable[str | Path] | str | Path) -> list[Run]:
 
 def history(run: Run) -> list[dict[str, Any]]:
     """The run's epochs as they were logged, first to last; what a resumed run logged twice counts the last time."""
-    epochs = {int(line["epoch"]): line for line in _lines(run) if line.get("kind") == "epoch" and "epoch" in line}
+    lines = read_lines(run.path / "metrics.jsonl")
+    epochs = {int(line["epoch"]): line for line in lines if line.get("kind") == "epoch" and "epoch" in line}
     return [epochs[number] for number in sorted(epochs)]
 
 
 def loss_terms(run: Run) -> dict[str, list[tuple[float, float]]]:
     """Each named loss term of the run as (epoch, value): its mean over the steps logged in that epoch, from 1."""
     sums: dict[tuple[str, int], list[float]] = {}
-    for line in _lines(run):
+    for line in read_lines(run.path / "metrics.jsonl"):
         if line.get("kind") == "train" and isinstance(line.get("epoch"), int | float):
             for name, value in (line.get("terms") or {}).items():
                 sums.setdefault((name, ceil(line["epoch"])), []).append(float(value))
@@ -124,7 +132,7 @@ def _read(path: Path) -> Run:
     known = {**config, **result}
     run = Run(
         path=path,
-        method=_name(known.get("method")) or "unknown method",
+        method=_method(known),
         student=_name(known.get("student")) or "unknown student",
         teacher=_name(known.get("teacher")),
         data=_name(known.get("data")) or "unknown data",
@@ -137,6 +145,15 @@ def _read(path: Path) -> Run:
     if run.finished and run.number("test", "accuracy") is None:
         return replace(run, problem="result.json says no test accuracy")
     return run
+
+
+def _method(known: Mapping[str, Any]) -> str:
+    """A method's name, and what the run changed of it, as one would type it: "kd-simkd + perturb=da, perturb.p=0.5"."""
+    name, changed = _name(known.get("method")) or "unknown method", known.get("changes")
+    if not isinstance(changed, Mapping) or not changed:
+        return name
+    told = (f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in changed.items())
+    return f"{name} + {', '.join(told)}"
 
 
 def _name(value: Any) -> str | None:
@@ -161,20 +178,3 @@ def _yaml(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, yaml.YAMLError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _lines(run: Run) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl; one that was cut off when the run was killed is passed over."""
-    found = []
-    try:
-        text = (run.path / "metrics.jsonl").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return []
-    for line in text.splitlines():
-        try:
-            read = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(read, dict):
-            found.append(read)
-    return found

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ from markupsafe import Markup
 
 from sparring.errors import UserError
 from sparring.files import write_text
-from sparring.report import figures
+from sparring.report import figures, teacher
 from sparring.report.groups import BASELINE, Group, groups
 from sparring.report.ledger import Run, runs
-from sparring.report.table import claim, markdown_table, table
+from sparring.report.table import claim, costs, markdown_table, table
+from sparring.report.units import amount
 from sparring.report.verdict import every_pair, summary, verdicts
 
 
@@ -45,6 +47,8 @@ def markdown(paths: Iterable[str | Path] | str | Path) -> str:
         parts.append(f"## {_plain(group.student)} on {_plain(group.data)}")
         parts.append("\n".join(f"- {_plain(line)}" for line in sentences(group)))
         parts.append(markdown_table(table(group)))
+        if both := teacher.beside(group):
+            parts.append(markdown_table(both))
     if waiting := [run for run in found if not run.finished]:
         parts.append("Not counted: " + "; ".join(f"`{run.path}` ({run.problem})" for run in waiting) + ".")
     return "\n\n".join(parts) + "\n"
@@ -52,16 +56,31 @@ def markdown(paths: Iterable[str | Path] | str | Path) -> str:
 
 def sentences(group: Group) -> list[str]:
     """The verdict on each arm of a group, the best arm's first; or what is missing for there to be one."""
+    beyond = [line] if (line := teacher.sentence(group)) else []
     if found := verdicts(group):
-        return [verdict.sentence for verdict in found]
+        return [verdict.sentence for verdict in found] + beyond
     best = summary(group.arms[0].values("test", "accuracy"))
-    seen = f"{group.arms[0].label} reaches {best.mean * 100:.2f} % test accuracy (n={best.n}). " if best else ""
-    if group.baselines:
-        return [f"{seen}That is the baseline, trained without a teacher; no distilled run is here to set beside it."]
+    reached = f"reaches {best.mean * 100:.2f} % test accuracy (n={best.n})" if best else "was trained"
+    if not group.contenders:
+        name = group.student if len(group.arms) == 1 else group.arms[0].label
+        return [f"{name} {reached}, on the labels alone. No distilled run of it is here to set beside it."]
     return [
-        f"{seen}Cannot tell whether distillation helps: there is no run of the baseline (method '{BASELINE}', the same "
-        "student, data and budget without a teacher). Train one on the same seeds."
+        f"{group.arms[0].label} {reached}. Cannot tell whether distillation helps: there is no run of the baseline "
+        f"(method '{BASELINE}', the same student, data and budget without a teacher). Train one on the same seeds.",
+        *beyond,
     ]
+
+
+def default_place(paths: Sequence[str | Path]) -> Path:
+    """Where a page about some runs goes if nobody says: into the one folder given, as report.html.
+
+    A page about several belongs to none of them, and must not take the place of one's own: it goes into the working
+    directory, as report.html or, where there is one already, report-2.html and so on.
+    """
+    if len(paths) == 1:
+        return Path(paths[0]) / "report.html"
+    numbered = (Path(f"report-{number}.html" if number > 1 else "report.html") for number in count(1))
+    return next(path for path in numbered if not path.exists())
 
 
 def _groups(found: list[Run]) -> list[Group]:
@@ -85,13 +104,14 @@ def _view(group: Group) -> dict[str, Any]:
         "pairs": [pair.sentence for pair in every_pair(group)],
         "claims": _claims(group),
         "superseded": [run.path for arm in group.arms for run in arm.superseded],
+        "beside": teacher.beside(group),
         "size": _size(members),
+        "costs": costs(group),
         "validation": _svg(figures.validation_curves(group)),
         "losses": [(arm.label, svg) for arm in group.arms if (svg := _svg(figures.loss_curves(arm)))],
         "climb": _svg(figures.disagreement_curve(group)),
         "gallery": _gallery(members),
         "cost": _svg(figures.cost(group)),
-        "share": _svg(figures.time_share(group)),
         "provenance": [(arm.label, [_origin(run) for run in arm.runs]) for arm in group.arms],
     }
 
@@ -116,25 +136,17 @@ def _claims(group: Group) -> list[str]:
 
 
 def _size(members: list[Run]) -> str:
-    """The student's parameters and multiply-adds, and the most memory a run took, in one line."""
-    parts = []
-    for key, scale, words in (
-        ("parameters", 1e6, "million parameters"),
-        ("macs", 1e6, "million multiply-adds an image"),
-        ("peak_memory_bytes", 2**20, "MiB peak memory"),
-    ):
-        if values := [value for run in members if (value := run.number(key))]:
-            parts.append(
-                f"{max(values) / scale:,.2f} {words}" if scale == 1e6 else f"{max(values) / scale:,.0f} {words}"
-            )
-    return ", ".join(parts)
+    """The parameters and multiply-adds of what was trained, in one line."""
+    told = {"parameters": "parameters", "macs": "multiply-adds an image"}
+    found = {words: max((run.number(key) or 0 for run in members), default=0) for key, words in told.items()}
+    return ", ".join(f"{amount(value)} {words}" for words, value in found.items() if value)
 
 
 def _origin(run: Run) -> dict[str, str]:
     """Where a run comes from: what one needs to do it again."""
     told: Mapping[str, Any] = run.manifest
-    teacher = told.get("teacher")
-    digest = teacher.get("sha256") if isinstance(teacher, Mapping) else None
+    taught_by = told.get("teacher")
+    digest = taught_by.get("sha256") if isinstance(taught_by, Mapping) else None
     command = told.get("command") or ""
     facts = {
         "seed": run.seed,

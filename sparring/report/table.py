@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparring.report.groups import BASELINE, Arm, Group
-from sparring.report.verdict import Verdict, against_baseline, signed, summary
+from sparring.report.units import duration, signed
+from sparring.report.verdict import Verdict, against_baseline, summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def table(group: Group) -> Table:
         "method": lambda arm: Cell(arm.label, arm.label),
         "test accuracy, %": lambda arm: spread(arm.values("test", "accuracy"), 100),
         "difference to baseline, points": lambda arm: _difference(against_baseline(group, arm), arm),
-        "verdict": lambda arm: _verdict(against_baseline(group, arm), arm),
+        "verdict": lambda arm: _verdict(against_baseline(group, arm), arm, rivals=bool(group.contenders)),
         "best epoch on test, %": lambda arm: spread(_best(arm), 100),
         "published, %": _published,
         "agreement with teacher, %": lambda arm: _aside(arm, ("test", "agreement"), 100),
@@ -43,15 +44,30 @@ def table(group: Group) -> Table:
         "ECE, %": lambda arm: _aside(arm, ("test", "ece"), 100),
         "epochs": lambda arm: _plain(arm, "epochs"),
         "training time": lambda arm: _time(arm.values("seconds")),
-        "images/s": lambda arm: _aside(arm, ("images_per_second",), 1, 0),
     }
-    filled = {head: [cell(arm) for arm in group.arms] for head, cell in columns.items()}
-    kept = {head: cells for head, cells in filled.items() if any(cell.text for cell in cells)}
+    return filled({head: [cell(arm) for arm in group.arms] for head, cell in columns.items()})
+
+
+def costs(group: Group) -> Table:
+    """What each arm's training took: time, speed, the share of waiting for data, memory; means over seeds."""
+    columns: dict[str, Callable[[Arm], Cell]] = {
+        "method": lambda arm: Cell(arm.label, arm.label),
+        "training time": lambda arm: _time(arm.values("seconds")),
+        "images/s": lambda arm: _aside(arm, ("images_per_second",), 1, 0),
+        "waiting for data, %": lambda arm: _aside(arm, ("data_share",), 100, 1),
+        "memory, MiB": lambda arm: _aside(arm, ("peak_memory_bytes",), 2**-20, 0),
+    }
+    return filled({head: [cell(arm) for arm in group.arms] for head, cell in columns.items()})
+
+
+def filled(columns: Mapping[str, Sequence[Cell]]) -> Table:
+    """The table of some columns, without those that nobody fills."""
+    kept = {head: cells for head, cells in columns.items() if any(cell.text for cell in cells)}
     return Table(tuple(kept), tuple(zip(*kept.values(), strict=True)))
 
 
 def markdown_table(found: Table) -> str:
-    """The table as GitHub shows it."""
+    """A table as GitHub shows it."""
     rows = [found.head, ["---"] * len(found.head), *([cell.text for cell in row] for row in found.rows)]
     return "\n".join("| " + " | ".join(_flat(text) for text in row) + " |" for row in rows)
 
@@ -72,13 +88,6 @@ def _aside(arm: Arm, keys: tuple[str, ...], scale: float, digits: int = 2) -> Ce
     return Cell(cell.text.rsplit(" (", 1)[0], cell.key) if len(values) == len(arm.runs) else cell
 
 
-def seconds(value: float) -> str:
-    """A duration as a person would say it: 45 s, 12 min, 3.4 h."""
-    if value < 100:
-        return f"{value:.0f} s" if value >= 10 else f"{value:.1f} s"
-    return f"{value / 60:.0f} min" if value < 6000 else f"{value / 3600:.1f} h"
-
-
 def claim(arm: Arm) -> Mapping[str, Any] | None:
     """The published number an arm set out to reproduce, where its recipe carries one."""
     found = next((run.result["claim"] for run in arm.runs if isinstance(run.result.get("claim"), Mapping)), None)
@@ -92,9 +101,9 @@ def _difference(verdict: Verdict | None, arm: Arm) -> Cell:
     return Cell(f"{signed(verdict.mean)}{ends} ({verdict.n})", verdict.mean)
 
 
-def _verdict(verdict: Verdict | None, arm: Arm) -> Cell:
+def _verdict(verdict: Verdict | None, arm: Arm, *, rivals: bool) -> Cell:
     if arm.method == BASELINE:
-        return Cell("baseline", "")
+        return Cell("baseline", "") if rivals else EMPTY
     return Cell("no baseline", "z") if verdict is None else Cell(verdict.word, verdict.word)
 
 
@@ -120,7 +129,7 @@ def _plain(arm: Arm, key: str) -> Cell:
 
 def _time(values: Sequence[float]) -> Cell:
     short = summary(values)
-    return Cell(seconds(short.mean), short.mean) if short else EMPTY
+    return Cell(duration(short.mean), short.mean) if short else EMPTY
 
 
 def _flat(text: str) -> str:

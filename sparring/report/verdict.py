@@ -12,6 +12,7 @@ from scipy.stats import t as student_t
 
 from sparring.report.groups import BASELINE, Arm, Group, settings
 from sparring.report.ledger import Run
+from sparring.report.units import signed
 
 Word = Literal["helps", "hurts", "does not help", "cannot tell", "not comparable"]
 # Settings of training itself: where two arms differ in one, their difference is not the method's alone.
@@ -188,8 +189,3 @@ def _sentence(v: Verdict) -> str:
         more = f" About {v.seeds_needed} shared seeds would tell, if this holds." if v.seeds_needed else ""
         return f"Cannot tell whether {v.method} helps: {seen} ({ends}which contains 0; {seeds}).{more}"
     return f"{v.method} {v.word}: {seen} ({ends}{seeds})."
-
-
-def signed(value: float) -> str:
-    """A fraction as points of a percent with its sign: 0.0123 → "+1.23"."""
-    return f"{value * 100:+.2f}".replace("-", "−")

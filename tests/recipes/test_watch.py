@@ -9,9 +9,9 @@ import torch
 from runs import configured
 
 from sparring.core import Batch, Clock, Moment
-from sparring.files import as_json
+from sparring.files import as_json, read_lines
 from sparring.recipes.run import run
-from sparring.watch import Bar, Journal, Meter, NotFinite, read_journal, speaks
+from sparring.watch import Bar, Journal, Meter, NotFinite, speaks
 
 
 def test_a_line_per_epoch_without_a_terminal(tmp_path, capsys):
@@ -44,7 +44,14 @@ def test_a_journal_forgets_what_came_after_its_step_and_half_a_line(tmp_path):
     journal = Journal(path, step=2)
     journal({"step": 3, "nll": math.inf})
     journal.close()
-    assert read_journal(path) == [{"step": 1}, {"step": 2}, {"step": 3, "nll": None}]
+    assert read_lines(path) == [{"step": 1}, {"step": 2}, {"step": 3, "nll": None}]
+
+
+def test_lines_that_are_no_whole_object_are_passed_over(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    assert read_lines(path) == []
+    path.write_bytes(b'{"step": 1}\n\n[2]\n{"step": 3}\n{"step": 4, "name": "\xc3')
+    assert read_lines(path) == [{"step": 1}, {"step": 3}]
 
 
 def test_tensorboard_gets_the_numbers(tmp_path):
@@ -75,7 +82,7 @@ def test_the_meter_names_the_first_bad_step():
     meter = Meter([], dict, batch_size=2, mean=lambda values: values)
     for step, value in enumerate([1.0, math.inf, math.nan, 1.0]):
         meter(moment(step, ce=value, kd=2.0))
-    with pytest.raises(NotFinite, match=r"stopped at step 2: a loss is not finite: ce=inf, kd=2. The last good"):
+    with pytest.raises(NotFinite, match=r"stopped at step 2: a loss is not finite: ce=inf, kd=2. Try a lower"):
         meter(moment(4, ce=1.0, kd=2.0))
 
 

@@ -101,6 +101,22 @@ def test_an_arm_is_what_differs_by_more_than_the_seed(tmp_path):
     assert [[run.seed for run in arm.runs] for arm in group.arms] == [[0, 1]] * 3
 
 
+def test_a_mixed_method_is_called_by_what_it_is(tmp_path):
+    write_run(tmp_path / "row", method="kd-simkd")
+    write_run(tmp_path / "mix", method="kd-simkd", changes={"perturb": "da", "perturb.p": 0.5})
+    write_run(tmp_path / "hot", method="kd-simkd", changes={"objective.t2": False}, accuracy=0.1)
+    write_run(tmp_path / "alone", method="ce", changes={})
+    write_run(tmp_path / "smooth", method="ce", changes={"objective.smoothing": 0.1}, accuracy=0.6)
+    (group,) = groups(runs(tmp_path))
+    assert [arm.label for arm in group.baselines] == ["ce"]
+    assert sorted(arm.label for arm in group.contenders) == [
+        "ce + objective.smoothing=0.1",
+        "kd-simkd",
+        "kd-simkd + objective.t2=false",
+        "kd-simkd + perturb=da, perturb.p=0.5",
+    ]
+
+
 def test_the_later_run_of_a_seed_counts(tmp_path):
     write_run(tmp_path / "b", accuracy=0.1, manifest={"started": "2026-01-01"})
     write_run(tmp_path / "a", accuracy=0.2, manifest={"started": "2026-01-02"})

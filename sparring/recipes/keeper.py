@@ -1,0 +1,84 @@
+"""What a run keeps on disk while it goes on: its whole state, and its best student so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+import torch
+
+from sparring import nets
+from sparring.core import Clock
+from sparring.engine import Checkpoints, Descent
+from sparring.errors import UserError, first_line
+from sparring.recipes.build import Prepared
+from sparring.watch import NotFinite
+
+BEST = "best.safetensors"
+
+
+@dataclass
+class Record:
+    """What a run remembers of itself beside its weights: how far it is, its best epoch so far, and how long it took.
+
+    seconds: of training, without scoring and saving; waited: those of them in which the device waited for data.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    waited: float = 0.0
+    best_epoch: int | None = None
+    best_accuracy: float = -1.0
+    last: dict[str, float] = field(default_factory=dict)
+    best_on_test: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class Keeper:
+    """A run's whole state, and the folder in which it is kept: what is needed to stop at any step and go on.
+
+    record: made anew, or read from the newest whole checkpoint by `restore`. Only the first of several processes
+    writes.
+    """
+
+    prepared: Prepared
+    descents: Mapping[str, Descent]
+    checkpoints: Checkpoints
+    record: Record = field(default_factory=Record)
+
+    def restore(self) -> None:
+        """Take the newest whole state back, where there is one. Raises UserError where it is of another network."""
+        state = self.checkpoints.latest(self.prepared.compute.device)
+        if state is None:
+            return
+        try:
+            self.prepared.method.load_state_dict(state["method"])
+            for name, descent in self.descents.items():
+                descent.load_state_dict(state["descents"][name])
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise UserError(
+                f"the checkpoints in {self.checkpoints.folder} are of another network or method than this one "
+                f"({first_line(error)}); was a file of yours changed? Give another --out to start anew"
+            ) from error
+        self.record = Record(**state["record"])
+
+    def save(self) -> None:
+        """Write the whole state, so that the run can go on from the record's step."""
+        if self.prepared.compute.rank == 0:
+            state = {
+                "method": self.prepared.method.state_dict(),
+                "descents": {name: descent.state_dict() for name, descent in self.descents.items()},
+                "record": asdict(self.record),
+            }
+            self.checkpoints.save(self.record.step, state)
+
+    def save_best(self) -> None:
+        """Keep the student of the best epoch so far."""
+        if self.prepared.compute.rank == 0:
+            nets.save(self.prepared.student, self.checkpoints.folder / BEST)
+
+    def refuse_spoilt_weights(self, clock: Clock) -> None:
+        """Raise NotFinite where the last step made a weight NaN or infinite."""
+        moving = [parameter for descent in self.descents.values() for parameter in descent.parameters]
+        if not torch.stack([parameter.detach().isfinite().all() for parameter in moving]).all():
+            raise NotFinite(clock.step, "the weights are not finite after it")

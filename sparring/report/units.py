@@ -1,0 +1,27 @@
+"""Numbers as people say them."""
+
+from __future__ import annotations
+
+
+def duration(seconds: float) -> str:
+    """A time, given in seconds: "0.42 ms", "9.5 s", "45 s", "2.5 min", "12 min", "3.4 h"."""
+    if seconds < 0.095:
+        return f"{seconds * 1000:.2g} ms"
+    if seconds < 100:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.2g} min" if seconds < 600 else f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def amount(count: float) -> str:
+    """How many of something, in three digits: "930", "83.9 thousand", "1.23 million", "4.1 billion"."""
+    for scale, word in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"), (1e3, "thousand")):
+        if count >= scale * 0.9995:  # 999,600 would be 1e+03 thousand
+            return f"{count / scale:.3g} {word}"
+    return f"{count:.0f}"
+
+
+def signed(fraction: float) -> str:
+    """A fraction as points of a percent with its sign: 0.0123 → "+1.23"."""
+    return f"{fraction * 100:+.2f}".replace("-", "−")
