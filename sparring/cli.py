@@ -258,7 +258,7 @@ def main() -> None:
     """Run the command line; a user's mistake is one or two sentences and exit code 2."""
     errors = Console(stderr=True, soft_wrap=True)
     try:
-        app(exit_on_error=False, print_error=False, error_console=errors)
+        app(sys.argv[1:], exit_on_error=False, print_error=False, error_console=errors)
     except UserError as error:
         fail(str(error))
     except cyclopts.CycloptsError as error:
