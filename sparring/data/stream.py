@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import re
+import signal
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -161,6 +164,27 @@ def steady_memory() -> None:
         ctypes.CDLL("libc.so.6").mallopt(_MMAP_THRESHOLD, 1 << 20)
 
 
+def _told_of_deaths(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor, Tensor, str]]:
+    """What `loader` yields. Raises UserError where one of its processes was killed.
+
+    torch's own handler of dying children would raise in the midst of whatever this process is doing then, a
+    checkpoint perhaps; it is put out, and the death found when the next batch is waited for.
+    """
+    before = signal.getsignal(signal.SIGCHLD)
+    pictures = iter(loader)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)
+    try:
+        yield from pictures
+    except (RuntimeError, OSError, EOFError) as error:
+        if not re.search(r"DataLoader worker \(pid|in pin memory thread", str(error)):
+            raise
+        raise UserError(
+            f"A process that reads the images was killed, as happens where memory runs out: try fewer than "
+            f"workers={loader.num_workers} (0 reads without any), with --resume where a run had begun."
+        ) from error
+
+
 def _decoded(
     part: Streamed, rows: Iterable[Tensor], device: torch.device, workers: int
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -168,7 +192,7 @@ def _decoded(
     steady_memory()
     pinned = device.type == "cuda"  # so that no copy to the device is waited for
     loader = DataLoader(_Pictures(part), batch_size=None, sampler=rows, num_workers=workers, pin_memory=pinned)
-    for x, y, index, problem in loader:
+    for x, y, index, problem in _told_of_deaths(loader):
         if problem:
             raise UserError(problem)
         yield (
