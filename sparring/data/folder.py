@@ -76,17 +76,17 @@ def read_folder(folder: Path, cache: Path) -> Found:
     """Find the images of a folder with class sub-folders, perhaps within train/, val/ and test/.
 
     Where there is val/ and no test/, it is the test split, as is the custom with ImageNet. Raises UserError for an
-    empty class folder, a class that a split lacks, and a folder without images.
+    empty class folder, a class that a split lacks, fewer than two classes, and a split beside no train/.
     """
     roots = {split: _sub(folder, spelled) for split, spelled in _SPLITS.items()}
     given = {split: root for split, root in roots.items() if root}
     if "train" not in given:
+        _no_split(folder, list(given.values()))
         given = {"train": folder}
     if "validation" in given and "test" not in given:
         given["test"] = given.pop("validation")
     classes = {split: _classes(root) for split, root in given.items()}
-    if not classes["train"]:
-        raise UserError(f"{given['train']} holds no class folders: expected images in {given['train']}/CLASS/.")
+    _several(given["train"], classes["train"])
     for split in classes:
         _same_classes(given["train"], classes["train"], given[split], classes[split])
     stamp = Stamp()
@@ -99,7 +99,36 @@ def _sub(folder: Path, spelled: Iterable[str]) -> Path | None:
 
 
 def _classes(root: Path) -> list[str]:
-    return sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
+    try:
+        return sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
+    except OSError as error:
+        raise _cannot_read(error) from None
+
+
+def _cannot_read(error: OSError) -> UserError:
+    return UserError(
+        f"Cannot read {str(error.filename)[:200]} ({error.strerror}): mend that file or link, or remove it."
+    )
+
+
+def _no_split(folder: Path, named: list[Path]) -> None:
+    """Refuse a folder without train/ whose sub-folders called as splits (`named`) are splits, and not classes."""
+    splits = [root for root in named if _classes(root)]
+    if splits or len(named) == len(_classes(folder)) > 0:
+        raise UserError(
+            f"{folder} holds {(splits or named)[0].name}/ but no train/: put the images to learn from in "
+            f"{folder}/train/CLASS/."
+        )
+
+
+def _several(root: Path, classes: list[str]) -> None:
+    """Refuse class folders of which there is none, or one alone."""
+    if not classes:
+        raise UserError(f"{root} holds no class folders: expected images in {root}/CLASS/.")
+    if len(classes) == 1:
+        inside = root / classes[0]
+        way_out = f"did you mean {inside}?" if len(_classes(inside)) > 1 else "two or more are needed to tell apart."
+        raise UserError(f"{root} holds one class folder only, {classes[0]}/: {way_out}")
 
 
 def _same_classes(train: Path, ours: list[str], other: Path, theirs: list[str]) -> None:
@@ -114,14 +143,24 @@ def _listed(root: Path, classes: list[str], stamp: Stamp) -> Split:
     """The pictures of each class folder, ordered by name."""
     text, ends, labels = bytearray(), [np.zeros(1, np.int64)], []
     for label, name in enumerate(classes):
-        files = sorted((os.fsencode(os.path.relpath(p, root)), size, when) for p, size, when in _pictures(root / name))
-        if not files:
-            raise UserError(f"The class folder {root / name} holds no images: put some in, or take it out.")
+        try:
+            found = [(os.path.relpath(path, root), size, when) for path, size, when in _pictures(root / name)]
+        except OSError as error:
+            raise _cannot_read(error) from None
+        if not found:
+            raise _no_images(root / name)
+        files = sorted((os.fsencode(path), size, when) for path, size, when in found)
         stamp.take(name, files)
         ends.append(np.cumsum([len(path) for path, *_ in files]) + len(text))
         text += b"".join(path for path, *_ in files)
         labels.append(np.full(len(files), label, np.int64))
     return Split(Files(str(root), np.frombuffer(text, np.uint8), np.concatenate(ends)), np.concatenate(labels))
+
+
+def _no_images(folder: Path) -> UserError:
+    other = next((entry.name for entry in os.scandir(folder) if not entry.name.startswith(".")), None)
+    kinds = f" ({other} is none of {', '.join(_ENDINGS)})" if other else ""
+    return UserError(f"The class folder {folder} holds no images{kinds}: put some in, or take it out.")
 
 
 def _pictures(folder: Path) -> Iterator[tuple[str, int, int]]:
