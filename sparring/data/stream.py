@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 import signal
 import threading
@@ -164,6 +165,12 @@ def steady_memory() -> None:
         ctypes.CDLL("libc.so.6").mallopt(_MMAP_THRESHOLD, 1 << 20)
 
 
+def _apart(worker: int) -> None:
+    """In a decoding process: leave the group, so that Ctrl-C or `timeout` stop only the run, which wants a last batch
+    before it saves and ends its processes itself."""
+    os.setpgrp()
+
+
 def _told_of_deaths(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor, Tensor, str]]:
     """What `loader` yields. Raises UserError where one of its processes was killed.
 
@@ -180,8 +187,8 @@ def _told_of_deaths(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor, Tensor
         if not re.search(r"DataLoader worker \(pid|in pin memory thread", str(error)):
             raise
         raise UserError(
-            f"A process that reads the images was killed, as happens where memory runs out: try fewer than "
-            f"workers={loader.num_workers} (0 reads without any), with --resume where a run had begun."
+            "A process that reads the images was killed, as happens where memory runs out: try fewer workers= "
+            f"(there were {loader.num_workers}; 0 starts none), with --resume where a run had begun."
         ) from error
 
 
@@ -191,7 +198,9 @@ def _decoded(
     """(x uint8, y, index) on `device` for each tensor of positions, decoded ahead by `workers` processes, in order."""
     steady_memory()
     pinned = device.type == "cuda"  # so that no copy to the device is waited for
-    loader = DataLoader(_Pictures(part), batch_size=None, sampler=rows, num_workers=workers, pin_memory=pinned)
+    loader = DataLoader(
+        _Pictures(part), batch_size=None, sampler=rows, num_workers=workers, pin_memory=pinned, worker_init_fn=_apart
+    )
     for x, y, index, problem in _told_of_deaths(loader):
         if problem:
             raise UserError(problem)
