@@ -19,6 +19,7 @@ from sparring.data.resize import resized
 from sparring.data.split import stratified
 
 VAL = 0.1  # the part of the training images held out for validation unless told otherwise
+_AT_ONCE = 64 << 20  # bytes of pixels that are measured in one go
 _MEASURED = 10_000  # images whose pixels are measured where a set is too large to measure all
 
 
@@ -137,7 +138,7 @@ def _statistics(part: Images) -> dict[str, list[float]]:
     if isinstance(part, Streamed):
         rows = torch.linspace(0, len(part) - 1, min(len(part), _MEASURED)).long()
     counts = np.zeros((part.shape[0], 256))
-    for chunk in rows.split(500):
+    for chunk in rows.split(max(1, _AT_ONCE // int(np.prod(part.shape)))):
         pixels = (part.x[chunk] if isinstance(part, Resident) else part.decoded(chunk)).numpy()
         for channel, count in enumerate(counts):
             count += np.bincount(pixels[:, channel].ravel(), minlength=256)

@@ -34,11 +34,14 @@ class Files:
         return len(self.ends) - 1
 
     def where(self, row: int) -> str:
-        return os.path.join(self.root, os.fsdecode(self.text[self.ends[row] : self.ends[row + 1]].tobytes()))
+        return self._path(row).decode("utf-8", "replace")  # printable, whatever the name's bytes are
+
+    def _path(self, row: int) -> bytes:
+        return os.path.join(os.fsencode(self.root), self.text[self.ends[row] : self.ends[row + 1]].tobytes())
 
     def read(self, row: int, most: int = -1) -> bytes:
         try:
-            with open(self.where(row), "rb") as file:
+            with open(self._path(row), "rb") as file:
                 return file.read(most)
         except OSError as error:
             raise UserError(f"Cannot read the image {self.where(row)} ({error.strerror}): put it back.") from None
@@ -100,9 +103,12 @@ def _sub(folder: Path, spelled: Iterable[str]) -> Path | None:
 
 def _classes(root: Path) -> list[str]:
     try:
-        return sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
+        names = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
     except OSError as error:
         raise _cannot_read(error) from None
+    if odd := [name for name in names if not name.isprintable()]:
+        raise UserError(f"The folder {odd[0]!r} in {root} has letters that cannot be written (not UTF-8): rename it.")
+    return names
 
 
 def _cannot_read(error: OSError) -> UserError:

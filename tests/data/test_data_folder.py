@@ -185,6 +185,26 @@ def test_links_that_lead_nowhere(folder, cache):
         load(str(root))
 
 
+def test_names_that_are_no_text(folder, cache):
+    root = folder({"a": 20, "b": 20})
+    picture, odd = root / "a" / "0003.png", root / "a" / os.fsdecode(b"caf\xe9.png")
+    picture.rename(odd)
+    assert load(str(root)).shape == (3, 8, 8)
+    odd.write_bytes(b"hello")
+    with pytest.raises(UserError, match="Cannot read the image .*a/caf\N{REPLACEMENT CHARACTER}\\.png"):
+        load(str(root))
+    (root / "a").rename(root / os.fsdecode(b"caf\xe9"))
+    with pytest.raises(UserError, match=r"The folder 'caf.udce9' in .*photos has letters .* rename it"):
+        load(str(root))
+
+
+def test_pixels_are_measured_in_pieces(folder, cache, monkeypatch):
+    root = folder({"a": 20, "b": 20})
+    whole = load(str(root)).std
+    monkeypatch.setattr(dataset, "_AT_ONCE", 1000)
+    assert load(str(root), cache=cache / "other").std == whole
+
+
 def test_images_of_kinds_we_do_not_know(folder, cache):
     root = folder({"a": 2, "b": 0})
     (root / "b" / "1.heic").write_bytes(b"")
