@@ -34,7 +34,7 @@ class Files:
         return len(self.ends) - 1
 
     def where(self, row: int) -> str:
-        return self._path(row).decode("utf-8", "replace")  # printable, whatever the name's bytes are
+        return _shown(self._path(row))
 
     def _path(self, row: int) -> bytes:
         return os.path.join(os.fsencode(self.root), self.text[self.ends[row] : self.ends[row + 1]].tobytes())
@@ -97,6 +97,11 @@ def read_folder(folder: Path, cache: Path) -> Found:
     return Found(folder.resolve().name, tuple(classes["train"]), splits, stamp.content(splits, cache))
 
 
+def _shown(path: bytes) -> str:
+    """A path as it can be printed, whatever bytes are in it."""
+    return path.decode("utf-8", "replace")
+
+
 def _sub(folder: Path, spelled: Iterable[str]) -> Path | None:
     return next((folder / name for name in spelled if (folder / name).is_dir()), None)
 
@@ -106,15 +111,14 @@ def _classes(root: Path) -> list[str]:
         names = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
     except OSError as error:
         raise _cannot_read(error) from None
-    if odd := [name for name in names if not name.isprintable()]:
-        raise UserError(f"The folder {odd[0]!r} in {root} has letters that cannot be written (not UTF-8): rename it.")
+    if odd := [name for name in names if name != _shown(os.fsencode(name))]:
+        raise UserError(f"The folder {odd[0]!r} in {root} has a name that is not UTF-8: rename it.")
     return names
 
 
 def _cannot_read(error: OSError) -> UserError:
-    return UserError(
-        f"Cannot read {str(error.filename)[:200]} ({error.strerror}): mend that file or link, or remove it."
-    )
+    where = _shown(os.fsencode(error.filename))[:200]
+    return UserError(f"Cannot read {where} ({error.strerror}): mend that file or link, or remove it.")
 
 
 def _no_split(folder: Path, named: list[Path]) -> None:

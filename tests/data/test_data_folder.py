@@ -191,10 +191,10 @@ def test_names_that_are_no_text(folder, cache):
     picture.rename(odd)
     assert load(str(root)).shape == (3, 8, 8)
     odd.write_bytes(b"hello")
-    with pytest.raises(UserError, match="Cannot read the image .*a/caf\N{REPLACEMENT CHARACTER}\\.png"):
+    with pytest.raises(UserError, match=r"Cannot read the image .*a/caf\ufffd\.png"):
         load(str(root))
     (root / "a").rename(root / os.fsdecode(b"caf\xe9"))
-    with pytest.raises(UserError, match=r"The folder 'caf.udce9' in .*photos has letters .* rename it"):
+    with pytest.raises(UserError, match=r"The folder 'caf.udce9' in .*photos has a name that is not UTF-8: rename"):
         load(str(root))
 
 
