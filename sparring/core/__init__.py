@@ -5,7 +5,7 @@ from sparring.core.clock import Clock
 from sparring.core.losses import Losses, term
 from sparring.core.method import Method, Moment
 from sparring.core.network import Network
-from sparring.core.output import Output
+from sparring.core.output import NoLogits, Output
 from sparring.core.player import Player
 from sparring.core.setting import Setting
 from sparring.errors import UserError, did_you_mean
@@ -17,6 +17,7 @@ __all__ = [
     "Method",
     "Moment",
     "Network",
+    "NoLogits",
     "Output",
     "Player",
     "Setting",

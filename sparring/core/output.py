@@ -10,6 +10,10 @@ import torch
 from torch import Tensor
 
 
+class NoLogits(TypeError):
+    """A network answered with something in which no (B, K) logits can be found; the text says what, and what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     """A network's answer: `logits` (B, K), in float32 whatever the network computes in, and tapped `features`."""
@@ -19,21 +23,28 @@ class Output:
 
     @classmethod
     def of(cls, answer: Any, features: Mapping[str, Tensor] | None = None) -> Output:
-        """Read what any module returned: a tensor, a tuple whose first item is one, a dict or a `ModelOutput`.
+        """Read what any module returned: a tensor, a tuple whose first item is one, a dict with "logits" or a
+        `ModelOutput`.
 
-        Raises TypeError where no (B, K) logits can be found in `answer`.
+        Raises NoLogits where no (B, K) logits can be found in `answer`.
         """
         if isinstance(answer, Output):
             return answer
         if isinstance(answer, Mapping):  # transformers' ModelOutput is one
-            answer = answer["logits"] if "logits" in answer else next(iter(answer.values()), None)
+            if "logits" not in answer:
+                keys = f"the keys {', '.join(map(str, answer))}" if answer else "no keys"
+                raise NoLogits(
+                    f"the network returned a {type(answer).__name__} with {keys}; "
+                    "let its forward return them as 'logits', or alone"
+                )
+            answer = answer["logits"]
         elif isinstance(answer, tuple | list):
             answer = answer[0] if answer else None
         elif hasattr(answer, "logits"):
             answer = answer.logits
         if not isinstance(answer, Tensor) or answer.ndim != 2:
             got = f"a tensor of shape {tuple(answer.shape)}" if isinstance(answer, Tensor) else type(answer).__name__
-            raise TypeError(
+            raise NoLogits(
                 f"the network returned {got} where logits of shape (batch, classes) were expected; "
                 "let its forward return them first"
             )

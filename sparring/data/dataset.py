@@ -18,6 +18,8 @@ from sparring.data.images import RESIDENT_BYTES, Images, Resident, Streamed
 from sparring.data.resize import resized
 from sparring.data.split import stratified
 
+VAL = 0.1  # the part of the training images held out for validation unless told otherwise
+_AT_ONCE = 64 << 20  # bytes of pixels that are measured in one go
 _MEASURED = 10_000  # images whose pixels are measured where a set is too large to measure all
 
 
@@ -49,13 +51,19 @@ class Data:
 def build(found: Found, *, val: float, size: int | None, cache: Path) -> Data:
     """Make what a reader found into `Data`: check, decode or stream, hold out, measure.
 
-    val: the part of the training images held out for validation, in [0, 1); size: bring every image to size × size.
-    Sets of more than `RESIDENT_BYTES` decoded are streamed. Raises UserError for anything the user must mend.
+    val: the part of the training images held out for validation, in [0, 1); size: scale the shorter side of every
+    image to `size` and cut out the middle. Sets of more than `RESIDENT_BYTES` decoded are streamed. Raises UserError
+    for anything the user must mend.
     """
     if not 0 <= val < 1:
         raise UserError(f"val={val} is no part of the training set: choose 0 <= val < 1, such as 0.1.")
     if size is not None and size < 1:
         raise UserError(f"size={size} is no image size: choose a number of pixels, such as 32.")
+    if "validation" in found.splits and val not in (0, VAL):
+        raise UserError(
+            f"{found.name} has validation images of its own, so val={val} would hold none out: leave val out to use "
+            "these, or pass val=0 to train without."
+        )
     key = digest(checked(found).key, size)
     parts = _parts(found, size, cache, key)
     statistics = kept_facts(cache, f"{key}-statistics", lambda: _statistics(parts["train"]))
@@ -130,7 +138,7 @@ def _statistics(part: Images) -> dict[str, list[float]]:
     if isinstance(part, Streamed):
         rows = torch.linspace(0, len(part) - 1, min(len(part), _MEASURED)).long()
     counts = np.zeros((part.shape[0], 256))
-    for chunk in rows.split(500):
+    for chunk in rows.split(max(1, _AT_ONCE // int(np.prod(part.shape)))):
         pixels = (part.x[chunk] if isinstance(part, Resident) else part.decoded(chunk)).numpy()
         for channel, count in enumerate(counts):
             count += np.bincount(pixels[:, channel].ravel(), minlength=256)

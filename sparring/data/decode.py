@@ -6,6 +6,7 @@ import io
 import os
 from collections.abc import Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_all_start_methods, get_context
 from typing import Protocol
@@ -82,6 +83,8 @@ def _is_grey(array: np.ndarray) -> bool:
 def opened(data: bytes, where: str) -> Image.Image:
     """The picture with only its header read."""
     try:
+        if not data:
+            raise ValueError("it is empty")
         return Image.open(io.BytesIO(data))
     except Exception as error:
         raise unreadable(where, error) from None
@@ -98,6 +101,8 @@ def eight_bits(picture: Image.Image, where: str) -> Image.Image:
     if picture.mode in ("L", "RGB"):
         picture.load()
         return picture
+    if picture.mode == "P" and isinstance(picture.info.get("transparency"), bytes):
+        picture = picture.convert("RGBA")  # straight to RGB, Pillow warns
     if picture.mode in _GREY or picture.mode in _COLOUR:
         return picture.convert("L" if picture.mode in _GREY else "RGB")
     raise UserError(f"{where} has pixels of mode {picture.mode} (16 or 32 bits): convert it to 8 bits per channel.")
@@ -124,8 +129,14 @@ def decode_all(source: Encoded, form: Form) -> np.ndarray:
     spans = [range(at, min(at + _CHUNK, len(source))) for at in range(0, len(source), _CHUNK)]
     if len(spans) < 8 or "fork" not in get_all_start_methods() or (os.cpu_count() or 1) < 2:
         return _joined([_decode_span(_chunk(source, span), form) for span in spans])
-    with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
-        return _joined(_in_order(pool, source, spans, form))
+    try:
+        with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
+            return _joined(_in_order(pool, source, spans, form))
+    except BrokenProcessPool:
+        raise UserError(
+            "A process that decodes the images was killed, as happens where memory runs out: free some, or pass a "
+            "smaller size=."
+        ) from None
 
 
 def _in_order(pool: Executor, source: Encoded, spans: Sequence[range], form: Form) -> list[np.ndarray]:

@@ -34,11 +34,14 @@ class Files:
         return len(self.ends) - 1
 
     def where(self, row: int) -> str:
-        return os.path.join(self.root, os.fsdecode(self.text[self.ends[row] : self.ends[row + 1]].tobytes()))
+        return _shown(self._path(row))
+
+    def _path(self, row: int) -> bytes:
+        return os.path.join(os.fsencode(self.root), self.text[self.ends[row] : self.ends[row + 1]].tobytes())
 
     def read(self, row: int, most: int = -1) -> bytes:
         try:
-            with open(self.where(row), "rb") as file:
+            with open(self._path(row), "rb") as file:
                 return file.read(most)
         except OSError as error:
             raise UserError(f"Cannot read the image {self.where(row)} ({error.strerror}): put it back.") from None
@@ -76,17 +79,17 @@ def read_folder(folder: Path, cache: Path) -> Found:
     """Find the images of a folder with class sub-folders, perhaps within train/, val/ and test/.
 
     Where there is val/ and no test/, it is the test split, as is the custom with ImageNet. Raises UserError for an
-    empty class folder, a class that a split lacks, and a folder without images.
+    empty class folder, a class that a split lacks, fewer than two classes, and a split beside no train/.
     """
     roots = {split: _sub(folder, spelled) for split, spelled in _SPLITS.items()}
     given = {split: root for split, root in roots.items() if root}
     if "train" not in given:
+        _no_split(folder, list(given.values()))
         given = {"train": folder}
     if "validation" in given and "test" not in given:
         given["test"] = given.pop("validation")
     classes = {split: _classes(root) for split, root in given.items()}
-    if not classes["train"]:
-        raise UserError(f"{given['train']} holds no class folders: expected images in {given['train']}/CLASS/.")
+    _several(given["train"], classes["train"])
     for split in classes:
         _same_classes(given["train"], classes["train"], given[split], classes[split])
     stamp = Stamp()
@@ -94,12 +97,48 @@ def read_folder(folder: Path, cache: Path) -> Found:
     return Found(folder.resolve().name, tuple(classes["train"]), splits, stamp.content(splits, cache))
 
 
+def _shown(path: bytes) -> str:
+    """A path as it can be printed, whatever bytes are in it."""
+    return path.decode("utf-8", "replace")
+
+
 def _sub(folder: Path, spelled: Iterable[str]) -> Path | None:
     return next((folder / name for name in spelled if (folder / name).is_dir()), None)
 
 
 def _classes(root: Path) -> list[str]:
-    return sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
+    try:
+        names = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
+    except OSError as error:
+        raise _cannot_read(error) from None
+    if odd := [name for name in names if name != _shown(os.fsencode(name))]:
+        raise UserError(f"The folder {odd[0]!r} in {root} has a name that is not UTF-8: rename it.")
+    return names
+
+
+def _cannot_read(error: OSError) -> UserError:
+    where = _shown(os.fsencode(error.filename))[:200]
+    return UserError(f"Cannot read {where} ({error.strerror}): mend that file or link, or remove it.")
+
+
+def _no_split(folder: Path, named: list[Path]) -> None:
+    """Refuse a folder without train/ whose sub-folders called as splits (`named`) are splits, and not classes."""
+    splits = [root for root in named if _classes(root)]
+    if splits or len(named) == len(_classes(folder)) > 0:
+        raise UserError(
+            f"{folder} holds {(splits or named)[0].name}/ but no train/: put the images to learn from in "
+            f"{folder}/train/CLASS/."
+        )
+
+
+def _several(root: Path, classes: list[str]) -> None:
+    """Refuse class folders of which there is none, or one alone."""
+    if not classes:
+        raise UserError(f"{root} holds no class folders: expected images in {root}/CLASS/.")
+    if len(classes) == 1:
+        inside = root / classes[0]
+        way_out = f"did you mean {inside}?" if len(_classes(inside)) > 1 else "two or more are needed to tell apart."
+        raise UserError(f"{root} holds one class folder only, {classes[0]}/: {way_out}")
 
 
 def _same_classes(train: Path, ours: list[str], other: Path, theirs: list[str]) -> None:
@@ -114,14 +153,24 @@ def _listed(root: Path, classes: list[str], stamp: Stamp) -> Split:
     """The pictures of each class folder, ordered by name."""
     text, ends, labels = bytearray(), [np.zeros(1, np.int64)], []
     for label, name in enumerate(classes):
-        files = sorted((os.fsencode(os.path.relpath(p, root)), size, when) for p, size, when in _pictures(root / name))
-        if not files:
-            raise UserError(f"The class folder {root / name} holds no images: put some in, or take it out.")
+        try:
+            found = [(os.path.relpath(path, root), size, when) for path, size, when in _pictures(root / name)]
+        except OSError as error:
+            raise _cannot_read(error) from None
+        if not found:
+            raise _no_images(root / name)
+        files = sorted((os.fsencode(path), size, when) for path, size, when in found)
         stamp.take(name, files)
         ends.append(np.cumsum([len(path) for path, *_ in files]) + len(text))
         text += b"".join(path for path, *_ in files)
         labels.append(np.full(len(files), label, np.int64))
     return Split(Files(str(root), np.frombuffer(text, np.uint8), np.concatenate(ends)), np.concatenate(labels))
+
+
+def _no_images(folder: Path) -> UserError:
+    other = next((entry.name for entry in os.scandir(folder) if not entry.name.startswith(".")), None)
+    kinds = f" ({other} is none of {', '.join(_ENDINGS)})" if other else ""
+    return UserError(f"The class folder {folder} holds no images{kinds}: put some in, or take it out.")
 
 
 def _pictures(folder: Path) -> Iterator[tuple[str, int, int]]:

@@ -36,6 +36,17 @@ class Found:
     carve_test: float = 0.1
 
 
+def numbered(splits: Mapping[str, Split], name: str) -> tuple[str, ...]:
+    """Names for classes that have none, "0", "1", … up to the highest label. Raises UserError where 0 is left out."""
+    labels = np.concatenate([split.labels for split in splits.values()])
+    if len(labels) and (first := labels.min()) > 0:
+        raise UserError(
+            f"The labels of {name} begin at {first}, but classes are numbered from 0: subtract {first} from each, "
+            "or let the data name every class (a Dataset's `classes`, a parquet file's ClassLabel)."
+        )
+    return tuple(map(str, range(1 + labels.max(initial=0))))
+
+
 def checked(found: Found) -> Found:
     """`found` itself, once its labels are known to make sense. Raises UserError where they do not."""
     classes = len(found.class_names)
@@ -46,10 +57,15 @@ def checked(found: Found) -> Found:
             raise UserError(f"{found.name} holds no {split} images: put some there or take the {split} split out.")
         wrong = np.flatnonzero((part.labels < 0) | (part.labels >= classes))
         if len(wrong):
+            label = part.labels[wrong[0]]
+            which = "classes are numbered from 0" if label < 0 else f"its {classes} classes are 0 to {classes - 1}"
             raise UserError(
-                f"Row {wrong[0]} of the {split} split of {found.name} has label {part.labels[wrong[0]]}, but its "
-                f"{classes} classes are numbered 0 to {classes - 1}: mend the labels."
+                f"Row {wrong[0]} of the {split} split of {found.name} has label {label}, but {which}: mend the labels."
             )
+    if classes < 2:
+        raise UserError(
+            f"All images of {found.name} are of one class, {found.class_names[0]!r}: give two or more to tell apart."
+        )
     trained = np.bincount(found.splits["train"].labels, minlength=classes) > 0
     for split, part in found.splits.items():
         strange = np.flatnonzero((np.bincount(part.labels, minlength=classes) > 0) & ~trained)

@@ -10,7 +10,7 @@ import numpy as np
 
 from sparring.core import UserError
 from sparring.data.cache import content
-from sparring.data.found import Found, Split
+from sparring.data.found import Found, Split, numbered
 
 _FILES = {"train": ("train-images", "train-labels"), "test": ("t10k-images", "t10k-labels")}
 
@@ -31,8 +31,7 @@ def read_idx(folder: Path, name: str, class_names: tuple[str, ...] = ()) -> Foun
             raise UserError(f"{folder} lacks the file {missing} (or {missing}.gz): fetch it beside the others.")
         files += [pair[0], pair[1]]
         splits[split] = Split(_array(pair[0], 3)[:, None], _array(pair[1], 1).astype(np.int64))
-    count = 1 + max(int(split.labels.max(initial=0)) for split in splits.values())
-    return Found(name, class_names or tuple(map(str, range(count))), splits, content(files))
+    return Found(name, class_names or numbered(splits, name), splits, content(files))
 
 
 def _file(folder: Path, stem: str, rank: int) -> Path | None:

@@ -6,12 +6,13 @@ import inspect
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from sparring.core import UserError, did_you_mean
 from sparring.data.cache import cache_dir
-from sparring.data.dataset import Data, build
+from sparring.data.dataset import VAL, Data, build
 from sparring.data.digits import read_digits
 from sparring.data.folder import is_tiny_imagenet, read_folder, read_tiny_imagenet
 from sparring.data.found import Found
@@ -78,16 +79,18 @@ def load(
     name: str,
     *,
     root: str | Path | None = None,
-    val: float = 0.1,
+    val: float = VAL,
     size: int | None = None,
     cache: str | Path | None = None,
 ) -> Data:
     """Find, decode and split a data set by its name (see `names`), its path, "hf:user/name" or "file.py:name".
 
     root: the folder that holds local copies; after it $SPARRING_DATA, ./data and the cache are searched, and then the
-    hub is asked; val: the part of the training images held out for validation, the same rows for every seed; size:
-    bring every image to size × size pixels; cache: where decoded arrays and downloads are kept, else $SPARRING_CACHE,
-    else ~/.cache/sparring. Raises UserError for whatever the user must mend.
+    hub is asked; val: the part of the training images held out for validation, the same rows for every seed, where the
+    set has no validation part of its own (0 for no validation at all); size: scale each image until its shorter side
+    has `size` pixels and cut size × size out of the middle, so that nothing is distorted; cache: where decoded arrays
+    and downloads are kept, else $SPARRING_CACHE, else ~/.cache/sparring. Raises UserError for whatever the user must
+    mend.
     """
     kept = cache_dir(cache)
     if ".py:" in str(name):
@@ -109,7 +112,8 @@ def _find(name: str, root: Path | None, cache: Path) -> Found:
         raise UserError(f"{name} is a file: give the folder that holds the images or parquet files.")
     if "/" in name or "\\" in name or name.startswith((".", "~")):
         raise UserError(f"The path {name} does not exist: check it, or give a data set's name ({', '.join(KNOWN)}).")
-    raise UserError(f"There is no data set {name!r}. {did_you_mean(name, KNOWN)}")
+    near = [entry.name for entry in os.scandir() if entry.is_dir() and get_close_matches(name, [entry.name])]
+    raise UserError(f"{name!r} is neither a known data set nor a folder. {did_you_mean(name, [*KNOWN, *near])}")
 
 
 def _own(spec: str) -> Any:

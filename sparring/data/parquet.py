@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from sparring.core import UserError
 from sparring.data.cache import content
 from sparring.data.encoded import Column, Rows, unpacked
-from sparring.data.found import Found, Split
+from sparring.data.found import Found, Split, numbered
 from sparring.errors import first_line
 
 _SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test"}
@@ -49,8 +49,7 @@ def read_parquet(folder: Path, name: str, cache: Path) -> Found:
     splits = {
         split: _read_split(part, image, label, cache / "blobs" / f"{key}-{split}") for split, part in files.items()
     }
-    count = 1 + max(int(split.labels.max(initial=0)) for split in splits.values())
-    return Found(name, names or tuple(map(str, range(count))), splits, key)
+    return Found(name, names or numbered(splits, name), splits, key)
 
 
 def _by_split(folder: Path) -> dict[str, list[Path]]:
@@ -79,8 +78,7 @@ def _open(file: Path) -> pq.ParquetFile:
 def _columns(file: Path) -> tuple[str, str, tuple[str, ...] | None]:
     """The image column, the label column and the class names, where the metadata has them."""
     schema = _open(file).schema_arrow
-    stored = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-    features = {k: v for k, v in stored.get("info", {}).get("features", {}).items() if isinstance(v, dict)}
+    features = _features((schema.metadata or {}).get(b"huggingface", b"{}"))
     image = _pick(_IMAGES, schema.names, [n for n, f in features.items() if f.get("_type") == "Image"])
     label = _pick(_LABELS, schema.names, [n for n, f in features.items() if f.get("_type") == "ClassLabel"])
     if image is None or label is None:
@@ -90,6 +88,14 @@ def _columns(file: Path) -> tuple[str, str, tuple[str, ...] | None]:
         )
     names = features.get(label, {}).get("names")
     return image, label, tuple(map(str, names)) if names else None
+
+
+def _features(stored: bytes) -> dict[str, dict]:
+    """What the hub's metadata says of each column; nothing where it is no such metadata."""
+    try:
+        return {k: v for k, v in json.loads(stored)["info"]["features"].items() if isinstance(v, dict)}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def _pick(wanted: tuple[str, ...], names: list[str], typed: list[str]) -> str | None:
@@ -107,9 +113,12 @@ def _read_split(files: list[Path], image: str, label: str, blob: Path) -> Split:
 
 
 def _read(file: Path, column: str) -> Any:
+    table = _open(file)
+    if column not in table.schema_arrow.names:
+        raise UserError(f"{file} has no column {column!r}, as the first training file has: give all files the same.")
     try:
-        return _open(file).read(columns=[column]).column(0)
-    except (pa.ArrowException, OSError, KeyError, IndexError) as error:
+        return table.read(columns=[column]).column(0)
+    except (pa.ArrowException, OSError, IndexError) as error:
         raise UserError(f"Cannot read {file} ({first_line(error)}): fetch it again.") from None
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import re
+import signal
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -161,14 +165,43 @@ def steady_memory() -> None:
         ctypes.CDLL("libc.so.6").mallopt(_MMAP_THRESHOLD, 1 << 20)
 
 
+def _apart(worker: int) -> None:
+    """In a decoding process: leave the group, so that Ctrl-C or `timeout` stop only the run, which wants a last batch
+    before it saves and ends its processes itself."""
+    os.setpgrp()
+
+
+def _told_of_deaths(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor, Tensor, str]]:
+    """What `loader` yields. Raises UserError where one of its processes was killed.
+
+    torch's own handler of dying children would raise in the midst of whatever this process is doing then, a
+    checkpoint perhaps; it is put out, and the death found when the next batch is waited for.
+    """
+    before = signal.getsignal(signal.SIGCHLD)
+    pictures = iter(loader)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)
+    try:
+        yield from pictures
+    except (RuntimeError, OSError, EOFError) as error:
+        if not re.search(r"DataLoader worker \(pid|in pin memory thread", str(error)):
+            raise
+        raise UserError(
+            "A process that reads the images was killed, as happens where memory runs out: try fewer workers= "
+            f"(there were {loader.num_workers}; 0 starts none), with --resume where a run had begun."
+        ) from error
+
+
 def _decoded(
     part: Streamed, rows: Iterable[Tensor], device: torch.device, workers: int
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """(x uint8, y, index) on `device` for each tensor of positions, decoded ahead by `workers` processes, in order."""
     steady_memory()
     pinned = device.type == "cuda"  # so that no copy to the device is waited for
-    loader = DataLoader(_Pictures(part), batch_size=None, sampler=rows, num_workers=workers, pin_memory=pinned)
-    for x, y, index, problem in loader:
+    loader = DataLoader(
+        _Pictures(part), batch_size=None, sampler=rows, num_workers=workers, pin_memory=pinned, worker_init_fn=_apart
+    )
+    for x, y, index, problem in _told_of_deaths(loader):
         if problem:
             raise UserError(problem)
         yield (

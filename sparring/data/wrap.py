@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,11 @@ from sparring.core import UserError
 from sparring.data.cache import cache_dir, digest
 from sparring.data.dataset import Data, build
 from sparring.data.decode import eight_bits
-from sparring.data.found import Found, Split
+from sparring.data.found import Found, Split, numbered
 from sparring.data.resize import resized
+from sparring.errors import first_line
+
+_CHANNELS = (1, 3, 4)  # numbers of channels that images commonly have; 4 is with transparency
 
 
 def wrap(
@@ -52,8 +55,7 @@ def wrap(
                 "make them alike, or pass size= where only height and width differ."
             )
     given = class_names or getattr(dataset, "classes", None)
-    count = 1 + max(int(split.labels.max(initial=0)) for split in splits.values())
-    classes = tuple(map(str, given)) if given else tuple(map(str, range(count)))
+    classes = tuple(map(str, given)) if given else numbered(splits, name)
     key = digest(*(part for split in splits.values() for part in (split.pictures, split.labels)), classes)
     found = Found(name, classes, splits, key, carve_test=carve_test)
     return build(found, val=val, size=size, cache=cache_dir(cache))
@@ -61,19 +63,17 @@ def wrap(
 
 def _split(dataset: Any, split: str, size: int | None) -> Split:
     """All items of `dataset`, (N, C, H, W) uint8 beside (N,) int64."""
-    try:
-        count = len(dataset)
-        if isinstance(dataset, TensorDataset) and len(dataset.tensors) == 2 and dataset.tensors[0].ndim == 4:
-            return _tensors(*dataset.tensors, split)
-        items = ((row, *dataset[row]) for row in range(count))
-        rows = [(_pixels(x, f"item {row} of the {split} dataset", size), _label(y, row, split)) for row, x, y in items]
-    except (TypeError, AttributeError) as error:
+    if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
         raise UserError(
-            f"The {split} dataset ({type(dataset).__name__}) does not give (image, label) pairs by number ({error}): "
+            f"The {split} dataset ({type(dataset).__name__}) does not give (image, label) pairs by number: "
             "pass a map-style Dataset, one with __len__ and __getitem__."
-        ) from None
-    if not rows:
+        )
+    if len(dataset) == 0:
         raise UserError(f"The {split} dataset is empty: give one with images.")
+    if isinstance(dataset, TensorDataset) and len(dataset.tensors) == 2 and dataset.tensors[0].ndim == 4:
+        return _tensors(*dataset.tensors, split)
+    items = ((f"item {row} of the {split} dataset", _item(dataset, row, split)) for row in range(len(dataset)))
+    rows = [(_pixels(image, where, size), _label(label, where)) for where, (image, label) in items]
     channels = max(pixels.shape[0] for pixels, _ in rows)
     first = rows[0][0].shape[1:]
     for row, (pixels, _) in enumerate(rows):
@@ -88,9 +88,31 @@ def _split(dataset: Any, split: str, size: int | None) -> Split:
     return Split(images, np.array([label for _, label in rows], np.int64))
 
 
+def _item(dataset: Any, row: int, split: str) -> tuple[Any, Any]:
+    """The (image, label) pair that is item `row`. Raises UserError where it is none, or the dataset fails on it."""
+    try:
+        item = dataset[row]
+    except Exception as error:
+        raise UserError(
+            f"Item {row} of the {split} dataset ({type(dataset).__name__}) could not be had: it raised "
+            f"{type(error).__name__}: {first_line(error)}. Mend the dataset, or leave that item out."
+        ) from error
+    if isinstance(item, tuple | list) and len(item) == 2:
+        return item[0], item[1]
+    held, advice = type(item).__name__, "let it return (image, label)"
+    if isinstance(item, Mapping):
+        held += f" with the keys {', '.join(map(str, item))}"
+    elif isinstance(item, tuple | list):
+        held += f" of {len(item)}"
+    elif isinstance(item, Tensor | np.ndarray):
+        advice += "; torch.utils.data.TensorDataset(x, y) makes such pairs of two tensors"
+    raise UserError(f"Item {row} of the {split} dataset is a {held}, not a pair: {advice}.")
+
+
 def _tensors(x: Tensor, y: Tensor, split: str) -> Split:
     if y.ndim != 1 or y.is_floating_point() or y.dtype == torch.bool:
         raise UserError(f"The {split} labels are {y.dtype} of shape {tuple(y.shape)}: give (N,) whole numbers from 0.")
+    _channels_first(x[0], f"item 0 of the {split} dataset")
     if x.is_floating_point():
         bad = ~((x >= 0) & (x <= 1)).flatten(1).all(1)
         if bad.any():
@@ -102,10 +124,10 @@ def _tensors(x: Tensor, y: Tensor, split: str) -> Split:
     return Split(x.cpu().numpy(), y.cpu().numpy().astype(np.int64))
 
 
-def _label(label: Any, row: int, split: str) -> int:
+def _label(label: Any, where: str) -> int:
     value = label.item() if isinstance(label, Tensor | np.generic) and label.ndim == 0 else label
     if isinstance(value, bool) or not isinstance(value, int):
-        raise UserError(f"The label of item {row} of the {split} dataset is {label!r}: give a whole number from 0.")
+        raise UserError(f"The label of {where} is {label!r}: give a whole number from 0.")
     return value
 
 
@@ -113,6 +135,8 @@ def _pixels(image: Any, where: str, size: int | None) -> np.ndarray:
     """One image of any of the kinds as (C, H, W) uint8, C = 1 or 3, of the size that is asked for."""
     if isinstance(image, Image.Image):
         image = np.asarray(eight_bits(image, where))
+    if isinstance(image, Tensor) and image.ndim == 3:
+        _channels_first(image, where)
     if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim in (2, 3):
         pixels = np.atleast_3d(image).transpose(2, 0, 1)
     elif isinstance(image, Tensor) and image.ndim == 3 and image.dtype == torch.uint8:
@@ -125,9 +149,23 @@ def _pixels(image: Any, where: str, size: int | None) -> np.ndarray:
             f"The image of {where} is {kind}: give a PIL image, a uint8 array (H, W, C), or a float tensor (C, H, W) "
             "in [0, 1]."
         )
+    if isinstance(image, np.ndarray) and pixels.shape[0] not in _CHANNELS and pixels.shape[1] in _CHANNELS:
+        raise UserError(
+            f"The image of {where} is an array of shape {image.shape}, which looks like (channels, height, width): "
+            "arrays are (height, width, channels); give torch.from_numpy(image), or image.transpose(1, 2, 0)."
+        )
     if pixels.shape[0] not in (1, 3):
         raise UserError(f"The image of {where} has {pixels.shape[0]} channels: give 1 (grey) or 3 (red, green, blue).")
     return resized(pixels[None], size)[0]
+
+
+def _channels_first(image: Tensor, where: str) -> None:
+    """Refuse a tensor (H, W, C): as (C, H, W) it would be a strip of `H` channels."""
+    if image.shape[0] not in _CHANNELS and image.shape[-1] in _CHANNELS:
+        raise UserError(
+            f"The image of {where} is a tensor of shape {tuple(image.shape)}, which looks like (height, width, "
+            "channels): tensors are (channels, height, width), as image.permute(2, 0, 1) makes them."
+        )
 
 
 def _from_float(image: Tensor, where: str) -> np.ndarray:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from sparring.core import Network, UserError
 from sparring.nets import hf, names, vision, weights
 from sparring.nets.origin import Normalisation, Origin, Shape, checked, network, origin_of, with_class_names
 from sparring.nets.spec import LIBRARIES, PRETRAINED, STUDENT, Spec, parse, run_file
+from sparring.nets.trial import classes_of
 from sparring.nets.userfile import user_body
 
 NOTE = "network"  # the key of a network's origin in the metadata of its weights
@@ -98,7 +98,8 @@ def wrap(module: nn.Module, *, mean: Sequence[float], std: Sequence[float]) -> N
     if isinstance(module, Network):
         return module
     if not isinstance(module, nn.Module):
-        raise UserError(f"a network must be a torch.nn.Module, but {type(module).__name__} was given; wrap it in one")
+        advice = "call it first" if callable(module) else "wrap it in one"
+        raise UserError(f"a network must be a torch.nn.Module, but {type(module).__name__} was given; {advice}")
     return network(module, Origin(None, None, None, tuple(mean), tuple(std)))
 
 
@@ -183,19 +184,8 @@ def _hf_made(body: nn.Module, normalisation: Normalisation | None = None, traine
 
 
 def _try_out(body: nn.Module, asked: Spec, classes: int, shape: Shape) -> None:
-    """Ask a foreign network about two black images, so that a misfit is told now and not in the first batch."""
-    modes = {module: module.training for module in body.modules()}
-    try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            answered = Network(body.eval())(torch.zeros(2, *shape)).logits.shape[1]
-    except Exception as wrong:
-        raise UserError(
-            f"{asked} does not answer images of shape {tuple(shape)} ({type(wrong).__name__}: "
-            f"{' '.join(str(wrong).split())[:200]}); it must map (batch, channels, height, width) to (batch, classes)"
-        ) from wrong
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+    """Ask a foreign network about its images, and refuse it where it answers other classes."""
+    answered = classes_of(Network(body), shape, str(asked))
     if answered != classes:
         if asked.kind in LIBRARIES:
             raise weights.other_classes(asked, answered, classes)

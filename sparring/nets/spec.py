@@ -46,11 +46,14 @@ class Spec:
 
     @property
     def weights_file(self) -> Path | None:
-        """The file of weights to load, where there is one; of a run directory, its student's."""
+        """The file of weights to load, where there is one; of a run directory, its student's.
+
+        Raises UserError for a directory that is no finished run.
+        """
         if self.weights is None or self.pretrained:
             return None
         path = Path(self.weights).expanduser()
-        return path / STUDENT if path.is_dir() else path
+        return _student_of(path) if path.is_dir() else path
 
 
 def parse(spec: str) -> Spec:
@@ -76,11 +79,15 @@ def run_file(spec: str) -> Path | None:
     """The student's file, if `spec` is a run directory or such a file; None if it is something else."""
     path = Path(spec).expanduser()
     if path.is_dir():
-        if (path / STUDENT).is_file():
-            return path / STUDENT
-        raise UserError(f"the directory {spec} holds no {STUDENT}, so it is no finished run; check the path")
+        return _student_of(path)
     if path.suffix == ".safetensors" and path.is_file():
         return path
     if path.suffix == ".safetensors" and "@" not in spec:
         raise UserError(f"the weights file {spec} does not exist; check the path")
     return None
+
+
+def _student_of(run: Path) -> Path:
+    if not (run / STUDENT).is_file():
+        raise UserError(f"the directory {run} holds no {STUDENT}, so it is no finished run; check the path")
+    return run / STUDENT

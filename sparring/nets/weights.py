@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import pickle
-import zipfile
+import re
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,11 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from sparring.core import UserError
-from sparring.errors import first_line
 from sparring.files import atomic
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "student")  # under which checkpoints keep the weights
 PREFIXES = ("_orig_mod.", "module.", "body.", "model.", "net.")  # put before every key by compile, DDP and trainers
+ZIP, PICKLE = b"PK\x03\x04", b"\x80"  # how the files of torch.save begin, today's and those before 1.6
 SPELLINGS = (  # how the released CRD and mdistiller checkpoints, and common CIFAR code, spell our layers
     ("downsample.", "shortcut."),
     ("convShortcut.", "shortcut."),
@@ -56,22 +58,52 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def _foreign(path: Path, wrong: Exception) -> UserError:
-    return UserError(
-        f"{path} is not a whole safetensors file ({wrong}); it may be cut short or of another kind: fetch it again, "
-        "or give a .pt file its own ending"
-    )
+    """The error for a file that is not whole, or not of its ending's kind."""
+    head = _head(path)
+    if not head:
+        return UserError(f"the weights file {path} is empty; fetch it again, or save it again")
+    if _is_text(head):
+        begins = head.decode("utf-8", "ignore").strip().splitlines()[0][:60]
+        return UserError(f"{path} is a text file (it begins with {begins!r}) and no weights file; fetch it again")
+    safe, of_torch = path.suffix == ".safetensors", head.startswith((ZIP, PICKLE))
+    if safe and of_torch:
+        return UserError(f"{path} is no safetensors file, but may be one of PyTorch's: let its name end in .pt")
+    if safe or of_torch:
+        said = f" ({str(wrong).rpartition(': ')[2]})" if safe else ""
+        return UserError(f"the weights file {path} is cut short or damaged{said}; fetch it again, or save it again")
+    return UserError(f"{path} is no weights file of PyTorch's; check the path, or save it with torch.save")
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(200)
+    except OSError as wrong:
+        raise UserError(f"cannot read {path}: {wrong.strerror}; check the file") from wrong
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)  # the last letter may be cut in two
+    except UnicodeDecodeError:
+        return False
+    return bool(text.strip()) and all(letter.isprintable() or letter.isspace() for letter in text)
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
     try:
-        told = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as wrong:
-        raise UserError(
-            f"{path} is not a file of plain tensors: it is foreign, or holds objects whose opening could run code, "
-            "so it was not opened; save the weights alone, with torch.save(net.state_dict(), ...) or as safetensors"
-        ) from wrong
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as wrong:
-        raise UserError(f"{path} is not a whole PyTorch weights file ({first_line(wrong)}); fetch it again") from wrong
+        with warnings.catch_warnings():  # torch warns of an unusual pickle before it refuses it
+            warnings.simplefilter("ignore")
+            told = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as wrong:  # damaged bytes make the unpickler raise errors of many kinds
+        if isinstance(wrong, pickle.UnpicklingError) and _head(path).startswith((ZIP, PICKLE)):
+            found = re.search(r"GLOBAL (\S+)", str(wrong))
+            named = f" ({found[1]})" if found else ""
+            raise UserError(
+                f"{path} holds more than tensors{named}, and opening that could run code, so it was not opened; save "
+                "the weights alone, with torch.save(net.state_dict(), ...) or as safetensors"
+            ) from wrong
+        raise _foreign(path, wrong) from wrong
     while isinstance(told, Mapping) and (inner := [k for k in WRAPPERS if isinstance(told.get(k), Mapping)]):
         told = told[inner[0]]
     if not isinstance(told, Mapping) or not any(isinstance(value, Tensor) for value in told.values()):
@@ -97,6 +129,7 @@ def put(module: nn.Module, tensors: Mapping[str, Tensor], where: object) -> None
     misshapen = {k: (v, places[k]) for k, v in tensors.items() if k in places and v.shape != places[k].shape}
     if misshapen and not missing and not unexpected:
         _refuse_other_classes(misshapen, where)
+        _refuse_other_channels(misshapen, where)
     if missing or unexpected or misshapen:
         shapes = [f"{k} {tuple(a.shape)} for {tuple(b.shape)}" for k, (a, b) in misshapen.items()]
         faults = [_few("missing", missing), _few("unexpected", unexpected), _few("of another shape", shapes)]
@@ -118,6 +151,18 @@ def _refuse_other_classes(misshapen: Mapping[str, tuple[Tensor, Tensor]], where:
     }
     if len(misshapen) <= 2 and len(rows) == 1 and (pair := rows.pop()):
         raise other_classes(where, *pair)
+
+
+def _refuse_other_channels(misshapen: Mapping[str, tuple[Tensor, Tensor]], where: object) -> None:
+    """Refuse weights whose first convolution alone is of another shape, and there only in the channels it takes."""
+    if len(misshapen) == 1:
+        ((given, place),) = ((tuple(a.shape), tuple(b.shape)) for a, b in misshapen.values())
+        alike = len(given) == len(place) == 4 and given[:1] + given[2:] == place[:1] + place[2:]
+        if alike and {given[1], place[1]} == {1, 3}:
+            raise UserError(
+                f"the weights in {where} take images of {given[1]} channels, but these have {place[1]} "
+                "(1 is grey, 3 is colour): give images or weights of the other kind"
+            )
 
 
 def other_classes(where: object, given: int, wanted: int) -> UserError:

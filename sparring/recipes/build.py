@@ -18,7 +18,6 @@ from sparring.core import Network, Setting, UserError, did_you_mean
 from sparring.core.seeds import seed_for
 from sparring.engine import Compute, Descent
 from sparring.engine.device import choose_device, fast_bf16
-from sparring.errors import first_line
 from sparring.methods import METHODS, OBJECTIVE, PERTURB, TARGETS, Slots
 from sparring.parts import schedules
 from sparring.parts.bout import Bout
@@ -79,6 +78,8 @@ def prepare(config: Config, given: Given) -> Prepared:
             )
     torch.manual_seed(seed_for("initial weights", config.seed))
     student = network("student", config.student, given.student, config.normalise, data)
+    if teacher is not None:
+        separate(teacher, student)
     bf16, channels_last = precision(config, compute, student)
     compute = Compute(compute.device, bf16, channels_last)
     method = bout(config, student, teacher, data)
@@ -131,29 +132,31 @@ def statistics(normalise: str, data: datasets.Data) -> tuple[tuple[float, ...], 
         raise UserError(f"unknown preprocessing {normalise!r}. {did_you_mean(normalise, known)}")
     mean, std = STATISTICS[normalise]
     if len(mean) not in (1, data.shape[0]):
-        raise UserError(f"preprocessing {normalise!r} is for 3 channels, and the images have {data.shape[0]}")
+        raise UserError(
+            f"preprocessing {normalise!r} is for 3 channels, and the images have {data.shape[0]}: choose data or none"
+        )
     return mean, std
 
 
 def fits(net: Network, role: str, data: datasets.Data) -> None:
     """Raise UserError where a network cannot answer the data's images with the data's classes."""
-    device = next((parameter.device for parameter in net.parameters()), torch.device("cpu"))
-    training = net.training
-    try:
-        with torch.no_grad():
-            classes = net.eval()(torch.zeros(2, *data.shape, device=device)).logits.shape[1]
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise UserError(
-            f"the {role} {net.name} cannot take images of shape {data.shape}: {first_line(error)}; "
-            "choose another network, or size="
-        ) from error
-    finally:
-        net.train(training)
+    classes = nets.classes_of(net, data.shape, f"the {role} {net.name}")
     if classes != data.classes:
         raise UserError(
             f"the {role} {net.name} answers with {classes} classes and the data has {data.classes}; "
             f"give a {role} that was trained for these classes"
         )
+
+
+def separate(teacher: Network, student: Network) -> None:
+    """Raise UserError where the student's training would move weights of the teacher."""
+    theirs = {parameter.data_ptr() for parameter in teacher.parameters() if parameter.numel()}
+    for name, parameter in student.body.named_parameters():
+        if parameter.requires_grad and parameter.data_ptr() in theirs:
+            raise UserError(
+                f"the teacher and the student share weights ({name}), so the teacher would change with the student: "
+                "give copy.deepcopy(net) for one of them"
+            )
 
 
 def resolved(config: Config) -> Config:

@@ -35,7 +35,16 @@ def test_any_answer_becomes_an_output(answer: object) -> None:
     assert Output.of(Output(LOGITS)).logits is LOGITS
 
 
-@pytest.mark.parametrize(("answer", "told"), [(torch.zeros(2), r"shape \(2,\)"), (None, "NoneType"), ((), "NoneType")])
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (torch.zeros(2), r"shape \(2,\)"),
+        (None, "NoneType"),
+        ((), "NoneType"),
+        ({"out": LOGITS, "aux": 1}, r"a dict with the keys out, aux; let its forward return them as 'logits'"),
+        ({}, "a dict with no keys"),
+    ],
+)
 def test_an_answer_without_logits_is_told(answer: object, told: str) -> None:
     with pytest.raises(TypeError, match=told):
         Output.of(answer)

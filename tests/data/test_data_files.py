@@ -93,9 +93,9 @@ def test_large_parquet_is_unpacked_and_streamed_alike(shards, cache, monkeypatch
 
 
 def test_wrong_parquet(shards, cache):
-    with pytest.raises(UserError, match=r"Row 1 of the train split of s1 has label -1, but its 4 classes .* 0 to 3"):
+    with pytest.raises(UserError, match=r"Row 1 of the train split of s1 has label -1, but classes are numbered"):
         load(str(shards({"train": 3}, "s1", labels=[0, -1, 1])))
-    with pytest.raises(UserError, match=r"Row 2 of the train split of s2 has label 9"):
+    with pytest.raises(UserError, match=r"Row 2 of the train split of s2 has label 9, but its 4 classes are 0 to 3"):
         load(str(shards({"train": 3}, "s2", labels=[0, 1, 9])))
     with pytest.raises(UserError, match=r"Column 'label' of .*train\.parquet holds double where class numbers"):
         load(str(shards({"train": 3}, "s3", labels=[0.0, 1.0, 2.0])))
@@ -117,6 +117,22 @@ def test_wrong_parquet(shards, cache):
     shards({"test": 4}, "s8", labels=[0, 1, 2, 2], classes=3)
     with pytest.raises(UserError, match="Row 2 of the test split of s8 has label 2"):
         load(str(root))
+    with pytest.raises(UserError, match=r"All images of s9 are of one class, '0': give two or more"):
+        load(str(shards({"train": 3}, "s9", labels=[0, 0, 0], typed=False)))
+    with pytest.raises(UserError, match=r"The labels of s10 begin at 1, but classes are numbered from 0: subtract 1"):
+        load(str(shards({"train": 3}, "s10", labels=[1, 2, 2], typed=False)))
+    root = shards({"train": 4}, "s11")
+    shards({"test": 4}, "s11", label="kind")
+    with pytest.raises(UserError, match=r"test\.parquet has no column 'label', as the first training file has"):
+        load(str(root))
+
+
+@pytest.mark.parametrize("about", ["{broken", "[1]", '{"info": null}'])
+def test_metadata_of_another_kind_is_passed_over(shards, cache, about):
+    root = shards({"train": 40}, "s", typed=False)
+    file = root / "data" / "train.parquet"
+    pq.write_table(pq.read_table(file).replace_schema_metadata({"huggingface": about}), file)
+    assert load(str(root)).class_names == ("0", "1", "2", "3")
 
 
 def test_a_damaged_row_is_named(tmp_path, cache, picture):
@@ -156,10 +172,16 @@ def test_idx_files(tmp_path, cache, end):
         load("fashion-mnist", root=tmp_path)
 
 
-def test_names(cache, tmp_path):
+def test_names(cache, tmp_path, monkeypatch):
     assert {"digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "tiny-imagenet"} < set(names())
-    with pytest.raises(UserError, match=r"There is no data set 'cifar-100'\. Did you mean 'cifar100'\?"):
+    with pytest.raises(
+        UserError, match=r"'cifar-100' is neither a known data set nor a folder\. Did you mean 'cifar100"
+    ):
         load("cifar-100")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my-images").mkdir()
+    with pytest.raises(UserError, match=r"'my_images' is neither .* nor a folder\. Did you mean 'my-images'\?"):
+        load("my_images")
     with pytest.raises(UserError, match=r"The data root .*gone does not exist: give the folder that holds cifar100/"):
         load("cifar100", root=tmp_path / "gone")
 

@@ -9,6 +9,7 @@ from PIL import Image
 
 from sparring.core import UserError
 from sparring.data import dataset, load
+from sparring.recipes.config import Config
 
 
 def test_class_folders_alone_get_a_test_and_a_validation_part(folder, cache):
@@ -141,7 +142,7 @@ def test_wrong_folders(folder, cache, tmp_path):
     root = folder({"train/a": 4, "train/b": 4, "test/a": 2}, "lacking")
     with pytest.raises(UserError, match=r"Class 'b' is in .*train but missing in .*test: every split needs the same"):
         load(str(root))
-    root = folder({"train/a": 4, "test/a": 2, "test/c": 2}, "strange")
+    root = folder({"train/a": 4, "train/b": 4, "test/a": 2, "test/b": 2, "test/c": 2}, "strange")
     with pytest.raises(UserError, match=r"Class 'c' is in .*test but missing in .*train"):
         load(str(root))
     (tmp_path / "bare").mkdir()
@@ -152,6 +153,95 @@ def test_wrong_folders(folder, cache, tmp_path):
         load(str(tmp_path / "file.zip"))
     with pytest.raises(UserError, match=r"The path .*nowhere does not exist: check it"):
         load(str(tmp_path / "nowhere"))
+
+
+def test_a_single_class(folder, cache):
+    with pytest.raises(UserError, match=r"photos holds one class folder only, cat/: two or more are needed"):
+        load(str(folder({"cat": 4})))
+    with pytest.raises(UserError, match=r"split/train holds one class folder only, cat/: two or more"):
+        load(str(folder({"train/cat": 4, "test/cat": 4}, "split")))
+    with pytest.raises(UserError, match=r"outer holds one class folder only, all/: did you mean .*outer/all\?"):
+        load(str(folder({"all/cat": 4, "all/dog": 4}, "outer")))
+
+
+def test_splits_without_train(folder, cache):
+    with pytest.raises(UserError, match=r"photos holds test/ but no train/: put the .* in .*photos/train/CLASS/"):
+        load(str(folder({"test/cat": 4, "test/dog": 4})))
+    with pytest.raises(UserError, match=r"holds val/ but no train/"):
+        load(str(folder({"val": 4}, "flat")))
+    with pytest.raises(UserError, match=r"holds test/ but no train/"):
+        load(str(folder({"cat": 20, "dog": 20, "test/cat": 4, "test/dog": 4}, "beside")))
+    assert load(str(folder({"test": 20, "train set": 20}, "classes"))).class_names == ("test", "train set")
+
+
+def test_links_that_lead_nowhere(folder, cache):
+    root = folder({"a": 20, "b": 20})
+    (root / "b" / "lost.png").symlink_to(root / "gone.png")
+    with pytest.raises(UserError, match=r"Cannot read .*b/lost\.png \(No such file or directory\): mend that file or"):
+        load(str(root))
+    (root / "b" / "lost.png").unlink()
+    (root / "b" / "up").symlink_to(root)
+    with pytest.raises(UserError, match=r"Cannot read .*b/up/.* \(.*symbolic links\)"):
+        load(str(root))
+
+
+def test_names_that_are_no_text(folder, cache):
+    root = folder({"a": 20, "b": 20})
+    picture, odd = root / "a" / "0003.png", root / "a" / os.fsdecode(b"caf\xe9.png")
+    picture.rename(odd)
+    assert load(str(root)).shape == (3, 8, 8)
+    odd.write_bytes(b"hello")
+    with pytest.raises(UserError, match=r"Cannot read the image .*a/caf\ufffd\.png"):
+        load(str(root))
+    (root / "a").rename(root / os.fsdecode(b"caf\xe9"))
+    with pytest.raises(UserError, match=r"The folder 'caf.udce9' in .*photos has a name that is not UTF-8: rename"):
+        load(str(root))
+
+
+def test_pixels_are_measured_in_pieces(folder, cache, monkeypatch):
+    root = folder({"a": 20, "b": 20})
+    whole = load(str(root)).std
+    monkeypatch.setattr(dataset, "_AT_ONCE", 1000)
+    assert load(str(root), cache=cache / "other").std == whole
+
+
+def test_images_of_kinds_we_do_not_know(folder, cache):
+    root = folder({"a": 2, "b": 0})
+    (root / "b" / "1.heic").write_bytes(b"")
+    with pytest.raises(UserError, match=r"photos/b holds no images \(1\.heic is none of \.jpg, .*\): put some in"):
+        load(str(root))
+    (root / "b" / "1.heic").rename(root / "b" / "1.jpg")
+    with pytest.raises(UserError, match=r"Cannot read the image .*b/1\.jpg \(it is empty\)"):
+        load(str(root))
+
+
+@pytest.mark.parametrize("transparency", [0, b"\x00\x80\xff"])
+def test_a_palette_with_transparency_keeps_its_colours_without_a_word(folder, cache, recwarn, transparency):
+    root = folder({"train/a": 1, "train/b": 2, "test/a": 1, "test/b": 1})
+    Image.new("RGB", (8, 8), (255, 0, 0)).convert("P").save(
+        root / "train" / "a" / "0000.png", transparency=transparency
+    )
+    assert load(str(root), val=0).train.x[0, :, 0, 0].tolist() == [255, 0, 0]
+    assert not [str(warning.message) for warning in recwarn]
+
+
+def test_val_beside_validation_images(folder, cache):
+    root = folder({f"{split}/{name}": 9 for split in ("train", "val", "test") for name in "ab"})
+    with pytest.raises(UserError, match=r"has validation images of its own, so val=0\.2 would hold none out"):
+        load(str(root), val=0.2)
+    assert Config().val == dataset.VAL
+    assert len(load(str(root)).validation) == 18
+    assert load(str(root), val=0).validation is None
+
+
+def test_size_scales_the_shorter_side_and_cuts_the_middle(folder, cache):
+    root = folder({"train/a": 2, "train/b": 2, "test/a": 1, "test/b": 1})
+    wide = np.zeros((8, 24, 3), np.uint8)
+    wide[:, 8:16] = 255
+    Image.fromarray(wide).save(root / "train" / "a" / "0000.png")
+    Image.fromarray(wide.transpose(1, 0, 2)).save(root / "train" / "a" / "0001.png")
+    x = load(str(root), size=4, val=0).train.x
+    assert x[:2].min() > 200  # stretched, it would show the black on both sides
 
 
 def test_too_few_to_hold_out(folder, cache):

@@ -1,5 +1,8 @@
 """The training stream is a function of (seed, step): not of where it began, how many share it, or how it is stored."""
 
+import multiprocessing
+import os
+import time
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -126,6 +129,19 @@ def test_streamed_equals_resident(both, workers):
         batches(held.test, batch_size=3), batches(flowing.test, batch_size=3, workers=workers), strict=True
     ):
         assert same(a, b)
+
+
+def test_a_killed_reader_is_told_when_its_batch_is_waited_for(both):
+    batches_read = stream(both[1].train, batch_size=8, seed=1, workers=1)(0)
+    next(batches_read)
+    (reader,) = multiprocessing.active_children()
+    assert os.getpgid(reader.pid) != os.getpgrp()  # Ctrl-C is for the run, which ends its readers itself
+    reader.kill()
+    time.sleep(0.3)  # nothing is raised here, whatever is being done
+    with pytest.raises(
+        UserError, match=r"A process that reads the images was killed, .* fewer workers= \(there were 1; .*--resume"
+    ):
+        list(islice(batches_read, 9))
 
 
 def test_a_streamed_image_that_breaks_later_is_named(both):

@@ -131,12 +131,63 @@ def test_wrong_items(arrays, cache):
         wrap(Pairs(spoiled(arrays, 4, np.zeros((8, 8, 4), np.uint8)), LABELS))
     with pytest.raises(UserError, match="The train dataset is empty"):
         wrap(Pairs([], []))
+    with pytest.raises(UserError, match="The train dataset is empty"):
+        wrap(TensorDataset(torch.zeros(0, 3, 8, 8), torch.zeros(0).long()))
     with pytest.raises(UserError, match=r"The train dataset \(generator\) does not give \(image, label\) pairs"):
         wrap(n for n in range(3))
     with pytest.raises(UserError, match=r"labels are torch\.float32 of shape \(40,\): give \(N,\) whole numbers"):
         wrap(TensorDataset(torch.zeros(40, 3, 8, 8), torch.zeros(40)))
     with pytest.raises(UserError, match=r"images are torch\.int64: give uint8, or float in"):
         wrap(TensorDataset(torch.zeros(40, 3, 8, 8).long(), torch.zeros(40).long()))
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("kind", [torch.float32, torch.uint8])
+def test_height_width_channels(cache, channels, kind, whole):
+    x = torch.ones(20, 16, 12, channels).to(kind)
+    said = rf"item 0 .* is a tensor of shape \(16, 12, {channels}\), which looks like \(height, width, channels\): "
+    with pytest.raises(UserError, match=said):
+        wrap(TensorDataset(x, torch.arange(20) % 2) if whole else Pairs(list(x), LABELS[:20]))
+
+
+def test_an_array_of_channels_height_width(arrays, cache):
+    with pytest.raises(UserError, match=r"is an array of shape \(3, 8, 8\), which looks like \(channels, height"):
+        wrap(Pairs([a.transpose(2, 0, 1) for a in arrays], LABELS))
+
+
+class Items(Pairs):
+    """A dataset whose item is what `make` makes of image and label."""
+
+    def __init__(self, images, labels, make):
+        super().__init__(images, labels)
+        self.make = make
+
+    def __getitem__(self, row):
+        return self.make(*super().__getitem__(row))
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda x, y: {"image": x, "label": y}, "is a dict with the keys image, label, not a pair: let it return"),
+        (lambda x, y: (x, y, "path"), r"is a tuple of 3, not a pair: let it return \(image, label\)"),
+        (lambda x, y: x, r"is a ndarray, not a pair: .*TensorDataset\(x, y\) makes such pairs"),
+        (lambda x, y: x["image"], r"\(Items\) could not be had: it raised IndexError: only integers"),
+        (lambda x, y: Image.open("/none"), r"\(Items\) could not be had: it raised FileNotFoundError: .*/none'\. Mend"),
+    ],
+)
+def test_items_that_are_no_pairs(arrays, cache, make, said):
+    with pytest.raises(UserError, match=f"Item 0 of the train dataset {said}"):
+        wrap(Items(arrays, LABELS, make))
+
+
+def test_labels_that_do_not_begin_at_0(arrays, cache):
+    with pytest.raises(UserError, match=r"labels of wrapped begin at 1, but classes are numbered from 0: subtract 1"):
+        wrap(Pairs(arrays, [label + 1 for label in LABELS]))
+    assert wrap(Pairs(arrays, [label + 1 for label in LABELS]), class_names="abcde").classes == 5
+    with pytest.raises(UserError, match=r"All images of wrapped are of one class, '0': give two or more"):
+        wrap(Pairs(arrays, [0] * 40))
 
 
 def test_train_and_test_must_be_alike(arrays, cache):

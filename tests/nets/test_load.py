@@ -1,56 +1,16 @@
-"""Names, files and runs → networks; what was saved comes back bit for bit, what does not fit is told."""
+"""Names, files and runs → networks; what was saved comes back bit for bit."""
 
 import json
 import os
-import pickle
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from made import DATA, NET, moved, same
+from safetensors.torch import load_file
 from torch import nn
 
 from sparring.core import Network, UserError
-from sparring.nets import build, load, origin_of, save, wrap
-
-DATA = {"classes": 5, "shape": (3, 16, 16), "mean": (0.5, 0.4, 0.3), "std": (0.2, 0.21, 0.22)}
-
-NET = """
-from torch import nn
-class Tiny(nn.Sequential):
-    def __init__(self, num_classes=5, width=4):
-        super().__init__(nn.Conv2d(3, width, 3), nn.BatchNorm2d(width), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-                         nn.Linear(width, num_classes))
-def five(): return Tiny(5)
-def ten(classes): return Tiny(classes)
-def number(): return 3
-def broken(): raise RuntimeError("out of cheese")
-def flat(): return nn.Conv2d(3, 4, 3)
-def lazy(): return nn.Sequential(nn.Flatten(), nn.LazyLinear(5))
-ready = Tiny(5)
-WIDTHS = (4, 8)
-"""
-
-
-@pytest.fixture
-def file(tmp_path):
-    (tmp_path / "mine.py").write_text(NET)
-    return tmp_path / "mine.py"
-
-
-def moved(net):
-    """`net` as if trained: BatchNorm's memory and every weight differ from the start."""
-    with torch.no_grad():
-        for tensor in net.state_dict().values():
-            tensor.add_(0.1 * torch.rand_like(tensor) if tensor.is_floating_point() else 3)
-    return net
-
-
-def same(a, b):
-    mine, yours = a.state_dict(), b.state_dict()
-    assert mine.keys() == yours.keys()
-    assert all(torch.equal(mine[k], yours[k]) for k in mine)
-    assert torch.equal(a.mean, b.mean)
-    assert torch.equal(a.std, b.std)
+from sparring.nets import load, origin_of, save, wrap
 
 
 @pytest.mark.parametrize(
@@ -210,110 +170,6 @@ def test_trying_a_network_out_leaves_no_trace(file):
     assert torch.equal(drawn, torch.rand(1))
     same(Network(by_hand, mean=DATA["mean"], std=DATA["std"]), net)
     assert all(m.training for m in net.modules())
-
-
-class Evil:
-    def __reduce__(self):
-        return os.system, ("touch /tmp/sparring-was-here",)
-
-
-def wrong_files(folder):
-    """One file of every kind that must be refused; → {name: path}."""
-    net = load("resnet8", **DATA)
-    state = net.body.state_dict()
-    torch.save({**state, "evil": Evil()}, folder / "evil.pt")
-    (folder / "evil.safetensors").write_bytes(pickle.dumps(Evil()))
-    (folder / "text.pt").write_text("not weights")
-    (folder / "empty.pt").write_bytes(b"")
-    torch.save([1, 2], folder / "list.pt")
-    save(net, folder / "whole.safetensors")
-    whole = (folder / "whole.safetensors").read_bytes()
-    (folder / "cut.safetensors").write_bytes(whole[: len(whole) // 2])
-    save_file({"w": torch.zeros(1)}, folder / "bare.safetensors")
-    save_file({"w": torch.zeros(1)}, folder / "odd.safetensors", metadata={"network": '{"spec": 3}'})
-    torch.save(build("resnet8", **{**DATA, "classes": 10}).body.state_dict(), folder / "ten.pt")
-    torch.save({k: v for k, v in state.items() if "layer3" not in k} | {"extra.w": torch.zeros(1)}, folder / "part.pt")
-    torch.save({**state, "conv1.weight": torch.zeros(16, 1, 3, 3)}, folder / "grey.pt")
-    (folder / "nothing").mkdir()
-
-
-@pytest.mark.parametrize(
-    ("spec", "sentence"),
-    [
-        ("resnet8@none.pt", r"the weights file .*none\.pt does not exist; check the part after @"),
-        (
-            "resnet8@evil.pt",
-            r"holds objects whose opening could run code, so it was not opened; save the weights alone",
-        ),
-        ("resnet8@evil.safetensors", r"is not a whole safetensors file \(.*\); it may be cut short"),
-        ("resnet8@cut.safetensors", r"is not a whole safetensors file"),
-        ("resnet8@text.pt", r"is not a file of plain tensors: it is foreign"),
-        ("resnet8@empty.pt", r"is not a whole PyTorch weights file"),
-        ("resnet8@list.pt", r"holds no weights: expected tensors by name"),
-        ("resnet8@ten.pt", r"answers 10 classes, but 5 are asked for; take weights trained on data with 5 classes"),
-        (
-            "resnet8@part.pt",
-            r"do not fit the network: 15 missing \(layer3.*, …\); 1 unexpected \(extra\.w\)\. Nothing was loaded",
-        ),
-        ("resnet8@grey.pt", r"1 of another shape \(conv1\.weight \(16, 1, 3, 3\) for \(16, 3, 3, 3\)\)"),
-        ("resnet20@whole.safetensors", r"\d+ missing \(layer1"),
-        ("bare.safetensors", r"does not say which network its weights belong to; give NAME@"),
-        ("odd.safetensors", r"does not describe its network in a way this version understands"),
-        ("none.safetensors", r"the weights file .*none\.safetensors does not exist"),
-        ("nothing", r"the directory .*nothing holds no student\.safetensors"),
-        ("resnet8@", r"is not the name of a network; write NAME or NAME@weights"),
-        ("resnt8", r"no network is called '.*resnt8'"),
-        ("mine.py", r"names no class or function of the file; give path/to/file\.py:callable"),
-        ("mine.py:", r"names no class or function of the file"),
-        ("none.py:f", r"the Python file .*none\.py does not exist"),
-        ("mine.py:fiev", r"has no 'fiev'\. Did you mean 'five'\?"),
-        ("mine.py:WIDTHS", r"mine\.py:WIDTHS is tuple; give a class or function that makes a network"),
-        ("mine.py:broken", r"mine\.py:broken raised RuntimeError: out of cheese"),
-        ("mine.py:number", r"mine\.py:number returned int; it must return a torch\.nn\.Module"),
-        (
-            "mine.py:flat",
-            r"does not answer images of shape \(3, 16, 16\) \(TypeError: the network returned a tensor of",
-        ),
-        ("syntax.py:f", r"syntax\.py could not be run: SyntaxError"),
-    ],
-)
-def test_mistakes_are_told(spec, sentence, file, tmp_path, monkeypatch):
-    wrong_files(tmp_path)
-    (tmp_path / "syntax.py").write_text("def f(:")
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=sentence):
-        load(spec, **DATA)
-    assert not os.path.exists("/tmp/sparring-was-here")
-
-
-def test_a_run_for_other_data_is_refused(file, tmp_path):
-    net = load(f"{file}:ten", **DATA)
-    save(net, tmp_path / "student.safetensors")
-    with pytest.raises(UserError, match=r"student\.safetensors answers 5 classes, but 7 are asked for"):
-        load(str(tmp_path), **{**DATA, "classes": 7})
-    with pytest.raises(UserError, match=r"trained on images of 3 channels, but these have 1; give it data"):
-        load(str(tmp_path), **{**DATA, "shape": (1, 16, 16)})
-    with pytest.raises(UserError, match=r"knows its network's options, but patch was given"):
-        load(str(tmp_path), **DATA, patch=3)
-    same(net, load(str(tmp_path), **{**DATA, "shape": (3, 20, 20)}))
-    file.unlink()
-    with pytest.raises(UserError, match=r"mine\.py:ten, which is no longer there; give path/to/file\.py:ten@"):
-        load(str(tmp_path), **DATA)
-
-
-def test_a_run_of_a_perceptron_refuses_other_sizes(tmp_path):
-    save(load("mlp-16", **DATA), tmp_path / "student.safetensors")
-    with pytest.raises(UserError, match=r"mlp-16 does not answer images of shape \(3, 20, 20\) \(RuntimeError: mat1"):
-        load(str(tmp_path), **{**DATA, "shape": (3, 20, 20)})
-
-
-def test_what_is_missing_is_asked_for(file):
-    with pytest.raises(UserError, match=r"'resnet8' does not say what it was made for; give classes= and shape="):
-        load("resnet8")
-    with pytest.raises(UserError, match=r"five answers 5 classes, but 7 are asked for; let it take num_classes="):
-        load(f"{file}:five", **{**DATA, "classes": 7})
-    with pytest.raises(UserError, match=r"cannot be written down \(.*not JSON serializable\)"):
-        load(f"{file}:Tiny", **DATA, width=torch.tensor(4))
 
 
 def test_a_folder_with_a_networks_name_is_not_taken_for_it(tmp_path, monkeypatch):

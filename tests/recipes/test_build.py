@@ -1,0 +1,48 @@
+"""What is handed over from Python is looked at before anything is trained with it."""
+
+import copy
+
+import pytest
+from runs import configured
+from torch import nn
+
+from sparring.errors import UserError
+from sparring.recipes.build import Given, prepare
+
+
+def small(channels=1):
+    return nn.Sequential(nn.Conv2d(channels, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10))
+
+
+def prepared(teacher, student):
+    return prepare(configured(method="kd"), Given(teacher=teacher, student=student))
+
+
+def test_a_student_that_would_move_its_teacher():
+    net, head, loan = small(), small(), small()
+    head[3] = net[3]
+    loan[0].weight.data = net[0].weight.data
+    for student, name in ((net, "0.weight"), (head, "3.weight"), (loan, "0.weight")):
+        with pytest.raises(UserError, match=rf"share weights \({name}\), .* with the student: give copy\.deepcopy"):
+            prepared(net, student)
+    prepared(net, copy.deepcopy(net))
+
+
+def test_a_frozen_part_may_be_shared():
+    teacher, student = small(), small()
+    student[0] = teacher[0].requires_grad_(False)
+    assert prepared(teacher, student).student.body[0].weight is teacher[0].weight
+
+
+def test_a_role_that_cannot_take_the_images():
+    with pytest.raises(UserError, match=r"the teacher Sequential takes colour images .*, but these are grey images"):
+        prepared(small(3), small())
+    with pytest.raises(UserError, match=r"the student Flatten answers with 64 classes and the data has 10"):
+        prepared(small(), nn.Flatten())
+
+
+def test_asking_a_module_keeps_the_modes_of_its_parts():
+    student = small()
+    student[0].eval()
+    prepared(small(), student)
+    assert [module.training for module in student] == [False, True, True, True]
