@@ -68,8 +68,8 @@ def distill(
     method: a row of `sparring list methods` (kd if none is given). out: the folder to fill. baseline: also train the
     same student alone, with the same budget and seeds. seeds: how many. config: a configuration to start from.
     options: any key of `sparring.recipes.config.Config`, dotted ones as {"optim.lr": 0.1} or nested. A module that is
-    handed over is used itself: the teacher is put into eval mode, the student is trained in place. Raises UserError
-    for mistakes.
+    handed over is used itself: the teacher is put into eval mode and frozen, the student is trained in place. Raises
+    UserError for mistakes.
     """
     chosen, given = settled(config, teacher=teacher, student=student, data=data, method=method, **options)
     return launch(chosen, Path(out), given, baseline=baseline, seeds=seeds, resume=resume)

@@ -49,9 +49,10 @@ class Check:
         parts = {"train": data.train, "validation": data.validation, "test": data.test}
         sizes = ", ".join(f"{len(part)} {name}" for name, part in parts.items() if part is not None)
         compute = self.prepared.compute
+        cut = f", scaled to {config.size} pixels on the shorter side and cut square" if config.size else ""
         shown = ", ".join(data.class_names[:8]) + (", …" if data.classes > 8 else "")
         lines = [
-            f"data        {data.name}: {sizes}; images {data.shape}; {data.classes} classes: {shown}",
+            f"data        {data.name}: {sizes}; images {data.shape}{cut}; {data.classes} classes: {shown}",
             f"student     {student.name}: {parameters(student):,} parameters, {macs(student, data.shape):,} MACs",
             f"method      {config.method}: " + " · ".join(str(getattr(config, s)["name"]) for s in SLOTS),
             f"device      {compute.device}, {'bf16' if compute.bf16 else 'float32'}"

@@ -58,7 +58,9 @@ class Config(BaseModel):
     seed: int = Field(default=0, ge=0, description="all chance follows from it")
     val: float = Field(default=0.1, ge=0, lt=1, description="the part of the training set held out; 0 for none")
     augment: str = Field(default="default", description="none, crop, flip, crop+flip, … or the data set's default")
-    size: int | None = Field(default=None, gt=0, description="resize images to this many pixels a side")
+    size: int | None = Field(
+        default=None, gt=0, description="scale images' shorter side to this many pixels, and cut out the middle square"
+    )
     data_root: str | None = Field(default=None, description="where local copies of data sets lie (or SPARRING_DATA)")
     normalise: str = Field(default="auto", description="student's preprocessing: auto, data, none, imagenet, half")
     teacher_normalise: str = Field(
