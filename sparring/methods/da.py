@@ -17,13 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from sparring.core import Batch, Setting
+from sparring.core.mode import mode
 from sparring.core.processes import world
 from sparring.parts import divergences
 from sparring.parts.ascend import STEPS, ascend
 from sparring.parts.coin import Coin
 from sparring.parts.divergences import Normaliser
 from sparring.parts.part import Part, Targets
-from sparring.parts.quiet import audibly, mode, quietly
+from sparring.parts.quiet import audibly, quietly
 
 FOLLOW = {  # (measure, normalise, student)
     "paper": ("mse", "l1", "train"),  # the code that produced Table I

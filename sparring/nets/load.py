@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from sparring.core import Network, UserError
+from sparring.core.mode import mode
 from sparring.nets import hf, names, vision, weights
 from sparring.nets.origin import Normalisation, Origin, Shape, checked, network, origin_of, with_class_names
 from sparring.nets.spec import LIBRARIES, PRETRAINED, STUDENT, Spec, parse, run_file
@@ -184,18 +185,14 @@ def _hf_made(body: nn.Module, normalisation: Normalisation | None = None, traine
 
 def _try_out(body: nn.Module, asked: Spec, classes: int, shape: Shape) -> None:
     """Ask a foreign network about two black images, so that a misfit is told now and not in the first batch."""
-    modes = {module: module.training for module in body.modules()}
     try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            answered = Network(body.eval())(torch.zeros(2, *shape)).logits.shape[1]
+        with mode(body, training=False), torch.no_grad(), torch.random.fork_rng(devices=[]):
+            answered = Network(body)(torch.zeros(2, *shape)).logits.shape[1]
     except Exception as wrong:
         raise UserError(
             f"{asked} does not answer images of shape {tuple(shape)} ({type(wrong).__name__}: "
             f"{' '.join(str(wrong).split())[:200]}); it must map (batch, channels, height, width) to (batch, classes)"
         ) from wrong
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
     if answered != classes:
         if asked.kind in LIBRARIES:
             raise weights.other_classes(asked, answered, classes)

@@ -15,6 +15,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from sparring import data as datasets
 from sparring import nets
 from sparring.core import Network, Setting, UserError, did_you_mean
+from sparring.core.mode import mode
 from sparring.core.seeds import seed_for
 from sparring.engine import Compute, Descent
 from sparring.engine.device import choose_device, fast_bf16
@@ -138,17 +139,14 @@ def statistics(normalise: str, data: datasets.Data) -> tuple[tuple[float, ...], 
 def fits(net: Network, role: str, data: datasets.Data) -> None:
     """Raise UserError where a network cannot answer the data's images with the data's classes."""
     device = next((parameter.device for parameter in net.parameters()), torch.device("cpu"))
-    training = net.training
     try:
-        with torch.no_grad():
-            classes = net.eval()(torch.zeros(2, *data.shape, device=device)).logits.shape[1]
+        with mode(net, training=False), torch.no_grad():
+            classes = net(torch.zeros(2, *data.shape, device=device)).logits.shape[1]
     except (RuntimeError, TypeError, ValueError) as error:
         raise UserError(
             f"the {role} {net.name} cannot take images of shape {data.shape}: {first_line(error)}; "
             "choose another network, or size="
         ) from error
-    finally:
-        net.train(training)
     if classes != data.classes:
         raise UserError(
             f"the {role} {net.name} answers with {classes} classes and the data has {data.classes}; "
