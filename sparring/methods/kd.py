@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from sparring.core import Batch, Losses, Output, Setting, UserError, term
 from sparring.parts import divergences
 from sparring.parts.divergences import Reduction
-from sparring.parts.part import Part, Plain, Targets
+from sparring.parts.part import Objective, Plain, Targets
 from sparring.parts.teachers import Teacher
 
 
@@ -35,7 +35,7 @@ def kd(
     reduction: Reduction = "batchmean",
     t2: bool = True,
     standardise: bool = False,
-) -> Part:
+) -> Objective:
     """Cross-entropy to the label plus Hinton's term towards the teacher's softened answer.
 
     T: temperature; ce, kd: the two weights (a weight of 0 leaves its term out); reduction: "batchmean", "elementwise"
