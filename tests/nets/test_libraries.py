@@ -30,7 +30,7 @@ def comes_back(net, folder):
     close = {
         "atol": 1e-6,
         "rtol": 0,
-    }  # transformers 4.48 makes what it reads with another attention than what it is told
+    }  # transformers 4.48 comes back with another kind of attention
     torch.testing.assert_close(net.eval()(x).logits, again.eval()(x).logits, **close)
     return again
 
