@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 import sys
@@ -16,12 +17,14 @@ PAGE = (Path(__file__).parent.parent / "docs" / "your-own-method.md").read_text(
 
 @pytest.fixture
 def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """my_method.py, as the page has it."""
-    method, contract = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    """The folder of the page's files, as it has them."""
+    method, climb, contract = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     (tmp_path / "my_method.py").write_text(method)
+    (tmp_path / "my_climb.py").write_text(climb)
     (tmp_path / "test_mine.py").write_text(contract)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "my_method", raising=False)
+    for name in ("my_method", "my_climb"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     return tmp_path
 
 
@@ -33,6 +36,12 @@ def test_your_own_method_trains_and_mixes(example: Path) -> None:
     assert done.metrics["test"]["accuracy"] > 0.5
     mixed = distill(**options, method="da", out=example / "mixed", objective=f"{file}:unsure")
     assert mixed.metrics["test"]["accuracy"] > 0.5
+    climb = {"perturb.eps": 0.01, "objective.start": 2.0}
+    climbed = distill(**options, method=f"{example / 'my_climb.py'}:mine", out=example / "climbed", **climb)
+    assert climbed.metrics["test"]["accuracy"] > 0.5
+    lines = [json.loads(line) for line in (example / "climbed" / "metrics.jsonl").read_text().splitlines()]
+    temperatures = [line["gauges"]["T"] for line in lines if line["kind"] == "train"]
+    assert temperatures[-1] > temperatures[0] > 2.0
 
 
 def test_your_own_method_keeps_the_contract(example: Path) -> None:

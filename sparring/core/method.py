@@ -44,3 +44,8 @@ class Method(nn.Module, ABC):
     def gauges(self) -> Mapping[str, Tensor]:
         """Scalars worth watching beside the loss terms, by name, on the device."""
         return {}
+
+    @property
+    def waivers(self) -> frozenset[str]:
+        """The rules of the contract (`sparring.testing`) that it breaks on purpose, by name."""
+        return frozenset()

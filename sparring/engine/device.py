@@ -65,16 +65,19 @@ class Compute:
 
     def synchronise(self) -> None:
         """Wait until the device has done all it was given."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+        if self.device.type != "cpu":
+            torch.accelerator.synchronize(self.device)
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of that name; "auto" takes a GPU where there is one. Raises UserError where it is not there."""
+    """The device of that name; "auto" takes torch's accelerator (cuda, mps, xpu) where there is one. Raises UserError
+    where it is not there, or where several processes train and cannot share gradients on it."""
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        name = str(torch.accelerator.current_accelerator()) if torch.accelerator.is_available() else "cpu"
     try:
         device = torch.device(name)
+        if processes.world() > 1 and device.type not in ("cpu", "cuda"):
+            raise UserError(f"several processes train together on cuda or cpu, not on {name}; try --device cpu")
         if device.type == "cuda" and device.index is None and processes.world() > 1:
             device = torch.device("cuda", torch.cuda.current_device())
         torch.empty(0, device=device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -50,6 +51,7 @@ def together() -> Iterator[None]:
             raise SystemExit(2) from None
         raise
     finally:
+        time.sleep(0.1)  # torch 2.6 hangs for good if a thread of gloo's lets go of a tensor while the group goes
         dist.destroy_process_group()
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.core import Batch, Network, UserError
-from sparring.parts.quiet import mode
+from sparring.core.mode import mode
 
 
 class Evaluator(Protocol):

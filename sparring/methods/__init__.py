@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Concatenate
 
+from sparring.core import Setting
 from sparring.methods import baseline, da, kd
+from sparring.parts.part import Objective, Perturb, Targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +30,12 @@ class Slots:
 
 
 # Each entry is called as factory(setting, **options); its keyword arguments are its configuration.
-PERTURB: dict[str, Callable[..., Any]] = {"clean": baseline.clean, "da": da.DisagreementAugmentation}
-TARGETS: dict[str, Callable[..., Any]] = {"none": baseline.none, "teacher": kd.teacher}
-OBJECTIVE: dict[str, Callable[..., Any]] = {"ce": baseline.ce, "kd": kd.kd}
+PERTURB: dict[str, Callable[Concatenate[Setting, ...], Perturb]] = {
+    "clean": baseline.clean,
+    "da": da.DisagreementAugmentation,
+}
+TARGETS: dict[str, Callable[Concatenate[Setting, ...], Targets]] = {"none": baseline.none, "teacher": kd.teacher}
+OBJECTIVE: dict[str, Callable[Concatenate[Setting, ...], Objective]] = {"ce": baseline.ce, "kd": kd.kd}
 
 METHODS: dict[str, Slots] = {
     "ce": Slots("the student alone: cross-entropy on the labels"),

@@ -17,15 +17,16 @@ import torch
 from torch import Tensor, nn
 
 from sparring.core import Batch, Setting
+from sparring.core.mode import mode
 from sparring.core.processes import world
 from sparring.parts import divergences
 from sparring.parts.ascend import STEPS, ascend
 from sparring.parts.coin import Coin
 from sparring.parts.divergences import Normaliser
 from sparring.parts.part import Part, Targets
-from sparring.parts.quiet import audibly, mode, quietly
+from sparring.parts.quiet import audibly, quietly
 
-FOLLOW = {  # (measure, normalise, student)
+FOLLOW: dict[str, tuple[str, str, str]] = {  # (measure, normalise, student)
     "paper": ("mse", "l1", "train"),  # the code that produced Table I
     "release": ("kl", "raw", "quiet"),  # the public code since 2025
 }
@@ -41,11 +42,13 @@ def disagreement(s: Tensor, t: Tensor, measure: str, normalise: str) -> Tensor:
 class DisagreementAugmentation(Part):
     """Move the inputs, with probability p, towards where student and teacher disagree.
 
-    p: chance that a batch (coin="batch") or each example (coin="example") is moved; share: the part of a chosen batch
-    that is moved, a saving. alpha: size of a step, in standardised units; steps: e, how many; step: their rule.
-    follow: "paper" (L1-normalised MSE; the live student in train mode, whose BatchNorm statistics count the climb) or
-    "release" (KL; a student whose statistics do not); measure, normalise, student override one of the three.
-    clamp: "box" keeps pixels in [0, 1]. precision: of the climb's forward and backward.
+    p: chance that a batch (coin="batch") or each example (coin="example") is moved. alpha: size of a step, in
+    standardised units; steps: e, how many; step: their rule.
+    follow: which published version fills in measure, normalise and student where they are not given.
+    student: how it is asked in the climb: "train" (the live one, whose BatchNorm running statistics count the climb),
+    "quiet" (in train mode too, by batch statistics, but the running ones stay) or "eval".
+    clamp: "box" keeps pixels in [0, 1]. Not in the paper, to save time: share, the part of a chosen batch that is moved
+    (its first rows; in train mode BatchNorm sees them alone), and precision, of the climb's forward and backward.
     """
 
     needs = frozenset({"target"})
@@ -91,13 +94,13 @@ class DisagreementAugmentation(Part):
         x = batch.x[rows]
         if not len(x):
             return batch.x
-        moved = self.climb(Batch(x, batch.y[rows], batch.index[rows]), student, targets, of=len(batch))
+        moved = self.climb(Batch(x, batch.y[rows], batch.index[rows]), student, targets, whole=len(batch))
         self.moved = (moved - x).abs().div(self.sigma).mean() / self.alpha
         if len(x) == len(batch):
             return moved
-        whole = batch.x.clone()
-        whole[rows] = moved
-        return whole
+        mixed = batch.x.clone()
+        mixed[rows] = moved
+        return mixed
 
     def rows(self, count: int) -> Tensor | slice:
         """Which rows of a batch of `count` move this time."""
@@ -105,17 +108,18 @@ class DisagreementAugmentation(Part):
             return self.coin.toss_each(count).to(self.sigma.device, non_blocking=True)
         return slice(round(self.share * count) if self.coin.toss() else 0)
 
-    def climb(self, batch: Batch, student: nn.Module, targets: Targets, of: int) -> Tensor:
-        """The inputs of `batch`, part of a batch of `of` rows, moved e steps up the disagreement."""
+    def climb(self, batch: Batch, student: nn.Module, targets: Targets, whole: int) -> Tensor:
+        """The inputs of `batch`, some or all of the `whole` rows of the step, moved e steps up the disagreement."""
         ask = audibly if self.student == "train" else quietly
-        part = len(batch) / (of * world())  # d is a mean over the whole batch: Adam's eps makes its scale matter
+        # d is a mean over the whole batch, that of all processes together: Adam's eps makes its scale matter
+        rows_here = len(batch) / (whole * world())
 
         def objective(delta: Tensor) -> Tensor:
             x = batch.x + self.sigma * delta
             with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
                 s, t = ask(student, x), targets(x, batch)
             assert t is not None  # the bout checked that someone offers a target
-            return disagreement(s.logits, t.logits, self.measure, self.normalise) * part
+            return disagreement(s.logits, t.logits, self.measure, self.normalise) * rows_here
 
         with mode(student, training=self.student != "eval"), torch.autocast(batch.x.device.type, enabled=False):
             delta = ascend(torch.zeros_like(batch.x), objective, self.rule(self.alpha), self.steps)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from sparring.core import Batch, Losses, Output, Setting, UserError, term
 from sparring.parts import divergences
 from sparring.parts.divergences import Reduction
-from sparring.parts.part import Part, Plain, Targets
+from sparring.parts.part import Objective, Plain, Targets
 from sparring.parts.teachers import Teacher
 
 
@@ -35,7 +35,7 @@ def kd(
     reduction: Reduction = "batchmean",
     t2: bool = True,
     standardise: bool = False,
-) -> Part:
+) -> Objective:
     """Cross-entropy to the label plus Hinton's term towards the teacher's softened answer.
 
     T: temperature; ce, kd: the two weights (a weight of 0 leaves its term out); reduction: "batchmean", "elementwise"
@@ -43,19 +43,22 @@ def kd(
     logits first (Sun et al. 2024).
     """
 
-    def objective(output: Output, target: Output, batch: Batch) -> Losses:
-        s, t = output.logits, target.logits
-        towards_label = term("ce", F.cross_entropy(s, batch.y)) if ce else None
-        if standardise:
-            s, t = divergences.zscore(s), divergences.zscore(t)
-        towards_teacher = term("kd", divergences.kd(s, t, T, reduction=reduction, t2=t2)) if kd else None
-        weighted = [w * part for w, part in ((ce, towards_label), (kd, towards_teacher)) if part is not None]
-        return weighted[0] + weighted[1] if len(weighted) == 2 else weighted[0]
-
     if T <= 0:
         raise ValueError(f"T is {T:g}: give a temperature above 0")
     if not ce and not kd:
         raise UserError("kd has both weights 0, so there is nothing to learn from: give objective.ce or objective.kd")
+
+    def objective(output: Output, target: Output, batch: Batch) -> Losses:
+        s, t = output.logits, target.logits
+        losses = Losses({})
+        if ce:
+            losses += ce * term("ce", F.cross_entropy(s, batch.y))
+        if standardise:
+            s, t = divergences.zscore(s), divergences.zscore(t)
+        if kd:
+            losses += kd * term("kd", divergences.kd(s, t, T, reduction=reduction, t2=t2))
+        return losses
+
     return Plain(objective, needs=("target",))
 
 

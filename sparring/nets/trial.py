@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from sparring.core import Network, NoLogits, Output, UserError
+from sparring.core.mode import mode
 from sparring.errors import first_line
 from sparring.nets.origin import Shape
 
@@ -33,13 +34,8 @@ def classes_of(net: Network, shape: Shape, who: str) -> int:
 
 def _asked(net: nn.Module, shape: Shape) -> int:
     device = next((parameter.device for parameter in net.parameters()), torch.device("cpu"))
-    modes = {module: module.training for module in net.modules()}
-    try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            return Output.of(net.eval()(torch.zeros(2, *shape, device=device))).logits.shape[1]
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+    with mode(net, training=False), torch.no_grad(), torch.random.fork_rng(devices=[]):
+        return Output.of(net(torch.zeros(2, *shape, device=device))).logits.shape[1]
 
 
 def _channels(body: nn.Module, shape: Shape) -> str:

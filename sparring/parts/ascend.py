@@ -43,8 +43,8 @@ def adam(alpha: float, *, betas: tuple[float, float] = (0.9, 0.999), eps: float 
         mean = torch.lerp(mean, gradient, 1 - betas[0])
         square = torch.lerp(square, gradient.square(), 1 - betas[1])
         moments = mean, square
-        first, second = 1 - betas[0] ** taken, 1 - betas[1] ** taken
-        return position + alpha * (mean / first) / ((square / second).sqrt() + eps)
+        first, second = mean / (1 - betas[0] ** taken), square / (1 - betas[1] ** taken)
+        return position + alpha * first / (second.sqrt() + eps)
 
     return step
 

@@ -37,7 +37,7 @@ def kd(
 
 def zscore(z: Tensor) -> Tensor:
     """Each row of logits (B, K) with mean 0 and standard deviation 1 (ddof 1), as logit standardisation has it."""
-    return (z - z.mean(1, keepdim=True)) / z.std(1, keepdim=True).clamp_min(1e-7)
+    return (z - z.mean(1, keepdim=True)) / (z.std(1, keepdim=True) + 1e-7)
 
 
 NORMALISERS: dict[str, Callable[[Tensor], Tensor]] = {

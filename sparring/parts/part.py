@@ -17,19 +17,31 @@ Turns = Callable[[Clock], Sequence[str]]
 
 
 class Perturb(Protocol):
-    """Which inputs the step learns from: (B, C, H, W) → (B, C, H, W), leaving no trace in the student."""
+    """Which inputs the step learns from.
+
+    batch: the labelled images as they come, x (B, C, H, W) in [0, 1]; student: answers x with an `Output`; targets: the
+    bout's own, asked as targets(x, batch). Returns other inputs of the shape of batch.x, out of any graph unless the
+    perturbation learns, and leaves no trace in the student.
+    """
 
     def __call__(self, batch: Batch, student: nn.Module, targets: Targets) -> Tensor: ...
 
 
 class Targets(Protocol):
-    """What the student should show at `x`; None where nothing is asked beyond the label."""
+    """What the student should show at the inputs it learns from; None where nothing is asked beyond the label.
+
+    x: the perturbed inputs (B, C, H, W); batch: the rows as they came, labels and all. Returns logits (B, K).
+    """
 
     def __call__(self, x: Tensor, batch: Batch) -> Output | None: ...
 
 
 class Objective(Protocol):
-    """How the student's answer is scored."""
+    """How the student's answer is scored.
+
+    output: the student's, logits (B, K); target: what `Targets` gave; batch: the rows at the perturbed inputs. Returns
+    named scalars beside their weights: 0.1 * term("ce", a) + 0.9 * term("kd", b).
+    """
 
     def __call__(self, output: Output, target: Output | None, batch: Batch) -> Losses: ...
 
@@ -37,6 +49,7 @@ class Objective(Protocol):
 class Part(nn.Module):
     """A slot's content that has a state, learns, or needs or offers something; a plain function is enough otherwise.
 
+    Its `forward` has the signature of the slot that it fills: that of `Perturb`, `Targets` or `Objective` above.
     needs, offers: words matched when a bout is built ("target": a teacher's logits).
     waivers: rules of the contract that this part breaks on purpose, by their names there.
     """

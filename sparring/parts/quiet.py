@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -28,15 +25,3 @@ def audibly(net: nn.Module, x: Tensor) -> Output:
 def detached_parameters(net: nn.Module) -> dict[str, Tensor]:
     """The parameters of `net` by name, sharing memory with it and out of any graph."""
     return {name: parameter.detach() for name, parameter in net.named_parameters()}
-
-
-@contextmanager
-def mode(net: nn.Module, *, training: bool) -> Iterator[None]:
-    """`net` in train or eval mode for a while; each of its modules gets its own mode back."""
-    before = [(module, module.training) for module in net.modules()]
-    net.train(training)
-    try:
-        yield
-    finally:
-        for module, was in before:
-            module.training = was

@@ -25,7 +25,7 @@ from sparring.parts.schedules import Schedule
 from sparring.recipes.config import SLOTS, Config, Optim, checked_options
 from sparring.userfile import named
 
-TABLES: dict[str, dict[str, Callable[..., Any]]] = {"perturb": PERTURB, "targets": TARGETS, "objective": OBJECTIVE}
+TABLES: dict[str, Mapping[str, Callable[..., Any]]] = {"perturb": PERTURB, "targets": TARGETS, "objective": OBJECTIVE}
 PYTHON = "python:"  # begins the name, in config.yaml, of what was handed over from Python
 STATISTICS = {
     "none": ((0.0,), (1.0,)),

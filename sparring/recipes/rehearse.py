@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.core import Batch, Losses, UserError
+from sparring.core.mode import mode
 from sparring.errors import first_line
 from sparring.recipes.build import Prepared
 
@@ -35,10 +36,9 @@ def rehearse(prepared: Prepared, batch: Batch) -> dict[str, Rehearsal]:
     method, compute = prepared.method, prepared.compute
     batch, found = compute.place(batch), {}
     gpus = [compute.device] if compute.device.type == "cuda" else []
-    with untouched(method), torch.random.fork_rng(gpus):
+    with untouched(method), mode(method, training=True), torch.random.fork_rng(gpus):
         try:
             for name, player in method.players.items():
-                player.module.train()
                 with compute.autocast():
                     losses = player.loss(batch)
                 require_finite(name, losses)
@@ -78,7 +78,7 @@ def require_finite(name: str, losses: Losses) -> None:
 
 @contextmanager
 def untouched(method: nn.Module) -> Iterator[None]:
-    """Afterwards every parameter, buffer (saved or not), extra state, gradient and mode in `method` is as before."""
+    """Afterwards every parameter, buffer (saved or not), extra state and gradient in `method` is as before."""
     state = {name: value.clone() if isinstance(value, Tensor) else value for name, value in method.state_dict().items()}
     buffers = [
         (module, name, buffer, buffer.clone())
@@ -86,7 +86,6 @@ def untouched(method: nn.Module) -> Iterator[None]:
         for name, buffer in module.named_buffers(recurse=False)
     ]
     gradients = [(parameter, parameter.grad) for parameter in method.parameters()]
-    modes = [(module, module.training) for module in method.modules()]
     try:
         yield
     finally:
@@ -95,5 +94,3 @@ def untouched(method: nn.Module) -> Iterator[None]:
         method.load_state_dict(state)
         for parameter, gradient in gradients:
             parameter.grad = gradient
-        for module, training in modes:
-            module.training = training

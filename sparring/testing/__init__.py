@@ -6,7 +6,8 @@ def test_mine():
     check_method(lambda: make_my_method(...), tiny_batches())
 """
 
-from sparring.testing.contract import Broken, Case, check_method
+from sparring.testing.contract import Broken, check_method
 from sparring.testing.tiny import tiny_batches, tiny_net, tiny_setting
+from sparring.testing.trial import Case
 
 __all__ = ["Broken", "Case", "check_method", "tiny_batches", "tiny_net", "tiny_setting"]

@@ -11,6 +11,8 @@ from torch import nn
 
 from sparring.core import Clock
 from sparring.engine import Checkpoints, Compute, Descent
+from sparring.engine.device import choose_device
+from sparring.errors import UserError
 from sparring.recipes.run import run
 
 ENGINE = Path(__file__).parents[2] / "sparring" / "engine"
@@ -27,6 +29,27 @@ def test_seeding_a_step_is_torchs_own():
     here = torch.rand(3)
     torch.manual_seed(2**62 + 5)
     assert torch.equal(here, torch.rand(3))
+
+
+@pytest.mark.parametrize("kind", ["cuda", "mps", "xpu"])
+def test_any_accelerator_is_taken_and_waited_for(kind, monkeypatch):
+    waited = []
+    monkeypatch.setattr(torch.accelerator, "synchronize", waited.append)
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device(kind))
+    monkeypatch.setattr(torch, "empty", lambda *shape, device: None)
+    device = choose_device("auto")
+    Compute(device).synchronise()
+    Compute(torch.device("cpu")).synchronise()
+    assert waited == [device] == [torch.device(kind)]
+
+
+def test_devices_that_cannot_be_had_are_told(monkeypatch):
+    with pytest.raises(UserError, match=r"device 'meta:x' cannot be used here .*try --device cpu"):
+        choose_device("meta:x")
+    monkeypatch.setattr("sparring.engine.processes.world", lambda: 2)
+    with pytest.raises(UserError, match=r"on cuda or cpu, not on mps; try --device cpu"):
+        choose_device("mps")
 
 
 def test_clipping_bounds_the_step():

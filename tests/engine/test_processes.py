@@ -41,9 +41,9 @@ def logs(tmp_path):
     return "".join((tmp_path / f"log-{rank}").read_text() for rank in (0, 1))
 
 
-def assert_close(out, whole, *, first=1e-6, later=2e-3, accuracy=0.003):
+def assert_close(out, whole, *, first=1e-6, later=2e-3):
     """Two runs' losses agree to the relative tolerance `first` on the first step and `later` after, their weights
-    absolutely to `later`, their scores to `accuracy` (an image of 359 is 0.0028)."""
+    absolutely to `later`, their scores to an image of 359."""
     (step, terms), *_ = losses(whole)
     assert losses(out)[0] == (step, pytest.approx(terms, rel=first))
     for (step, terms), (other_step, others) in zip(losses(out), losses(whole), strict=True):
@@ -54,22 +54,18 @@ def assert_close(out, whole, *, first=1e-6, later=2e-3, accuracy=0.003):
     for name, value in here.items():
         assert (value - there[name]).abs().max() <= later, name
     here, there = (json.loads((folder / "result.json").read_text())["test"] for folder in (out, whole))
-    assert here["accuracy"] == pytest.approx(there["accuracy"], abs=accuracy)
+    assert here["accuracy"] == pytest.approx(there["accuracy"], abs=0.003)
 
 
 @pytest.mark.parametrize("net", ["mlp-16", "conv"])
 @pytest.mark.parametrize("method", ["kd", "da"])
 def test_two_processes_train_as_one(net, method, teacher, tiny, tmp_path):
-    changes = {"da": {"perturb.p": 1.0}}.get(method, {})
-    config = configured(
-        teacher=str(teacher), method=method, student=tiny if net == "conv" else net, epochs=3, **changes
-    )
+    """To rounding, over whole runs in float32; in bf16, or where DA's climb meets a max pool's ties, rounding grows."""
+    changes = {"da": {"perturb.p": 1.0}}.get(method, {}) | {"student": tiny if net == "conv" else net}
+    config = configured(teacher=str(teacher), method=method, precision="float32", epochs=3, **changes)
     run(config, tmp_path / "one")
     assert codes(two(lambda rank: run(config, tmp_path / "two"), tmp_path)) == [0, 0], logs(tmp_path)
-    if net == "conv":  # exact in float64 (below); in float32 a different order of sums grows at ReLU's kinks
-        assert_close(tmp_path / "two", tmp_path / "one", later=0.5, accuracy=0.03)
-    else:
-        assert_close(tmp_path / "two", tmp_path / "one")
+    assert_close(tmp_path / "two", tmp_path / "one", later=1e-3)
     assert (tmp_path / "log-1").read_text() == ""
     assert json.loads((tmp_path / "two" / "manifest.json").read_text())["processes"] == 2
 

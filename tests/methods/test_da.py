@@ -16,7 +16,7 @@ from sparring.parts.bout import Bout
 from sparring.parts.divergences import mse_disagreement
 from sparring.parts.teachers import Teacher
 from sparring.testing import Case, tiny_batches, tiny_net, tiny_setting
-from sparring.testing.contract import bits, difference, everything, made, trained
+from sparring.testing.trial import bits, difference, everything, made, trained
 
 W = torch.tensor([[1, 0], [0, 1], [1, 1]], dtype=torch.float64)
 V = torch.tensor([[2, 0], [0, -1], [0.5, 1]], dtype=torch.float64)

@@ -27,7 +27,11 @@ def comes_back(net, folder):
     assert all(torch.equal(mine[k], yours[k]) for k in mine)
     assert (again.origin.spec, again.origin.mean) == (net.origin.spec, net.origin.mean)
     x = torch.rand(2, *DATA["shape"])
-    assert torch.equal(net.eval()(x).logits, again.eval()(x).logits)
+    close = {
+        "atol": 1e-6,
+        "rtol": 0,
+    }  # transformers 4.48 comes back with another kind of attention
+    torch.testing.assert_close(net.eval()(x).logits, again.eval()(x).logits, **close)
     return again
 
 

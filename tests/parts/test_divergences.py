@@ -99,3 +99,12 @@ def test_standardised_rows_have_mean_0_and_deviation_1() -> None:
     close(z.mean(1), [0.0, 0.0])
     close(z.std(1), [1.0, 1.0])
     assert torch.isfinite(zscore(torch.ones(2, 3))).all()
+
+
+def test_the_worked_example_of_logit_standardisation() -> None:
+    assert float(9 * kd(zscore(S), zscore(T), 2.0)) == pytest.approx(2.414353783, abs=2e-6)
+
+
+def test_the_divisor_of_a_zscore_is_the_deviation_plus_1e_7() -> None:
+    z = torch.tensor([[0.0, 1e-7]], dtype=torch.float64)
+    assert float(zscore(z)[0, 1]) == pytest.approx(0.5 / (2**-0.5 + 1))

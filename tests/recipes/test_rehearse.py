@@ -5,7 +5,7 @@ import torch
 from runs import configured
 
 from sparring.errors import UserError
-from sparring.recipes.build import Given, prepare
+from sparring.recipes.build import Given, fits, prepare
 from sparring.recipes.rehearse import rehearse
 from sparring.recipes.run import training_stream
 
@@ -47,3 +47,11 @@ def test_what_fails_fails_in_a_sentence_and_without_a_trace(teacher):
     with pytest.raises(UserError, match=r"does not work on a first batch of .64, 1, 5, 8.: RuntimeError"):
         rehearse(prepared, batch.at(batch.x[:, :, :5]))
     assert prepared.student.training
+
+
+def test_trying_a_network_out_leaves_each_part_in_its_own_mode(teacher):
+    prepared = prepare(configured(student="resnet8", teacher=str(teacher), method="kd"), Given())
+    next(prepared.student.body.children()).eval()
+    modes = [module.training for module in prepared.student.modules()]
+    fits(prepared.student, "student", prepared.data)
+    assert [module.training for module in prepared.student.modules()] == modes

@@ -1,0 +1,131 @@
+"""Short runs of the real engine on a method, and what is compared before and after them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD
+
+from sparring.core import Batch, Method, Moment
+from sparring.engine import Compute, Descent
+
+Bits = Mapping[str, Tensor]
+Engine = Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A method, freshly made, and the teacher that it was made with."""
+
+    method: Method
+    teacher: nn.Module | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Few:
+    """A stream over copies of a few batches, again and again."""
+
+    batches: Sequence[Batch]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return len(self.batches)
+
+    def __call__(self, start: int) -> Iterator[Batch]:
+        step = start
+        while True:
+            batch = self.batches[step % len(self.batches)]
+            yield Batch(batch.x.clone(), batch.y.clone(), batch.index.clone())
+            step += 1
+
+
+def made(make: Callable[[], Case], seed: int) -> Case:
+    """A fresh case, what it draws when it is made following from `seed`."""
+    torch.manual_seed(seed)
+    return make()
+
+
+def trained(case: Case, batches: Sequence[Batch], engine: Engine, *watchers: Callable[[Moment], None]) -> None:
+    """Train a case over the batches twice."""
+    total = 2 * len(batches)
+    run(case, descents(case.method), batches, engine, start=0, until=total, total=total, watchers=watchers)
+
+
+class Enough(Exception):
+    """Stops a run before its end."""
+
+
+def run(
+    case: Case,
+    moves: Mapping[str, Descent],
+    batches: Sequence[Batch],
+    engine: Engine,
+    *,
+    start: int,
+    until: int,
+    total: int,
+    watchers: Sequence[Callable[[Moment], None]] = (),
+) -> None:
+    """The engine, from step `start` up to `until`, of a training that would last `total`."""
+
+    def stop(moment: Moment) -> None:
+        if moment.clock.step + 1 == until < total:
+            raise Enough
+
+    try:
+        engine(
+            case.method,
+            Few(batches),
+            descents=moves,
+            total_steps=total,
+            compute=Compute(torch.device("cpu")),
+            seed=1,
+            start=start,
+            watchers=[*watchers, stop],
+        )
+    except Enough:
+        return
+
+
+def descents(method: Method) -> dict[str, Descent]:
+    """For each player: its own optimiser, or SGD with momentum; a schedule that moves with the clock."""
+    return {
+        name: Descent(
+            player.module,
+            player.optimizer or partial(SGD, lr=0.05, momentum=0.9, weight_decay=5e-4),
+            schedule=lambda now: 1.0 - 0.5 * now.progress,
+        )
+        for name, player in method.players.items()
+    }
+
+
+def leaves(net: nn.Module) -> list[nn.Module]:
+    """The modules of a network that have no modules of their own."""
+    return [module for module in net.modules() if not list(module.children())]
+
+
+def bits(module: nn.Module) -> dict[str, Tensor]:
+    """Copies of all weights and buffers by name, unsaved buffers included."""
+    return {name: t.detach().clone() for name, t in (*module.named_parameters(), *module.named_buffers())}
+
+
+def everything(method: Method) -> dict[str, Tensor]:
+    """Copies of all that a method's state holds."""
+    return {name: value.clone() for name, value in method.state_dict().items() if isinstance(value, Tensor)}
+
+
+def difference(before: Bits, after: Bits) -> str | None:
+    """The name of the first tensor that is not the same, bit for bit."""
+    for name in before.keys() | after.keys():
+        if name not in before or name not in after or not same(before[name], after[name]):
+            return name
+    return None
+
+
+def same(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors have the same shape, type and values (NaN equals NaN, and nothing else)."""
+    return a.shape == b.shape and a.dtype == b.dtype and bool(((a == b) | ((a != a) & (b != b))).all())
