@@ -47,7 +47,7 @@ class Compute:
         x = batch.x.to(self.device, non_blocking=True, memory_format=layout)
         return Batch(x, batch.y.to(self.device, non_blocking=True), batch.index)
 
-    def house(self, module: nn.Module) -> nn.Module:
+    def place_module(self, module: nn.Module) -> nn.Module:
         """The module on this device, its weights in this layout."""
         module.to(self.device)
         if self.channels_last:

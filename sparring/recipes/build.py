@@ -83,7 +83,7 @@ def prepare(config: Config, given: Given) -> Prepared:
     bf16, channels_last = precision(config, compute, student)
     compute = Compute(compute.device, bf16, channels_last)
     method = bout(config, student, teacher, data)
-    compute.house(method)
+    compute.place_module(method)
     if config.compile:
         for net in (student, teacher):
             if net is not None:

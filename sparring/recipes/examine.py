@@ -60,12 +60,12 @@ def reopened(run: Path) -> tuple[Config, datasets.Data, Network, Network | None]
     data = find_data(config, Given())
     compute = Compute(choose_device(config.device))
     student = nets.load(str(run), classes=data.classes, shape=data.shape)
-    compute.house(student)
+    compute.place_module(student)
     teacher = None
     if needs_teacher(config):
         try:
             teacher = network("teacher", config.teacher, None, config.teacher_normalise, data)
-            compute.house(teacher)
+            compute.place_module(teacher)
         except UserError as error:
             say(f"without the teacher: {error}")
     return config, data, student, teacher

@@ -121,6 +121,8 @@ def train(prepared: Prepared, stream: datasets.Stream, out: Path, exams: Mapping
     config, compute = prepared.config, prepared.compute
     keeper = Keeper(prepared, descents(prepared), Checkpoints(out / "checkpoints", warn=say))
     keeper.restore()
+    if compute.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(compute.device)
     fetched = Fetched(stream)
     total = config.epochs * stream.steps_per_epoch
     with ExitStack() as stack:

@@ -102,7 +102,7 @@ def test_a_signal_to_one_stops_both_at_one_step(teacher, tmp_path):
         time.sleep(0.01)
     os.kill(numbers[1], signal.SIGTERM)
     assert codes(numbers) == [143, 143], logs(tmp_path)
-    assert logs(tmp_path).count("add --resume to the same command") == 1
+    assert logs(tmp_path).count("with everything saved") == 1
     assert codes(two(lambda rank: run(config, out, resume=True), tmp_path)) == [0, 0], logs(tmp_path)
     assert codes(two(lambda rank: run(config, tmp_path / "whole"), tmp_path)) == [0, 0], logs(tmp_path)
     assert (out / "student.safetensors").read_bytes() == (tmp_path / "whole" / "student.safetensors").read_bytes()
