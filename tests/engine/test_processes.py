@@ -41,7 +41,7 @@ def logs(tmp_path):
     return "".join((tmp_path / f"log-{rank}").read_text() for rank in (0, 1))
 
 
-def assert_close(out, whole, *, first=1e-6, later=2e-3):
+def assert_close(out, whole, *, later=2e-3, first=1e-6):
     """Two runs' losses agree to the relative tolerance `first` on the first step and `later` after, their weights
     absolutely to `later`, their scores to an image of 359."""
     (step, terms), *_ = losses(whole)
@@ -60,12 +60,12 @@ def assert_close(out, whole, *, first=1e-6, later=2e-3):
 @pytest.mark.parametrize("net", ["mlp-16", "conv"])
 @pytest.mark.parametrize("method", ["kd", "da"])
 def test_two_processes_train_as_one(net, method, teacher, tiny, tmp_path):
-    """To rounding, over whole runs in float32; in bf16, or where DA's climb meets a max pool's ties, rounding grows."""
+    """To rounding, over whole runs in float32; in bf16, at kinks and at ties rounding grows: see docs/design.md."""
     changes = {"da": {"perturb.p": 1.0}}.get(method, {}) | {"student": tiny if net == "conv" else net}
     config = configured(teacher=str(teacher), method=method, precision="float32", epochs=3, **changes)
     run(config, tmp_path / "one")
     assert codes(two(lambda rank: run(config, tmp_path / "two"), tmp_path)) == [0, 0], logs(tmp_path)
-    assert_close(tmp_path / "two", tmp_path / "one", later=1e-3)
+    assert_close(tmp_path / "two", tmp_path / "one", later={"conv": 1e-4}.get(net, 2e-3))
     assert (tmp_path / "log-1").read_text() == ""
     assert json.loads((tmp_path / "two" / "manifest.json").read_text())["processes"] == 2
 
