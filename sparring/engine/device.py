@@ -70,10 +70,11 @@ class Compute:
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of that name; "auto" takes torch's accelerator (cuda, mps, xpu) where there is one. Raises UserError
-    where it is not there, or where several processes train and cannot share gradients on it."""
+    """The device of that name; "auto" takes a GPU (cuda) where there is one, and mps or xpu, which nobody has tried
+    here, only by name. Raises UserError where it is not there, or where several processes cannot share gradients on it.
+    """
     if name == "auto":
-        name = str(torch.accelerator.current_accelerator()) if torch.accelerator.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
         if processes.world() > 1 and device.type not in ("cpu", "cuda"):

@@ -70,7 +70,7 @@ class Config(BaseModel):
         default="honest", description="paper: also the best epoch on the test set"
     )
     any_teacher: bool = Field(default=False, description="go on with a teacher that is hardly better than chance")
-    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1")
+    device: str = Field(default="auto", description="auto (cuda, else cpu), cpu, cuda, cuda:1, mps, …")
     precision: Literal["auto", "float32", "bf16"] = Field(default="auto", description="of the networks' forwards")
     channels_last: bool | None = Field(
         default=None, description="memory layout of images; by default where it is faster"
