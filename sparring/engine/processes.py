@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from itertools import count
 
 import torch
@@ -29,7 +30,7 @@ def together() -> Iterator[None]:
     if "WORLD_SIZE" not in os.environ or dist.is_initialized():
         yield
         return
-    common, number, size = next(iter(rendezvous("env://")))
+    common, number, size = meeting()
     store = PrefixStore(f"sparring-{next(JOINED)}", common)
     backend = "gloo"
     if torch.cuda.is_available():
@@ -53,6 +54,15 @@ def together() -> Iterator[None]:
     finally:
         time.sleep(0.1)  # torch 2.6 hangs for good if a thread of gloo's lets go of a tensor while the group goes
         dist.destroy_process_group()
+
+
+@cache
+def meeting() -> tuple[Store, int, int]:
+    """(the store that all processes share, this one's rank, how many there are).
+
+    They meet once: who came back for a second run while another was still leaving the first would wait for good.
+    """
+    return next(iter(rendezvous("env://")))
 
 
 def was_told(store: Store) -> bool:

@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 import sys
+import time
 import traceback
 
 import torch
@@ -78,9 +80,14 @@ def child(work, log, environment=None):
         os._exit(code)
 
 
-def ended(number):
-    """The exit code of a child once it has ended; negative: the signal that killed it."""
-    return os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
+def ended(number, patience=240.0):
+    """The exit code of a child once it has ended; negative: the signal that killed it, as one that hangs is."""
+    until = time.time() + patience
+    while (found := os.waitpid(number, os.WNOHANG)) == (0, 0):
+        time.sleep(0.01)
+        if time.time() > until:
+            os.kill(number, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(found[1])
 
 
 def resumed(config, out):
