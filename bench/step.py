@@ -40,14 +40,9 @@ OURS: dict[str, dict[str, Any]] = {  # every DA variant moves every batch (p = 1
     "kd float32": {"method": "kd", "precision": "float32"},
     "kd float32 nchw": {"method": "kd", "precision": "float32", "channels_last": False},
     "da": {"method": "da", "perturb.p": 1.0},
-    "da climb bf16": {"method": "da", "perturb.p": 1.0, "perturb.precision": "bf16"},
-    "da climb bf16 share 0.75": {
-        "method": "da",
-        "perturb.p": 1.0,
-        "perturb.precision": "bf16",
-        "perturb.share": 0.75,
-    },
-    "da climb bf16 share 0.5": {"method": "da", "perturb.p": 1.0, "perturb.precision": "bf16", "perturb.share": 0.5},
+    "da climb float32": {"method": "da", "perturb.p": 1.0, "perturb.precision": "float32"},
+    "da share 0.5": {"method": "da", "perturb.p": 1.0, "perturb.share": 0.5},
+    "da share 0.34": {"method": "da", "perturb.p": 1.0, "perturb.share": 0.34},
     "da float32": {"method": "da", "perturb.p": 1.0, "precision": "float32"},
 }
 REFERENCES = {"reference kd": 0.0, "reference da": 1.0}

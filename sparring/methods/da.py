@@ -48,7 +48,8 @@ class DisagreementAugmentation(Part):
     student: how it is asked in the climb: "train" (the live one, whose BatchNorm running statistics count the climb),
     "quiet" (in train mode too, by batch statistics, but the running ones stay) or "eval".
     clamp: "box" keeps pixels in [0, 1]. Not in the paper, to save time: share, the part of a chosen batch that is moved
-    (its first rows; in train mode BatchNorm sees them alone), and precision, of the climb's forward and backward.
+    (its first rows; in train mode BatchNorm sees them alone), and precision, of the climb's forward and backward
+    ("auto": as the run's; the loss climbed is always float32).
     """
 
     needs = frozenset({"target"})
@@ -70,7 +71,7 @@ class DisagreementAugmentation(Part):
         coin: Literal["batch", "example"] = "batch",
         share: float = 1.0,
         clamp: Literal["none", "box"] = "none",
-        precision: Literal["float32", "bf16"] = "float32",
+        precision: Literal["auto", "float32", "bf16"] = "auto",
     ) -> None:
         super().__init__()
         if steps < 0 or alpha <= 0:
@@ -83,7 +84,7 @@ class DisagreementAugmentation(Part):
         self.measure, self.normalise = measure or as_published[0], normalise or as_published[1]
         self.student, self.rule, self.by_example = student or as_published[2], STEPS[step], coin == "example"
         self.alpha, self.steps, self.share = alpha, steps, share
-        self.box, self.bf16 = clamp == "box", precision == "bf16"
+        self.box, self.precision = clamp == "box", precision
         self.coin = Coin(p)
         self.register_buffer("sigma", torch.tensor(setting.std).view(-1, 1, 1), persistent=False)
         self.register_buffer("moved", torch.zeros(()))
@@ -113,15 +114,17 @@ class DisagreementAugmentation(Part):
         ask = audibly if self.student == "train" else quietly
         # d is a mean over the whole batch, that of all processes together: Adam's eps makes its scale matter
         rows_here = len(batch) / (whole * world())
+        device = batch.x.device.type
+        bf16 = torch.is_autocast_enabled(device) if self.precision == "auto" else self.precision == "bf16"
 
         def objective(delta: Tensor) -> Tensor:
             x = batch.x + self.sigma * delta
-            with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
+            with torch.autocast(device, torch.bfloat16, enabled=bf16):
                 s, t = ask(student, x), targets(x, batch)
             assert t is not None  # the bout checked that someone offers a target
             return disagreement(s.logits, t.logits, self.measure, self.normalise) * rows_here
 
-        with mode(student, training=self.student != "eval"), torch.autocast(batch.x.device.type, enabled=False):
+        with mode(student, training=self.student != "eval"), torch.autocast(device, enabled=False):
             delta = ascend(torch.zeros_like(batch.x), objective, self.rule(self.alpha), self.steps)
         x = batch.x + self.sigma * delta
         return x.clamp(0, 1) if self.box else x

@@ -201,3 +201,13 @@ def test_bf16_climbs_where_float32_does() -> None:
         for precision in ("float32", "bf16")
     ]
     assert float(torch.cosine_similarity(*steps, dim=0)) > 0.9
+
+
+@pytest.mark.parametrize("run", [False, True])
+def test_by_default_it_climbs_in_the_precision_of_the_run(run: bool) -> None:
+    batch, student, teacher = tiny_batches(1, size=64)[0], tiny_net(seed=3), Teacher(tiny_net(seed=7))
+    moved = part(p=1.0, student="eval", precision="bf16" if run else "float32")(batch, student, teacher)
+    other = part(p=1.0, student="eval", precision="float32" if run else "bf16")(batch, student, teacher)
+    with torch.autocast("cpu", torch.bfloat16, enabled=run):
+        assert torch.equal(part(p=1.0, student="eval")(batch, student, teacher), moved)
+    assert not torch.equal(moved, other)
