@@ -47,9 +47,13 @@ def demo(*, out: Path = Path("sparring-demo"), seeds: int = 5) -> None:
     seeds
         Students of each kind.
     """
+    from sparring import verbs
     from sparring.demo import STUDENT, TEACHER, demo
 
     page = demo(out, seeds=seeds)
+    if not first():
+        return
+    print(verbs.report.markdown([page.parent / "students"]))
     print(f"The report: {page}")
     print(
         f"Next: sparring distill --teacher {out / 'teacher'} --student {STUDENT} --data digits --method da --baseline"
@@ -141,7 +145,9 @@ def check(
 
 
 @app.command
-def evaluate(run: Path, /, *, part: Literal["test", "validation"] = "test", curve: bool = False) -> None:
+def evaluate(
+    run: Path, /, *, part: Literal["test", "validation"] = "test", curve: bool = False, device: str | None = None
+) -> None:
     """Accuracy, top-5, NLL, calibration error, agreement with the teacher, parameters, MACs and latency of a run.
 
     Parameters
@@ -152,11 +158,13 @@ def evaluate(run: Path, /, *, part: Literal["test", "validation"] = "test", curv
         On which images.
     curve
         Also climb the disagreement from these images and draw accuracy against steps.
+    device
+        Where, in place of the run's own.
     """
     from sparring import verbs
 
     units = {"nll": " nats", "latency": " s for one image", "macs": " for one image"}
-    for name, value in verbs.evaluate(run, part=part, curve=curve).items():
+    for name, value in verbs.evaluate(run, part=part, curve=curve, device=device).items():
         print(f"{name:<12} {value:.6g}{units.get(name, '')}")
     if curve:
         print(f"The curve: {run / 'disagreement.json'}, its pictures: {run / 'disagreement_examples.npz'}")
@@ -216,6 +224,8 @@ def reproduce(
 
     place = out or Path("runs") / f"{name}-{scale}"
     page = verbs.reproduce(name, place, scale=scale, row=row, seeds=seeds, methods=methods, changes=flags(changes))
+    if not first():
+        return
     print(verbs.report.markdown([place]))
     print(f"The report: {page}\nNext: sparring report {place}")
 

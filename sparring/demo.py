@@ -1,4 +1,4 @@
-"""The demo: few digits, a teacher, and a student three ways; no network, no GPU, half a minute on two cores.
+"""The demo: few digits, a teacher, and a student three ways; no network, no GPU, about half a minute on two cores.
 
 Four fifths of the training images are held out, and the student has half of its teacher's epochs: with more of both it
 was as good as its teacher after training alone, and nothing was left to learn from one. Of five set-ups that were tried
@@ -39,5 +39,4 @@ def demo(out: Path, *, seeds: int) -> Path:
             _, data, net, taught_by = reopened(job.out)
             assert taught_by is not None
             climb(job.out, data, taught_by, {job.config.method: net})
-    print(report.markdown([out / "students"]))
     return report.page([out / "students"], out / "report.html")

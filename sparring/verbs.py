@@ -68,8 +68,8 @@ def distill(
     method: a row of `sparring list methods` (kd if none is given). out: the folder to fill. baseline: also train the
     same student alone, with the same budget and seeds. seeds: how many. config: a configuration to start from.
     options: any key of `sparring.recipes.config.Config`, dotted ones as {"optim.lr": 0.1} or nested. A module that is
-    handed over is used itself: the teacher is put into eval mode and frozen, the student is trained in place. Raises
-    UserError for mistakes.
+    handed over: the teacher is used itself, in eval mode and frozen; of the student each run trains a copy (`.student`
+    of what is returned), so that all begin with its weights. Raises UserError for mistakes.
     """
     chosen, given = settled(config, teacher=teacher, student=student, data=data, method=method, **options)
     return launch(chosen, Path(out), given, baseline=baseline, seeds=seeds, resume=resume)
@@ -118,9 +118,11 @@ def launch(config: Config, out: Path, given: Given, *, baseline: bool, seeds: in
     return Outcome(results[0].student, dict(results[0].metrics), results, out)
 
 
-def evaluate(run: str | Path, *, part: str = "test", curve: bool = False) -> dict[str, float]:
+def evaluate(
+    run: str | Path, *, part: str = "test", curve: bool = False, device: str | None = None
+) -> dict[str, float]:
     """How good, how calibrated, how close to its teacher and how costly a run's student is; see `recipes.examine`."""
-    return examine(Path(run), part=part, curve=curve)
+    return examine(Path(run), part=part, curve=curve, device=device)
 
 
 def reproduce(

@@ -140,7 +140,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["distill", "--student", "mlp-16", "--epochs", "x"], "epochs='x' will not do"),
     (["distill", "--student", "mlp-16", "--epochs", "0"], "epochs="),
     (["distill", "--student", "mlp-16", "--teacher", "nowhere"], "nowhere"),
-    (["distill", "--student", "mlp-16"], "no teacher was given"),
+    (["distill", "--student", "mlp-16"], "learns from a teacher, and none was given: pass --teacher"),
     (["distill", "--teacher", "{teacher}"], "no student was given"),
     (["distill", "--teacher", "{teacher}", "--student", "mlp-61"], "Did you mean 'mlp-64'?"),
     (["distill", "--teacher", "{teacher}", "--student", "mlp-16", "--method", "dda"], "Did you mean 'da'?"),
@@ -232,6 +232,54 @@ def test_from_python_with_ones_own_objects(tmp_path: Path) -> None:
         sparring.distill(big.student, "mlp-16", "digits", size=6, out=tmp_path / "wrong")
     with pytest.raises(sparring.UserError, match=r"AttributeError: 'Output' .* 'logit' \(.*test_cli"):
         sparring.distill(big.student, net(8), data, out=tmp_path / "bad", objective=f"{__file__}:misspelt")
+
+
+def test_every_run_from_a_module_begins_with_its_weights(tmp_path: Path) -> None:
+    import sparring
+
+    torch.manual_seed(0)
+    small = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+    before = {name: value.clone() for name, value in small.state_dict().items()}
+    teacher = sparring.train("mlp-64", "digits", out=tmp_path / "teacher", epochs=2).student
+    bits = {name: value.clone() for name, value in teacher.state_dict().items()}
+    sparring.check(teacher, small, "digits")
+    done = sparring.distill(teacher, small, "digits", out=tmp_path / "runs", epochs=1, seeds=2, baseline=True)
+    again = sparring.train(small, "digits", out=tmp_path / "alone", epochs=1)
+    assert all(torch.equal(value, before[name]) for name, value in small.state_dict().items())
+    assert all(torch.equal(value, bits[name]) for name, value in teacher.state_dict().items())
+    assert len({id(run.student.body) for run in done.runs}) == 4
+    alone = next(run for run in done.runs if run.metrics["method"] == "ce" and run.metrics["seed"] == 0)
+    assert torch.equal(alone.student.body[1].weight, again.student.body[1].weight)
+
+
+@pytest.mark.parametrize("spelling", ["mlp-64@{}/student.safetensors", "mlp-64@{}", "{}", "{}/student.safetensors"])
+def test_a_teacher_by_every_spelling(run: Run, teacher: Path, spelling: str) -> None:
+    pair = ("--teacher", spelling.format(teacher), "--student", "mlp-16", "--epochs", 1, "--out", "run")
+    code, _, err = run("distill", *pair)
+    assert code == 0, err
+
+
+def test_targets_of_ones_own_without_a_teacher(run: Run) -> None:
+    Path("reg.py").write_text(REG)
+    code, _, err = run("distill", "--student", "mlp-16", "--method", "reg.py:reg", "--epochs", 1, "--out", "run")
+    assert code == 0, err
+    assert json.loads(Path("run/result.json").read_text())["teacher"] is None
+
+
+REG = """
+import torch
+from sparring.core import Output
+from sparring.methods import Slot, Slots
+
+def virtual(setting, *, right=0.9):
+    def targets(x, batch):
+        wrong = (1 - right) / (setting.classes - 1)
+        sure = torch.nn.functional.one_hot(batch.y, setting.classes) * (right - wrong) + wrong
+        return Output(sure.log())
+    return targets
+
+reg = Slots("a teacher that is right 90 times in 100", targets=Slot(__file__ + ":virtual"), objective=Slot("kd"))
+"""
 
 
 def misspelt(setting: object) -> Callable[..., object]:

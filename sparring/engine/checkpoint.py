@@ -13,17 +13,18 @@ import torch
 
 from sparring.files import atomic
 
+KEPT = 2  # how many states are left: the newest, and one before it in case that is damaged
 ADVICE = "the checkpoint before it is kept: make room there and go on with --resume"
 
 
 class Checkpoints:
     """The last few states of a run in one folder, each file named after its step and its own SHA-256.
 
-    keep: how many to leave. `warn` is told when a damaged file is passed over.
+    `warn` is told when a damaged file is passed over.
     """
 
-    def __init__(self, folder: Path, *, keep: int = 2, warn: Callable[[str], None] = print) -> None:
-        self.folder, self.keep, self.warn = folder, keep, warn
+    def __init__(self, folder: Path, *, warn: Callable[[str], None] = print) -> None:
+        self.folder, self.warn = folder, warn
 
     def save(self, step: int, state: dict[str, Any]) -> Path:
         """Write the state of `step` atomically, then drop the oldest. Raises UserError where it cannot be written."""
@@ -33,12 +34,13 @@ class Checkpoints:
         path = self.folder / f"step-{step:08d}.{digest(content)}.pt"
         with atomic(path, advice=ADVICE) as temporary:
             temporary.write_bytes(content)
-        for old in self.files()[: -self.keep]:
+        for old in self.files()[:-KEPT]:
             old.unlink(missing_ok=True)
         return path
 
-    def latest(self, device: torch.device) -> dict[str, Any] | None:
-        """The newest state that is whole, or None where there is none; damaged ones are passed over, saying so."""
+    def latest(self) -> dict[str, Any] | None:
+        """The newest state that is whole, on the CPU, or None where there is none; damaged ones are passed over, saying
+        so. Generators' states must stay there; `load_state_dict` takes the others to where they belong."""
         files = self.files()
         for path in reversed(files):
             content = path.read_bytes()
@@ -46,7 +48,7 @@ class Checkpoints:
                 self.warn(f"checkpoint {path} is damaged (its checksum differs); falling back to the one before it")
                 continue
             try:
-                return torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+                return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
             except (pickle.UnpicklingError, RuntimeError) as error:
                 self.warn(f"checkpoint {path} cannot be read ({error}); falling back to the one before it")
         if files:

@@ -82,6 +82,8 @@ def choose_device(name: str) -> torch.device:
         if device.type == "cuda" and device.index is None and processes.world() > 1:
             device = torch.device("cuda", torch.cuda.current_device())
         torch.empty(0, device=device)
+        if device.type == "cuda" and device.index is not None:
+            torch.cuda.set_device(device)  # chance and waiting are the current device's
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"device {name!r} cannot be used here ({first_line(error)}); try --device cpu") from error
     return device

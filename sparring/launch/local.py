@@ -11,8 +11,9 @@ from sparring.errors import UserError
 from sparring.files import plain_name
 from sparring.recipes.build import Given
 from sparring.recipes.config import Config
+from sparring.recipes.folder import claim_folder
 from sparring.recipes.published import Claim
-from sparring.recipes.run import Result, claim_folder, run
+from sparring.recipes.run import Result, run
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparring.core import Batch, Losses, Output, Setting, term
-from sparring.parts.part import Objective, Perturb, Targets
+from sparring.parts.part import Objective, Perturb, Plain, Targets
 
 
 def clean(setting: Setting) -> Perturb:
@@ -24,7 +24,7 @@ def none(setting: Setting) -> Targets:
     def targets(x: Tensor, batch: Batch) -> None:
         return None
 
-    return targets
+    return Plain(targets)
 
 
 def ce(setting: Setting, *, smoothing: float = 0.0) -> Objective:

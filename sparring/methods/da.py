@@ -78,8 +78,8 @@ class DisagreementAugmentation(Part):
             raise ValueError(f"steps is {steps}, alpha is {alpha:g}: give 0 steps or more, of a size above 0")
         if not 0 < share <= 1:
             raise ValueError(f"share is {share:g}: give the part of a batch to move, above 0 and at most 1")
-        if coin == "example" and world() > 1:
-            raise ValueError("coin=example moves other rows in each process, and BatchNorm waits for all: use batch")
+        if (coin == "example" or share < 1) and world() > 1:
+            raise ValueError("coin=example and share move other rows in each process: leave them for one process")
         as_published = FOLLOW[follow]
         self.measure, self.normalise = measure or as_published[0], normalise or as_published[1]
         self.student, self.rule, self.by_example = student or as_published[2], STEPS[step], coin == "example"

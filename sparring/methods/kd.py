@@ -46,7 +46,7 @@ def kd(
     if T <= 0:
         raise ValueError(f"T is {T:g}: give a temperature above 0")
     if not ce and not kd:
-        raise UserError("kd has both weights 0, so there is nothing to learn from: give objective.ce or objective.kd")
+        raise ValueError("both weights are 0, so there is nothing to learn from: give objective.ce or objective.kd")
 
     def objective(output: Output, target: Output, batch: Batch) -> Losses:
         s, t = output.logits, target.logits

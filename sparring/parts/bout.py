@@ -24,16 +24,16 @@ class Bout(Method):
         perturb: Perturb,
         targets: Targets,
         objective: Objective,
-        turns: Turns | None = None,
     ) -> None:
         super().__init__()
         self.student = student
-        self.perturb, self.targets, self.objective = as_part(perturb), as_part(targets), as_part(objective)
+        self.perturb, self.objective = as_part(perturb), as_part(objective)
+        self.targets = targets if isinstance(targets, Part) else Plain(targets, offers=("target",))
         refuse_misfits(perturb=self.perturb, targets=self.targets, objective=self.objective)
         self._players = {"student": Player(student, self.student_loss)}
         for part in self.parts():
             self._admit(part.players(self))
-        self._turns = turns or self._only_turns() or self._everyone
+        self._turns = self._only_turns() or self._everyone
 
     def student_loss(self, batch: Batch) -> Losses:
         """One exchange: what the student loses at the inputs that the perturbation chose."""
@@ -73,14 +73,14 @@ class Bout(Method):
     def _only_turns(self) -> Turns | None:
         deciding = [turns for part in self.parts() if (turns := part.turns) is not None]
         if len(deciding) > 1:
-            raise UserError("two parts of this bout both decide who moves when; pass turns= to settle it")
+            raise UserError("two parts of this bout both decide who moves when: choose another part for one of them")
         return deciding[0] if deciding else None
 
     def _everyone(self, clock: Clock) -> Sequence[str]:
         return (*(name for name in self._players if name != "student"), "student")
 
 
-def as_part(choice: Perturb | Targets | Objective) -> Part:
+def as_part(choice: Perturb | Objective) -> Part:
     """A slot's content as a module: a `Part` as it is, a function wrapped."""
     return choice if isinstance(choice, Part) else Plain(choice)
 

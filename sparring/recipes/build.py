@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -69,7 +70,7 @@ def prepare(config: Config, given: Given) -> Prepared:
     data = find_data(config, given)
     compute = Compute(choose_device(config.device))
     teacher = None
-    if needs_teacher(config):
+    if asks_teacher(config):
         teacher = network("teacher", config.teacher, given.teacher, config.teacher_normalise, data)
         if given.teacher is None and not nets.origin_of(teacher).trained and not config.any_teacher:
             raise UserError(
@@ -80,10 +81,15 @@ def prepare(config: Config, given: Given) -> Prepared:
     student = network("student", config.student, given.student, config.normalise, data)
     if teacher is not None:
         separate(teacher, student)
+        teacher.eval().requires_grad_(False)
+    if given.student is not None:  # several runs may be made from it: each starts from the weights that it was given
+        student = copy.deepcopy(student)
     bf16, channels_last = precision(config, compute, student)
     compute = Compute(compute.device, bf16, channels_last)
     method = bout(config, student, teacher, data)
     compute.place_module(method)
+    if teacher is not None:
+        compute.place_module(teacher)
     if config.compile:
         for net in (student, teacher):
             if net is not None:
@@ -111,8 +117,8 @@ def network(role: str, spec: str | None, given: nn.Module | None, normalise: str
         net = nets.wrap(given, mean=mean, std=std)
     elif spec and spec.startswith(PYTHON):
         raise UserError(f"the {role} was a {spec} made in Python: hand it over from Python again, or name another")
-    elif spec and "/" in spec and not Path(spec.partition(":")[0].partition("@")[0]).expanduser().exists():
-        raise UserError(f"there is nothing at {spec.partition('@')[0]!r} to take the {role} from; was it moved?")
+    elif spec and "/" in spec and not {":", "@"} & set(spec) and not Path(spec).expanduser().exists():
+        raise UserError(f"there is nothing at {spec!r} to take the {role} from; was it moved?")
     elif spec:
         net = nets.load(spec, classes=data.classes, shape=data.shape, mean=data.mean, std=data.std)
         if normalise != "auto":
@@ -199,9 +205,9 @@ def imported(path: str) -> Any:
     return named(Path(file).expanduser(), name)
 
 
-def needs_teacher(config: Config) -> bool:
-    """Whether a resolved configuration's targets ask the teacher."""
-    return config.targets["name"] != "none"
+def asks_teacher(config: Config) -> bool:
+    """Whether a resolved configuration has a teacher, and targets that may ask it."""
+    return config.teacher is not None and config.targets["name"] != "none"
 
 
 def bout(config: Config, student: Network, teacher: Network | None, data: datasets.Data) -> Bout:

@@ -5,23 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from sparring import data as datasets
-from sparring import nets
 from sparring.core import Batch
 from sparring.engine import fit
-from sparring.evaluate import macs, parameters, score
-from sparring.recipes.build import STATISTICS, Given, Prepared, descents, prepare
+from sparring.evaluate import macs, parameters
+from sparring.recipes.build import Given, Prepared, descents, prepare
 from sparring.recipes.config import SLOTS, Config
-from sparring.recipes.judge import refuse_weak_teacher
-from sparring.recipes.rehearse import Rehearsal, rehearse
-from sparring.recipes.run import claim_folder, peak_memory, training_stream
+from sparring.recipes.folder import claim_folder
+from sparring.recipes.rehearse import Rehearsal, rehearse, untouched
+from sparring.recipes.run import peak_memory, training_stream
+from sparring.recipes.teacher import on_trial, refuse_weak_teacher
 from sparring.report.units import duration
 from sparring.watch import require_tracker
 
-TRIAL = 2000  # images on which the teacher is tried under other preprocessings
 STEPS = 8  # steps that are timed
 
 
@@ -88,7 +86,8 @@ def inspect(config: Config, given: Given, out: Path | None = None) -> Check:
         refuse_weak_teacher(prepared.config, teacher["own"], chance, others)
     stream = training_stream(prepared)
     rehearsals = rehearse(prepared, next(iter(stream(0))))
-    per_step, shares = timed(prepared, stream)
+    with untouched(prepared.method):
+        per_step, shares = timed(prepared, stream)
     return Check(
         prepared,
         teacher,
@@ -99,24 +98,6 @@ def inspect(config: Config, given: Given, out: Path | None = None) -> Check:
         shares=shares,
         memory=peak_memory(prepared.compute.device),
     )
-
-
-def on_trial(prepared: Prepared) -> tuple[dict[str, float] | None, float]:
-    """(the teacher's accuracy under each preprocessing, its own first; the share of the commonest class)."""
-    data, teacher = prepared.data, prepared.teacher
-    part = data.validation or data.train
-    chance = float(part.y.bincount().max() / len(part))
-    if teacher is None:
-        return None, chance
-    device = prepared.compute.device
-    batches = list(islice(datasets.batches(part, batch_size=250, device=device), TRIAL // 250))
-    known = {"data": (data.mean, data.std), **STATISTICS}
-    known = {name: both for name, both in known.items() if len(both[0]) in (1, data.shape[0])}
-    found = {"own": score(teacher, batches)["accuracy"]}
-    for name, (mean, std) in known.items():
-        other = nets.wrap(teacher.body, mean=mean, std=std).to(device)
-        found[name] = score(other, batches)["accuracy"]
-    return found, chance
 
 
 def timed(prepared: Prepared, stream: datasets.Stream) -> tuple[float, dict[str, float]]:

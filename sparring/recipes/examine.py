@@ -16,40 +16,40 @@ from sparring.errors import UserError
 from sparring.evaluate import disagreement as climbs
 from sparring.evaluate import latency, macs, parameters, score
 from sparring.recipes import config as schema
-from sparring.recipes.build import Given, find_data, needs_teacher, network
+from sparring.recipes.build import Given, asks_teacher, find_data, network
 from sparring.recipes.config import Config
 from sparring.recipes.run import say
 
 CURVE_IMAGES = 512  # test images that the disagreement curve climbs from
 
 
-def examine(run: Path, *, part: str, curve: bool) -> dict[str, float]:
+def examine(run: Path, *, part: str, curve: bool, device: str | None) -> dict[str, float]:
     """Accuracy, top-5, NLL, calibration error, agreement, parameters, MACs and latency (seconds for one image).
 
     part: "test" or "validation". curve: also write disagreement.json and disagreement_examples.npz into the run.
-    Raises UserError where `run` holds no finished run.
+    device: where, in place of the run's own. Raises UserError where `run` holds no finished run.
     """
-    config, data, student, teacher = reopened(run)
+    config, data, student, teacher = reopened(run, device)
     images = {"test": data.test, "validation": data.validation}[part]
     if images is None:
         raise UserError(f"{data.name} has no {part} part here; try --part {'validation' if part == 'test' else 'test'}")
-    device = choose_device(config.device)
     if curve and teacher is None:
         raise UserError(f"{run} has no teacher to disagree with; --curve is for distilled students")
-    batches = datasets.batches(images, batch_size=256, device=device, workers=config.workers)
+    here = student.mean.device
+    batches = datasets.batches(images, batch_size=256, device=here, workers=config.workers)
     found = score(student, batches, teacher)
     found |= {
         "parameters": parameters(student),
         "macs": macs(student, data.shape),
-        "latency": latency(student, data.shape, device),
+        "latency": latency(student, data.shape, here),
     }
     if curve and teacher is not None:
         climb(run, data, teacher, {config.method: student})
     return found
 
 
-def reopened(run: Path) -> tuple[Config, datasets.Data, Network, Network | None]:
-    """A finished run's configuration, data, student and teacher."""
+def reopened(run: Path, device: str | None = None) -> tuple[Config, datasets.Data, Network, Network | None]:
+    """A finished run's configuration, data, student and teacher, on its own device or another."""
     if not run.is_dir():
         raise UserError(f"{run} is no folder; give a run directory")
     if not (run / "result.json").exists():
@@ -58,11 +58,11 @@ def reopened(run: Path) -> tuple[Config, datasets.Data, Network, Network | None]
         raise UserError(f"{run} holds no finished run (no result.json); {hint}")
     config = schema.read(run / "config.yaml")
     data = find_data(config, Given())
-    compute = Compute(choose_device(config.device))
+    compute = Compute(choose_device(device or config.device))
     student = nets.load(str(run), classes=data.classes, shape=data.shape)
     compute.place_module(student)
     teacher = None
-    if needs_teacher(config):
+    if asks_teacher(config):
         try:
             teacher = network("teacher", config.teacher, None, config.teacher_normalise, data)
             compute.place_module(teacher)
@@ -76,7 +76,8 @@ def climb(out: Path, data: datasets.Data, teacher: Network, students: Mapping[st
     images = data.test or data.validation
     assert images is not None
     device = teacher.mean.device
-    some = images.take(np.arange(min(CURVE_IMAGES, len(images)))).to(device)
+    rows = np.linspace(0, len(images) - 1, min(CURVE_IMAGES, len(images))).astype(np.int64)  # folders lie by class
+    some = images.take(rows).to(device)
     batches = datasets.batches(some, batch_size=128, device=device)
     climbs.save_curve(climbs.curve(teacher, students, batches, std=data.std), out / "disagreement.json")
     name, student = next(iter(students.items()))

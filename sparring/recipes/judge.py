@@ -13,10 +13,9 @@ from torch import Tensor
 from sparring import data as datasets
 from sparring.core import Batch, Clock, Moment
 from sparring.engine.processes import agreed
-from sparring.errors import Interrupted, UserError
+from sparring.errors import Interrupted
 from sparring.evaluate import answers, score, score_answers
 from sparring.recipes.build import Prepared
-from sparring.recipes.config import Config
 from sparring.recipes.fetched import Fetched
 from sparring.recipes.keeper import Keeper
 from sparring.watch import Meter, NotFinite, speaks
@@ -147,19 +146,3 @@ def listening(judge: Judge) -> Callable[[], None]:
             signal.signal(number, handler)
 
     return undo
-
-
-def refuse_weak_teacher(config: Config, accuracy: float, chance: float, others: Mapping[str, float]) -> None:
-    """Raise UserError where a teacher is hardly better than always naming the commonest class.
-
-    others: its accuracy with other preprocessing, where that was tried.
-    """
-    if accuracy >= chance + 0.05 * (1 - chance) or config.any_teacher:
-        return
-    tried = ", ".join(f"teacher_normalise={name} {value:.1%}" for name, value in others.items())
-    raise UserError(
-        f"the teacher is right on {accuracy:.1%} of the images it was tried on, where naming one class always gets "
-        f"{chance:.1%}: its weights or its preprocessing are probably wrong. "
-        + (f"It would be right with {tried}" if tried else "`sparring check` tries other preprocessing")
-        + "; go on all the same with --any-teacher"
-    )

@@ -48,14 +48,14 @@ class Keeper:
 
     def restore(self) -> None:
         """Take the newest whole state back, where there is one. Raises UserError where it is of another network."""
-        state = self.checkpoints.latest(self.prepared.compute.device)
+        state = self.checkpoints.latest()
         if state is None:
             return
         try:
             self.prepared.method.load_state_dict(state["method"])
             for name, descent in self.descents.items():
                 descent.load_state_dict(state["descents"][name])
-        except (RuntimeError, ValueError, KeyError) as error:
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"the checkpoints in {self.checkpoints.folder} are of another network or method than this one "
                 f"({first_line(error)}); was a file of yours changed? Give another --out to start anew"
@@ -78,7 +78,8 @@ class Keeper:
             nets.save(self.prepared.student, self.checkpoints.folder / BEST)
 
     def refuse_spoilt_weights(self, clock: Clock) -> None:
-        """Raise NotFinite where the last step made a weight NaN or infinite."""
-        moving = [parameter for descent in self.descents.values() for parameter in descent.parameters]
-        if not torch.stack([parameter.detach().isfinite().all() for parameter in moving]).all():
+        """Raise NotFinite where the last step made a weight, or a statistic such as BatchNorm's, NaN or infinite."""
+        states = [player.module.state_dict() for player in self.prepared.method.players.values()]
+        moving = [value for state in states for value in state.values() if value.is_floating_point()]
+        if not torch.stack([value.isfinite().all() for value in moving]).all():
             raise NotFinite(clock.step, "the weights are not finite after it")

@@ -61,7 +61,7 @@ def rehearse(prepared: Prepared, batch: Batch) -> dict[str, Rehearsal]:
 def place_of(error: Exception) -> str:
     """Where an error comes from: the last line of a file that is neither ours nor a library's, else the last line."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if "site-packages" not in f.filename and Path(f.filename).parent.parent != PACKAGE]
+    own = [f for f in frames if "site-packages" not in f.filename and PACKAGE not in Path(f.filename).parents]
     frame = (own or frames)[-1]
     return f"{frame.filename}, line {frame.lineno}"
 

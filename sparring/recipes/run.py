@@ -20,19 +20,20 @@ from sparring.core import Network
 from sparring.engine import Checkpoints, fit, synchronised
 from sparring.engine.processes import at_first, mean, together
 from sparring.errors import Interrupted
-from sparring.evaluate import latency, macs, parameters, score
+from sparring.evaluate import latency, macs, parameters
 from sparring.files import write_json
 from sparring.nets import weights
-from sparring.recipes.build import Given, Prepared, descents, needs_teacher, prepare, resolved
+from sparring.recipes.build import Given, Prepared, asks_teacher, descents, prepare, resolved
 from sparring.recipes.config import SLOTS, Config
 from sparring.recipes.fetched import Fetched
 from sparring.recipes.folder import begin, claim_folder, refuse_other_run
-from sparring.recipes.judge import Exam, Judge, listening, refuse_weak_teacher
+from sparring.recipes.judge import Exam, Judge, listening
 from sparring.recipes.keeper import BEST, Keeper, Record
 from sparring.recipes.manifest import manifest
 from sparring.recipes.paths import anchored
 from sparring.recipes.published import Claim
 from sparring.recipes.rehearse import rehearse
+from sparring.recipes.teacher import judge_teacher
 from sparring.watch import Bar, Journal, Meter, Sink, require_tracker, tracker
 
 
@@ -190,7 +191,7 @@ def facts(prepared: Prepared, record: Record) -> dict[str, Any]:
         "method": config.method,
         "student": config.student,
         "changes": changes(config),
-        "teacher": config.teacher if needs_teacher(config) else None,
+        "teacher": config.teacher if asks_teacher(config) else None,
         "data": config.data,
         "seed": config.seed,
         "epochs": config.epochs,
@@ -244,27 +245,6 @@ def finished(out: Path, prepared: Prepared) -> Result:
     file = out / "student.safetensors"
     weights.put(prepared.student.body, weights.read(file)[0], file)
     return Result(prepared.student.eval(), json.loads((out / "result.json").read_text()), out)
-
-
-def judge_teacher(prepared: Prepared, exams: Mapping[str, Exam]) -> None:
-    """Raise UserError for a teacher near chance on held-out images (on training images where none are held out)."""
-    if prepared.teacher is None:
-        return
-    accuracy, chance = teacher_accuracy(prepared, exams.get("validation"))
-    refuse_weak_teacher(prepared.config, accuracy, chance, {})
-
-
-def teacher_accuracy(prepared: Prepared, exam: Exam | None) -> tuple[float, float]:
-    """(the teacher's accuracy, the share of the commonest class) where it is judged."""
-    part = prepared.data.validation or prepared.data.train
-    labels = part.y.cpu()
-    if exam is not None and exam.teacher is not None:
-        accuracy = float((exam.teacher.cpu().argmax(1) == labels).double().mean())
-    else:
-        assert prepared.teacher is not None
-        batches = datasets.batches(part, batch_size=256, device=prepared.compute.device)
-        accuracy = score(prepared.teacher, batches)["accuracy"]
-    return accuracy, float(labels.bincount().max() / len(labels))
 
 
 def peak_memory(device: torch.device) -> int:

@@ -178,11 +178,12 @@ def test_the_box_keeps_pixels_in_0_1() -> None:
     assert torch.equal(boxed, free.clamp(0, 1))
 
 
-def test_a_coin_per_example_is_for_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_coin_per_example_and_a_share_are_for_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sparring.methods.da.world", lambda: 2)
     assert part(coin="batch").by_example is False
-    with pytest.raises(ValueError, match="coin=example moves other rows in each process"):
-        part(coin="example")
+    for options in ({"coin": "example"}, {"share": 0.5}):
+        with pytest.raises(ValueError, match="coin=example and share move other rows in each process"):
+            part(**options)
 
 
 def test_the_release_follows_the_kl_with_a_quiet_student() -> None:

@@ -3,6 +3,7 @@
 import copy
 
 import pytest
+import torch
 from runs import configured
 from torch import nn
 
@@ -31,7 +32,7 @@ def test_a_student_that_would_move_its_teacher():
 def test_a_frozen_part_may_be_shared():
     teacher, student = small(), small()
     student[0] = teacher[0].requires_grad_(False)
-    assert prepared(teacher, student).student.body[0].weight is teacher[0].weight
+    assert torch.equal(prepared(teacher, student).student.body[0].weight, teacher[0].weight)
 
 
 def test_a_role_that_cannot_take_the_images():

@@ -56,7 +56,7 @@ def test_what_bad_values_are_told(values: dict[str, Any], told: str) -> None:
         ({"perturb.steps": -1}, "perturb: steps is -1"),
         ({"perturb.share": 0}, "perturb: share is 0"),
         ({"perturb.alpha": -1}, "perturb: steps is 1, alpha is -1"),
-        ({"objective.ce": 0, "objective.kd": 0}, "both weights 0"),
+        ({"objective.ce": 0, "objective.kd": 0}, "objective: both weights are 0"),
         ({"objective.T": 0}, "objective: T is 0"),
     ],
 )

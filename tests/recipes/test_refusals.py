@@ -151,7 +151,7 @@ def test_a_disk_that_fills_up_on_the_way(tmp_path, monkeypatch):
         ):
             run(config, out)
     assert not list(out.rglob(".*.tmp"))
-    state = Checkpoints(out / "checkpoints").latest(torch.device("cpu"))
+    state = Checkpoints(out / "checkpoints").latest()
     assert state is not None
     assert state["record"]["step"] == 40
     run(config, out, resume=True)
@@ -171,7 +171,7 @@ def test_a_journal_that_cannot_grow(tmp_path, monkeypatch):
 
 
 def assert_finite(out):
-    state = Checkpoints(out / "checkpoints").latest(torch.device("cpu"))
+    state = Checkpoints(out / "checkpoints").latest()
     assert state is not None
     assert all(value.isfinite().all() for name, value in state["method"].items() if name.startswith("student"))
 

@@ -1,0 +1,78 @@
+"""The teacher on trial: one that is hardly better than chance was probably loaded or fed wrongly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from torch import Tensor
+
+from sparring import data as datasets
+from sparring import nets
+from sparring.core import Network, UserError
+from sparring.data import Images
+from sparring.evaluate import score
+from sparring.recipes.build import STATISTICS, Prepared
+from sparring.recipes.config import Config
+from sparring.recipes.judge import Exam
+
+TRIAL = 2000  # images on which a teacher is tried where its answers are not wanted anyway
+
+
+def judge_teacher(prepared: Prepared, exams: Mapping[str, Exam]) -> None:
+    """Raise UserError for a teacher near chance on held-out images (on training images where none are held out)."""
+    if prepared.teacher is None:
+        return
+    if exam := exams.get("validation"):
+        accuracy, chance = (exam.of_teacher() or {})["accuracy"], commonest(exam.y)
+    else:
+        part = tried_on(prepared)
+        accuracy, chance = accuracy_of(prepared.teacher, part, prepared), commonest(part.y)
+    refuse_weak_teacher(prepared.config, accuracy, chance, {})
+
+
+def on_trial(prepared: Prepared) -> tuple[dict[str, float] | None, float]:
+    """(the teacher's accuracy under each preprocessing, its own first; the share of the commonest class)."""
+    data, teacher, part = prepared.data, prepared.teacher, tried_on(prepared)
+    if teacher is None:
+        return None, commonest(part.y)
+    known = {"data": (data.mean, data.std), **STATISTICS}
+    found = {"own": accuracy_of(teacher, part, prepared)}
+    for name, (mean, std) in known.items():
+        if len(mean) in (1, data.shape[0]):
+            other = nets.wrap(teacher.body, mean=mean, std=std).to(prepared.compute.device)
+            found[name] = accuracy_of(other, part, prepared)
+    return found, commonest(part.y)
+
+
+def tried_on(prepared: Prepared) -> Images:
+    """Up to `TRIAL` held-out images (training images where none are held out), from all over: folders lie by class."""
+    part = prepared.data.validation or prepared.data.train
+    return part.take(np.linspace(0, len(part) - 1, min(TRIAL, len(part))).astype(np.int64))
+
+
+def accuracy_of(net: Network, part: Images, prepared: Prepared) -> float:
+    """How often `net` is right on some images."""
+    device, workers = prepared.compute.device, prepared.config.workers
+    return score(net, datasets.batches(part, batch_size=250, device=device, workers=workers))["accuracy"]
+
+
+def commonest(y: Tensor) -> float:
+    """The share of the commonest class: what naming one class always gets."""
+    return float(y.bincount().max() / len(y))
+
+
+def refuse_weak_teacher(config: Config, accuracy: float, chance: float, others: Mapping[str, float]) -> None:
+    """Raise UserError where a teacher is hardly better than always naming the commonest class.
+
+    others: its accuracy with other preprocessing, where that was tried.
+    """
+    if accuracy >= chance + 0.05 * (1 - chance) or config.any_teacher:
+        return
+    tried = ", ".join(f"teacher_normalise={name} {value:.1%}" for name, value in others.items())
+    raise UserError(
+        f"the teacher is right on {accuracy:.1%} of the images it was tried on, where naming one class always gets "
+        f"{chance:.1%}: its weights or its preprocessing are probably wrong. "
+        + (f"It would be right with {tried}" if tried else "`sparring check` tries other preprocessing")
+        + "; go on all the same with --any-teacher"
+    )
