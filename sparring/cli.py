@@ -48,16 +48,17 @@ def demo(*, out: Path = Path("sparring-demo"), seeds: int = 5) -> None:
         Students of each kind.
     """
     from sparring import verbs
-    from sparring.demo import STUDENT, TEACHER, demo
+    from sparring.demo import STUDENT, TAUGHT, demo
 
     page = demo(out, seeds=seeds)
     if not first():
         return
     print(verbs.report.markdown([page.parent / "students"]))
     print(f"The report: {page}")
+    told = " ".join(f"--{key} {value}" for key, value in TAUGHT.items())
     print(
-        f"Next: sparring distill --teacher {out / 'teacher'} --student {STUDENT} --data digits --method da --baseline"
-        f" --seeds 3  (the teacher is {TEACHER}; `sparring list nets` has more, --data takes a folder of yours)"
+        f"Next: sparring distill --teacher {out / 'teacher'} --student {STUDENT} {told} --method da --baseline"
+        " --seeds 3  (few digits, most held out, so that a teacher has something to add; --data takes a folder of yours)"
     )
 
 
@@ -137,11 +138,12 @@ def check(
 
     chosen = gathered(config, settings, keys)
     chosen = verbs.alone(chosen, net) if net else chosen
-    for line in verbs.check(config=chosen, out=out).lines():
-        print(line)
+    found = verbs.check(config=chosen, out=out)
+    print(found)
     taught = "" if chosen.teacher is None else f"--teacher {quote(chosen.teacher)} "
     verb = f"train --net {quote(chosen.student)}" if net else f"distill {taught}--student {quote(chosen.student)}"
-    print(f"Next: sparring {verb} --data {quote(chosen.data)} … (the same arguments)")
+    better = f" teacher_normalise={found.better}" if found.better else ""
+    print(f"Next: sparring {verb} --data {quote(chosen.data)}{better} … (the same arguments)")
 
 
 @app.command
@@ -279,6 +281,8 @@ def main() -> None:
         fail(f"{stopped}; {again} goes on", 128 + stopped.signal)
     except KeyboardInterrupt:
         fail("stopped", 130)
+    except BrokenPipeError:  # `sparring report … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def fail(text: str, code: int = 2) -> None:

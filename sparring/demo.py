@@ -12,13 +12,14 @@ from pathlib import Path
 from sparring import report
 from sparring.errors import UserError
 from sparring.launch.local import Job, grid, run_all
+from sparring.recipes import config as schema
 from sparring.recipes.build import Given
-from sparring.recipes.config import Config, Optim
 from sparring.recipes.examine import climb, reopened
 from sparring.report.groups import BASELINE
 
 TEACHER, STUDENT = "mlp-256", "mlp-16"
-RECIPE = Config(data="digits", val=0.8, epochs=40, optim=Optim(schedule="cosine"), threads=1)
+TAUGHT = {"data": "digits", "val": 0.8, "epochs": 20, "optim.schedule": "cosine", "threads": 1}
+RECIPE = schema.make(TAUGHT)
 
 
 def demo(out: Path, *, seeds: int) -> Path:
@@ -29,9 +30,9 @@ def demo(out: Path, *, seeds: int) -> Path:
     if seeds < 1:
         raise UserError(f"seeds={seeds}: give 1 or more")
     teacher = out / "teacher"
-    run_all([Job(RECIPE.model_copy(update={"student": TEACHER, "method": BASELINE}), teacher)], Given(), resume=True)
-    taught = {"student": STUDENT, "teacher": str(teacher), "method": "da", "epochs": RECIPE.epochs // 2}
-    student = RECIPE.model_copy(update=taught)
+    longer = {"student": TEACHER, "method": BASELINE, "epochs": 2 * RECIPE.epochs}
+    run_all([Job(RECIPE.model_copy(update=longer), teacher)], Given(), resume=True)
+    student = RECIPE.model_copy(update={"student": STUDENT, "teacher": str(teacher), "method": "da"})
     jobs = grid(student, out / "students", methods=[BASELINE, "kd", "da"], seeds=seeds)
     run_all(jobs, Given(), resume=True)
     for job in jobs:

@@ -177,6 +177,9 @@ def alone(config: Config, net: str | None) -> Config:
 
 def settled(config: Config | None, **values: Any) -> tuple[Config, Given]:
     """One configuration from what was named, over `config`; and whatever was handed over as an object."""
+    if not isinstance(values.get("method"), str | None):
+        given = type(values["method"]).__name__
+        raise UserError(f"method is a {given} object; give its name, such as 'da' or 'my_method.py:mine'")
     objects = {key: values.pop(key) for key in ("teacher", "student", "data") if is_object(values.get(key))}
     named = {
         key: str(value) if isinstance(value, Path) else value for key, value in values.items() if value is not None

@@ -23,7 +23,7 @@ from sparring.watch import require_tracker
 STEPS = 8  # steps that are timed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Check:
     """What was found.
 
@@ -40,6 +40,16 @@ class Check:
     images_per_second: float
     shares: dict[str, float]
     memory: int
+
+    @property
+    def better(self) -> str | None:
+        """The name of a preprocessing with which the teacher is better than with its own, by more than a point."""
+        tried = self.teacher or {"own": 0.0}
+        best = max(tried, key=tried.__getitem__)
+        return best if tried[best] > tried["own"] + 0.01 else None
+
+    def __repr__(self) -> str:
+        return "\n".join(self.lines())
 
     def lines(self) -> list[str]:
         """The findings, a line each."""
@@ -61,9 +71,8 @@ class Check:
             where = "training" if data.validation is None else "held-out"
             lines.append(f"teacher     {own[1]:.2%} right on {where} images (naming one class: {self.chance:.2%})")
             lines.append("            with other preprocessing: " + ", ".join(f"{n} {a:.1%}" for n, a in others))
-            best = max(self.teacher, key=lambda name: self.teacher[name] if self.teacher else 0.0)
-            if self.teacher[best] > own[1] + 0.01:
-                lines.append(f"            → it is better with {best}: teacher_normalise={best}")
+            if self.better:
+                lines.append(f"            → it is better with {self.better}: teacher_normalise={self.better}")
         for name, found in self.rehearsals.items():
             terms = ", ".join(f"{term} {value:.4g}" for term, value in found.terms.items())
             lines.append(f"{name:<11} {terms}; gradient norm {found.gradient:.3g}")

@@ -37,13 +37,16 @@ from sparring.recipes.teacher import judge_teacher
 from sparring.watch import Bar, Journal, Meter, Sink, require_tracker, tracker
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Result:
     """What a run leaves: `.student`, ready to answer; `.metrics`, the contents of result.json; `.out`, its folder."""
 
     student: Network
     metrics: Mapping[str, Any]
     out: Path
+
+    def __repr__(self) -> str:
+        return f"Result({self.metrics['method']}, seed {self.metrics['seed']}, in {self.out})"
 
     def report(self) -> Path:
         """Write report.html into the run's folder, and return its path."""
@@ -196,6 +199,7 @@ def facts(prepared: Prepared, record: Record) -> dict[str, Any]:
         "seed": config.seed,
         "epochs": config.epochs,
         "batch_size": config.batch_size,
+        "images": {"train": len(data.train), "validation": len(data.validation or ()), "test": len(data.test or ())},
         "protocol": config.protocol,
         "validation": record.last or None,
         "best_epoch": record.best_epoch,
