@@ -15,14 +15,14 @@ import statistics
 import time
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from sparring import data as datasets
 from sparring import nets
-from sparring.core import Batch, Setting
+from sparring.core import Batch, Network, Setting
 from sparring.engine import fit
 from sparring.methods import da
 from sparring.parts import divergences
@@ -31,7 +31,7 @@ from sparring.recipes import build, config
 from sparring.recipes.manifest import git_commit, processor
 from sparring.recipes.run import training_stream
 
-CASES = {  # precision of the climb, images in channels-last
+CASES: dict[str, tuple[Literal["float32", "bf16"], bool]] = {  # precision of the climb, images in channels-last
     "float32": ("float32", True),
     "float32, NCHW": ("float32", False),
     "bf16": ("bf16", True),
@@ -39,7 +39,7 @@ CASES = {  # precision of the climb, images in channels-last
 }
 
 
-def climbed(case: str, prepared: build.Prepared, batch: Batch) -> tuple[Tensor, Tensor, float]:
+def climbed(case: str, prepared: build.Prepared, teacher: Network, batch: Batch) -> tuple[Tensor, Tensor, float]:
     """(gradient, moved inputs, CPU seconds) of one climb; the student is a copy."""
     precision, channels_last = CASES[case]
     layout = torch.channels_last if channels_last else torch.contiguous_format
@@ -57,27 +57,27 @@ def climbed(case: str, prepared: build.Prepared, batch: Batch) -> tuple[Tensor, 
         return listen
 
     part.rule = heard
-    student = copy.deepcopy(prepared.student).to(memory_format=layout)
-    teacher = copy.deepcopy(prepared.teacher).to(memory_format=layout)
+    student = copy.deepcopy(prepared.student).to(memory_format=layout)  # type: ignore[call-overload]
+    taught_by = copy.deepcopy(teacher).to(memory_format=layout)  # type: ignore[call-overload]
     batch = batch.at(batch.x.contiguous(memory_format=layout))
     started = time.process_time()
-    moved = part.climb(batch, student, lambda x, _batch: teacher(x), of=len(batch))
+    moved = part.climb(batch, student, lambda x, batch: taught_by(x), whole=len(batch))
     spent = time.process_time() - started
     return seen[0], moved, spent
 
 
-def compared(prepared: build.Prepared, batch: Batch) -> dict[str, dict[str, float]]:
+def compared(prepared: build.Prepared, teacher: Network, batch: Batch) -> dict[str, dict[str, float]]:
     """Every case on one batch, in numbers that the whole batch shares."""
     sigma = torch.tensor(prepared.data.std).view(-1, 1, 1)
-    truth, reached, _ = climbed("float32", prepared, batch)
+    truth, reached, _ = climbed("float32", prepared, teacher, batch)
     result = {}
     for case in CASES:
-        gradient, moved, spent = climbed(case, prepared, batch)
+        gradient, moved, spent = climbed(case, prepared, teacher, batch)
         step = ((moved - batch.x) / sigma / 0.01778).abs()
         awake = truth.abs() > truth.abs().median()
         student = copy.deepcopy(prepared.student).train()
         with torch.no_grad():
-            s, t = student(moved).logits, prepared.teacher(moved).logits
+            s, t = student(moved).logits, teacher(moved).logits
         result[case] = {
             "cosine": torch.cosine_similarity(gradient.flatten(), truth.flatten(), dim=0).item(),
             "cosine_of_moves": torch.cosine_similarity(
@@ -95,7 +95,7 @@ def compared(prepared: build.Prepared, batch: Batch) -> dict[str, dict[str, floa
         }
     with torch.no_grad():
         s = copy.deepcopy(prepared.student).train()(batch.x).logits
-        t = prepared.teacher(batch.x).logits
+        t = teacher(batch.x).logits
     result["not moved"] = {
         "disagreement_after": divergences.mse_disagreement(s, t).mean().item(),
         "kd_loss_after": divergences.kd(s, t, 4.0).item(),
@@ -103,7 +103,7 @@ def compared(prepared: build.Prepared, batch: Batch) -> dict[str, dict[str, floa
     return result
 
 
-def pair(args: argparse.Namespace) -> tuple[build.Prepared, Any]:
+def pair(args: argparse.Namespace) -> tuple[build.Prepared, Network, datasets.Stream]:
     """A teacher with weights, and a student that learned from it for a while."""
     data = datasets.load("cifar100")
     teacher = nets.load(args.teacher, classes=data.classes, shape=data.shape, mean=data.mean, std=data.std)
@@ -112,7 +112,8 @@ def pair(args: argparse.Namespace) -> tuple[build.Prepared, Any]:
     stream = training_stream(prepared)
     moves = build.descents(prepared)
     fit(prepared.method, stream, descents=moves, total_steps=args.steps, compute=prepared.compute, seed=0)
-    return prepared, stream
+    assert prepared.teacher is not None  # kd has one
+    return prepared, prepared.teacher, stream
 
 
 def main() -> None:
@@ -125,8 +126,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    prepared, stream = pair(args)
-    found = [compared(prepared, prepared.compute.place(batch)) for batch in islice(stream(args.steps), args.batches)]
+    prepared, teacher, stream = pair(args)
+    found = [
+        compared(prepared, teacher, prepared.compute.place(batch)) for batch in islice(stream(args.steps), args.batches)
+    ]
     results = {
         case: {key: statistics.median(each[case][key] for each in found) for key in found[0][case]} for case in found[0]
     }

@@ -29,6 +29,7 @@ from torch.utils.data import TensorDataset
 from sparring import data as datasets
 from sparring import nets
 from sparring.core import Batch, UserError
+from sparring.data.images import Resident
 from sparring.engine import Compute, fit
 from sparring.recipes import build, config
 from sparring.recipes.manifest import git_commit, processor
@@ -64,7 +65,7 @@ class Timed:
             yield batch
 
 
-def ours(values: Mapping[str, Any], teacher: nets.Origin | Any, data: datasets.Data) -> tuple[Step, Compute]:
+def ours(values: Mapping[str, Any], teacher: nn.Module, data: datasets.Data) -> tuple[Step, Compute]:
     """One step at a time of sparring's own training."""
     prepared = build.prepare(config.make(values), build.Given(teacher=teacher, data=data))
     stream, descents = Timed(training_stream(prepared)), build.descents(prepared)
@@ -91,6 +92,7 @@ def theirs(p: float, student: nn.Module, teacher: nn.Module, data: datasets.Data
     """One step at a time of the plain loop."""
     device = build.choose_device(args.device)
     mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (data.mean, data.std))
+    assert isinstance(data.train, Resident)
     batches = loader(Pictures(data.train.x, data.train.y, mean, std), args.batch, device)
     return distil(student.to(device), teacher.to(device), batches, device, p=p).__next__
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from sparring.core import Clock, Moment, UserError, did_you_mean
 from sparring.files import as_json, read_lines, write_text
+from sparring.keys import flat
 
 TRACKERS = {
     "tensorboard": "torch.utils.tensorboard",
@@ -228,12 +229,7 @@ def require_tracker(name: str) -> Any:
         raise UserError(f"--track {name} needs a package that is not here: pip install {name}") from error
 
 
-def numbers(line: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """The numbers in a journal line by slash-separated name."""
-    found: dict[str, float] = {}
-    for key, value in line.items():
-        if isinstance(value, Mapping):
-            found |= numbers(value, f"{prefix}{key}/")
-        elif isinstance(value, int | float) and key != "step":
-            found[prefix + key] = value
-    return found
+def numbers(line: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers in a journal line by slash-separated name, its step aside."""
+    told = flat(line, between="/").items()
+    return {name: value for name, value in told if isinstance(value, int | float) and name != "step"}

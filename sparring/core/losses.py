@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from sparring.errors import UserError
+
 
 @dataclass(frozen=True, slots=True)
 class Losses:
@@ -26,7 +28,9 @@ class Losses:
         return Losses({name: (weight * w, value) for name, (w, value) in self.terms.items()})
 
     def total(self) -> Tensor:
-        """The weighted sum (), which is what is descended."""
+        """The weighted sum (), which is what is descended. Raises UserError where there is no term."""
+        if not self.terms:
+            raise UserError("the objective returned no term, so there is nothing to descend: return term(name, value)")
         weighted = [weight * value for weight, value in self.terms.values()]
         return sum(weighted[1:], start=weighted[0])
 

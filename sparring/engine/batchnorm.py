@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from sparring.core import UserError
 from sparring.engine.processes import Sum
 
 KINDS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -50,9 +51,18 @@ class Synchronised(_BatchNorm):
 
 
 def synchronised(module: nn.Module) -> nn.Module:
-    """`module` with each BatchNorm in it, in place, exchanged for one that shares its weights and buffers."""
-    if type(module) in KINDS:
+    """`module` with each BatchNorm in it, in place, exchanged for one that shares its weights and buffers.
+
+    Raises UserError for a kind of BatchNorm of which it is not known what else its forward does.
+    """
+    kind = type(module)
+    if kind in KINDS:
         return twin(module)
+    if issubclass(kind, _BatchNorm) and kind is not Synchronised:
+        raise UserError(
+            f"a network has a {kind.__name__}, whose statistics several processes cannot share: "
+            "train it in one process, or give a network whose batch normalisation is torch's own BatchNorm"
+        )
     for name, child in module.named_children():
         setattr(module, name, synchronised(child))
     return module

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from sparring.core import Batch, Network, UserError
 from sparring.core.mode import mode
-
-
-class Evaluator(Protocol):
-    """Anything that looks at a network on some batches and yields named numbers."""
-
-    def __call__(self, net: Network, batches: Iterable[Batch]) -> Iterable[tuple[str, float]]: ...
 
 
 @contextmanager

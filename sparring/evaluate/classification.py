@@ -9,27 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sparring.core import Batch, Network, UserError
-from sparring.evaluate.answers import Evaluator, resting
+from sparring.evaluate.answers import resting
 
 BINS = 15
-
-
-def classification(net: Network, batches: Iterable[Batch]) -> Iterable[tuple[str, float]]:
-    """How often the network is right, and how well it knows when it is.
-
-    Yields accuracy and, for more than five classes, top5 (fractions in [0, 1]); nll (nats an image); and ece, the
-    expected calibration error over 15 equal-width bins of confidence (in [0, 1]). Raises UserError without images.
-    """
-    yield from score(net, batches).items()
-
-
-def agreement(teacher: Network) -> Evaluator:
-    """An evaluator of how often a network names the same class as `teacher`, right or wrong."""
-
-    def evaluate(net: Network, batches: Iterable[Batch]) -> Iterable[tuple[str, float]]:
-        yield "agreement", score(net, batches, teacher)["agreement"]
-
-    return evaluate
 
 
 def score(
@@ -39,7 +21,11 @@ def score(
     *,
     teacher_logits: Tensor | None = None,
 ) -> dict[str, float]:
-    """Everything `classification` yields, and `agreement` where there is a teacher, in one pass over the images.
+    """How often the network is right, how well it knows when it is, and how often it names its teacher's class.
+
+    Returns accuracy and, for more than five classes, top5 (fractions in [0, 1]); nll (nats an image); ece, the expected
+    calibration error over 15 equal-width bins of confidence (in [0, 1]); and, where there is a teacher, agreement: how
+    often both name the same class, right or wrong. One pass over the images.
 
     Give the teacher itself, or `teacher_logits` (N, K): what :func:`answers` returned for it on these very batches in
     this order. The device is waited for once, at the end. Raises UserError where there are no images, where the
@@ -75,7 +61,7 @@ def score(
 
 
 def score_answers(logits: Tensor, y: Tensor) -> dict[str, float]:
-    """What `classification` yields, of answers that were asked for before: logits (N, K), y (N,)."""
+    """What `score` returns without a teacher, of answers that were asked for before: logits (N, K), y (N,)."""
     values = _report(_sums(logits, y.to(logits.device), None).cpu().double(), logits.shape[1])
     del values["agreement"]
     return values

@@ -27,16 +27,14 @@ def macs(net: nn.Module, shape: Sequence[int]) -> int:
     return counter.get_total_flops() // 2
 
 
-def latency(
-    net: nn.Module, shape: Sequence[int], device: torch.device | str = "cpu", batch: int = 1, *, repeats: int = 30
-) -> float:
-    """The median time in seconds that one answer to `batch` images of `shape` (C, H, W) takes on `device`.
+def latency(net: nn.Module, shape: Sequence[int], device: torch.device | str = "cpu", *, repeats: int = 30) -> float:
+    """The median time in seconds that the answer to one image of `shape` (C, H, W) takes on `device`.
 
     Five unmeasured answers come first; the network itself is not moved, a copy of it is.
     """
     device = torch.device(device)
     copied = copy.deepcopy(net).to(device).eval()
-    x = torch.rand(batch, *shape, device=device)
+    x = torch.rand(1, *shape, device=device)
     with torch.inference_mode():
         times = [_timed(copied, x) for _ in range(5 + repeats)]
     return median(times[5:])

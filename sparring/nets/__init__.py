@@ -2,7 +2,7 @@
 
 from sparring.nets.load import load, save, wrap
 from sparring.nets.names import TABLE, build, names
-from sparring.nets.origin import Origin, network, origin_of, taps
+from sparring.nets.origin import Origin, network, origin_of
 from sparring.nets.trial import classes_of
 
-__all__ = ["TABLE", "Origin", "build", "classes_of", "load", "names", "network", "origin_of", "save", "taps", "wrap"]
+__all__ = ["TABLE", "Origin", "build", "classes_of", "load", "names", "network", "origin_of", "save", "wrap"]

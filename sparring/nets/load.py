@@ -74,22 +74,14 @@ def load(
     return network(made.body, origin)
 
 
-def save(
-    net: Network,
-    path: str | Path,
-    extra: Mapping[str, str] | None = None,
-    *,
-    class_names: Sequence[str] | None = None,
-) -> Path:
+def save(net: Network, path: str | Path, *, class_names: Sequence[str] | None = None) -> Path:
     """Write the network's body and origin to `path` (in a directory: student.safetensors), whole or not at all.
 
-    `load` makes the same network from it, bit for bit. extra: further string metadata.
+    `load` makes the same network from it, bit for bit.
     """
     path = Path(path) / STUDENT if Path(path).is_dir() else Path(path)
-    if NOTE in (extra or {}):
-        raise ValueError(f"the metadata key {NOTE!r} is taken")
     origin = with_class_names(origin_of(net), class_names)
-    weights.write(net.body, path, {**(extra or {}), NOTE: origin.to_json()})
+    weights.write(net.body, path, {NOTE: origin.to_json()})
     return path
 
 

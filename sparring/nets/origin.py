@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from types import MappingProxyType
 from typing import Any
 
 from torch import nn
@@ -116,8 +115,3 @@ def origin_of(net: Network) -> Origin:
 def with_class_names(origin: Origin, names: Sequence[str] | None) -> Origin:
     """`origin` with the names of its classes, where given."""
     return origin if names is None else replace(origin, class_names=tuple(names))
-
-
-def taps(net: Network) -> Mapping[str, str]:
-    """The named inner features of `net`, {tap: path of a submodule of its body}; any path may be tapped besides."""
-    return MappingProxyType(net.taps)

@@ -40,15 +40,6 @@ def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return _read_pickle(path), {}
 
 
-def metadata(path: Path) -> dict[str, str]:
-    """Only the metadata of a .safetensors file."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            return dict(file.metadata() or {})
-    except (SafetensorError, OSError) as wrong:
-        raise _foreign(path, wrong) from wrong
-
-
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as file:

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from sparring.errors import UserError, did_you_mean, first_line
 from sparring.files import write_text
+from sparring.keys import WHERE, flat
 
 
 class Optim(BaseModel):
@@ -87,8 +88,6 @@ class Config(BaseModel):
 
 
 SLOTS = ("perturb", "targets", "objective")
-WHERE = frozenset({"device", "threads", "workers", "track", "data_root", "compile"})
-"""Keys that say where and how watched, not what is computed: a resumed run may change them."""
 
 
 def make(values: Mapping[str, Any]) -> Config:
@@ -235,11 +234,3 @@ def differences(old: Config, new: Config) -> list[str]:
         for key in sorted(before.keys() | after.keys())
         if key not in WHERE and before.get(key) != after.get(key)
     ]
-
-
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested values with dotted keys."""
-    result: dict[str, Any] = {}
-    for key, value in values.items():
-        result |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
-    return result

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from sparring.keys import WHERE, flat
 from sparring.report.ledger import Run
 
 BASELINE = "ce"
 # What may differ between the seeds of one arm: where and how a run was made, not what was trained.
-ASIDE = {"seed", "out", "output", "path", "device", "devices", "workers", "resume", "overwrite", "progress"}
-ASIDE |= {"tracker", "trackers", "watch", "recipe", "name", "claim", "student", "teacher", "data"}
-ASIDE |= {"track", "threads", "data_root", "any_teacher", "compile"}
-ASIDE |= {"epochs", "batch_size", "protocol"}  # these are read from the result
+ASIDE = WHERE | {"seed", "any_teacher"}
+TOLD = {"method", "student", "teacher", "data", "epochs", "batch_size", "protocol"}  # these are read from the result
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +69,9 @@ def groups(found: Iterable[Run]) -> list[Group]:
 def settings(run: Run) -> dict[str, str]:
     """What a run was told that may set it apart from others of its method: {dotted name: value}."""
     told: dict[str, Any] = {key: run.result.get(key) for key in ("epochs", "batch_size", "protocol")}
-    told |= {key: value for key, value in _flat(run.config) if not _aside(key)} | {"teacher": run.teacher}
+    told |= {key: value for key, value in flat(run.config).items() if key not in ASIDE | TOLD}
+    told["teacher"] = run.teacher
     return {key: re.sub(r"seed[-_=]?\d+", "seed", str(value)) for key, value in told.items() if value is not None}
-
-
-def _aside(key: str) -> bool:
-    top, leaf = key.split(".")[0], key.rsplit(".", 1)[-1]
-    return top in ASIDE or leaf == "seed" or key in ("method", "method.name")
 
 
 def _arms(found: list[Run]) -> list[Arm]:
@@ -115,11 +110,3 @@ def _arm(label: str, members: list[Run]) -> Arm:
 def _order(arm: Arm) -> tuple[bool, float, str]:
     accuracy = arm.values("test", "accuracy")
     return arm.method != BASELINE, -sum(accuracy) / len(accuracy), arm.label
-
-
-def _flat(config: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, Any]]:
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{before}{key}.")
-        else:
-            yield f"{before}{key}", value

@@ -133,9 +133,9 @@ def _read(path: Path) -> Run:
     run = Run(
         path=path,
         method=_method(known),
-        student=_name(known.get("student")) or "unknown student",
-        teacher=_name(known.get("teacher")),
-        data=_name(known.get("data")) or "unknown data",
+        student=known.get("student") or "unknown student",
+        teacher=known.get("teacher"),
+        data=known.get("data") or "unknown data",
         seed=known["seed"] if isinstance(known.get("seed"), int) else None,
         result=result,
         manifest=manifest,
@@ -149,18 +149,11 @@ def _read(path: Path) -> Run:
 
 def _method(known: Mapping[str, Any]) -> str:
     """A method's name, and what the run changed of it, as one would type it: "kd-simkd + perturb=da, perturb.p=0.5"."""
-    name, changed = _name(known.get("method")) or "unknown method", known.get("changes")
-    if not isinstance(changed, Mapping) or not changed:
+    name, changed = known.get("method") or "unknown method", known.get("changes")
+    if not changed:
         return name
     told = (f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in changed.items())
     return f"{name} + {', '.join(told)}"
-
-
-def _name(value: Any) -> str | None:
-    """A thing's name, whether it was written as a string or as a mapping that has one."""
-    if isinstance(value, Mapping):
-        value = next((value[key] for key in ("name", "spec", "path") if key in value), None)
-    return None if value is None else str(value)
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -127,12 +127,7 @@ def _gallery(members: list[Run]) -> dict[str, Any] | None:
 def _claims(group: Group) -> list[str]:
     """Where the published numbers of a table come from."""
     found = [(arm.label, claim(arm)) for arm in group.arms]
-    return [
-        f"{label}: published in {told.get('source', 'an unnamed source')}"
-        + (f" (protocol: {told['protocol']})" if told.get("protocol") else "")
-        for label, told in found
-        if told
-    ]
+    return [f"{label}: published in {told['source']} (protocol: {told['protocol']})" for label, told in found if told]
 
 
 def _size(members: list[Run]) -> str:
@@ -145,20 +140,18 @@ def _size(members: list[Run]) -> str:
 def _origin(run: Run) -> dict[str, str]:
     """Where a run comes from: what one needs to do it again."""
     told: Mapping[str, Any] = run.manifest
-    taught_by = told.get("teacher")
-    digest = taught_by.get("sha256") if isinstance(taught_by, Mapping) else None
-    command = told.get("command") or ""
+    digest = (told.get("teacher") or {}).get("sha256")
     facts = {
         "seed": run.seed,
         "device": told.get("device"),
-        "commit": str(told.get("git_commit") or "")[:12],
+        "commit": (told.get("git_commit") or "")[:12],
         "sparring": told.get("sparring"),
         "torch": told.get("torch"),
         "started": told.get("started"),
         "data fingerprint": (run.fingerprint or "")[:16],
-        "teacher": f"{run.teacher or '–'}" + (f" ({str(digest)[:12]})" if digest else ""),
+        "teacher": f"{run.teacher or '–'}" + (f" ({digest[:12]})" if digest else ""),
         "directory": run.path,
-        "command": " ".join(map(str, command)) if isinstance(command, list) else command,
+        "command": told.get("command"),
     }
     return {key: "" if value is None else str(value) for key, value in facts.items()}
 

@@ -37,7 +37,7 @@ def table(group: Group) -> Table:
         "test accuracy, %": lambda arm: spread(arm.values("test", "accuracy"), 100),
         "difference to baseline, points": lambda arm: _difference(against_baseline(group, arm), arm),
         "verdict": lambda arm: _verdict(against_baseline(group, arm), arm, rivals=bool(group.contenders)),
-        "best epoch on test, %": lambda arm: spread(_best(arm), 100),
+        "best epoch on test, %": lambda arm: spread(arm.values("test_best", "accuracy"), 100),
         "published, %": _published,
         "agreement with teacher, %": lambda arm: _aside(arm, ("test", "agreement"), 100),
         "NLL, nats": lambda arm: _aside(arm, ("test", "nll"), 1, 3),
@@ -90,8 +90,7 @@ def _aside(arm: Arm, keys: tuple[str, ...], scale: float, digits: int = 2) -> Ce
 
 def claim(arm: Arm) -> Mapping[str, Any] | None:
     """The published number an arm set out to reproduce, where its recipe carries one."""
-    found = next((run.result["claim"] for run in arm.runs if isinstance(run.result.get("claim"), Mapping)), None)
-    return found if found and isinstance(found.get("published"), Mapping) else None
+    return next((run.result["claim"] for run in arm.runs if "claim" in run.result), None)
 
 
 def _difference(verdict: Verdict | None, arm: Arm) -> Cell:
@@ -107,19 +106,12 @@ def _verdict(verdict: Verdict | None, arm: Arm, *, rivals: bool) -> Cell:
     return Cell("no baseline", "z") if verdict is None else Cell(verdict.word, verdict.word)
 
 
-def _best(arm: Arm) -> list[float]:
-    """Each run's best test accuracy over its epochs, which only the papers' protocol writes down."""
-    return arm.values("test_best", "accuracy") or arm.values("test_best")
-
-
 def _published(arm: Arm) -> Cell:
     found = claim(arm)
-    if found is None or not isinstance(mean := found["published"].get("mean"), int | float):
+    if found is None:
         return EMPTY
-    scale = 100 if mean <= 1 else 1  # papers print percent; a fraction is taken as one
-    sd, n = found["published"].get("sd"), found["published"].get("n")
-    text = f"{mean * scale:.2f}" + (f" ± {sd * scale:.2f}" if sd is not None else "") + (f" ({n})" if n else "")
-    return Cell(text, mean * scale)
+    mean, sd, n = (found["published"][key] for key in ("mean", "sd", "n"))
+    return Cell(f"{mean:.2f} ± {sd:.2f} ({n})", mean)
 
 
 def _plain(arm: Arm, key: str) -> Cell:

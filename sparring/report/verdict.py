@@ -16,8 +16,7 @@ from sparring.report.units import signed
 
 Word = Literal["helps", "hurts", "does not help", "cannot tell", "not comparable"]
 # Settings of training itself: where two arms differ in one, their difference is not the method's alone.
-TRAINING = {"optim", "lr", "learning_rate", "weight_decay", "momentum", "optimizer", "schedule", "augment"}
-TRAINING |= {"val", "size", "normalise", "precision", "pretrained"}
+TRAINING = {"optim", "augment", "val", "size", "normalise", "precision"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +129,7 @@ def _unequal(a: Run, b: Run) -> list[str]:
     """Why a difference between two runs would not be their methods' alone."""
     one, two = settings(a), settings(b)
     keys = ["epochs", "batch_size", "protocol", "teacher"]
-    keys += sorted(key for key in one.keys() & two.keys() if TRAINING & set(key.split(".")))
+    keys += sorted(key for key in one.keys() & two.keys() if key.split(".")[0] in TRAINING)
     why = [
         f"{key.replace('_', ' ')} {one.get(key)} against {two.get(key)}"
         for key in keys

@@ -12,6 +12,7 @@ from torch.optim import SGD
 
 from sparring.core import Batch, Method, Moment
 from sparring.engine import Compute, Descent
+from sparring.parts.schedules import constant
 
 Bits = Mapping[str, Tensor]
 Engine = Callable[..., None]
@@ -92,12 +93,12 @@ def run(
 
 
 def descents(method: Method) -> dict[str, Descent]:
-    """For each player: its own optimiser, or SGD with momentum; a schedule that moves with the clock."""
+    """For each player: its own optimiser at the rate it was given, or SGD with momentum, whose rate falls."""
     return {
         name: Descent(
             player.module,
             player.optimizer or partial(SGD, lr=0.05, momentum=0.9, weight_decay=5e-4),
-            schedule=lambda now: 1.0 - 0.5 * now.progress,
+            schedule=constant if player.optimizer else lambda clock: 1.0 - 0.5 * clock.progress,
         )
         for name, player in method.players.items()
     }

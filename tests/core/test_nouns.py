@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from sparring.core import Batch, Clock, Losses, Network, Output, term
-from sparring.errors import did_you_mean
+from sparring.errors import UserError, did_you_mean
 
 LOGITS = torch.randn(2, 3)
 
@@ -61,6 +61,8 @@ def test_losses_keep_names_and_weights_apart() -> None:
     assert float(losses.total()) == pytest.approx(0.1 * 2 + 1.8 * 3)
     assert {name: float(value) for name, value in losses.values().items()} == {"ce": 2.0, "kd": 3.0}
     assert Losses({"x": (1.0, a)}).total() is not None
+    with pytest.raises(UserError, match=r"returned no term, .*: return term"):
+        Losses({}).total()
     with pytest.raises(ValueError, match="both named 'ce'"):
         term("ce", a) + term("ce", b)
     with pytest.raises(ValueError, match=r"shape \(2, 3\)"):

@@ -173,6 +173,16 @@ def test_synchronising_keeps_weights_names_and_modes():
     assert list(before) == list(after)
     assert all(after[name] is value for name, value in before.items())
     assert [module.training for module in net[1]] == [False, True]
+    assert synchronised(net)[1][0] is net[1][0]
+
+
+def test_a_foreign_batchnorm_is_refused_by_name():
+    class BatchNormAct(nn.BatchNorm2d):
+        """As timm's: its forward does more than to normalise."""
+
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Sequential(BatchNormAct(2)))
+    with pytest.raises(UserError, match=r"a network has a BatchNormAct, .*train it in one process"):
+        synchronised(net)
 
 
 @pytest.mark.slow

@@ -26,9 +26,3 @@ def test_a_factory_says_which_slot_it_fills(table: dict[str, Callable[..., Any]]
         assert list(inspect.signature(factory.forward).parameters) == list(inspect.signature(slot.__call__).parameters)
     else:
         assert get_type_hints(factory)["return"] is slot
-
-
-@pytest.mark.parametrize(("table", "slot"), [("PERTURB", Perturb), ("TARGETS", Targets), ("OBJECTIVE", Objective)])
-def test_a_table_says_what_its_factories_make(table: str, slot: type) -> None:
-    (_, factory) = get_type_hints(methods)[table].__args__
-    assert factory.__args__[-1] is slot

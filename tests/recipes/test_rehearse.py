@@ -4,7 +4,9 @@ import pytest
 import torch
 from runs import configured
 
+from sparring.core import Losses
 from sparring.errors import UserError
+from sparring.parts.part import Plain
 from sparring.recipes.build import Given, fits, prepare
 from sparring.recipes.rehearse import rehearse
 from sparring.recipes.run import training_stream
@@ -47,6 +49,13 @@ def test_what_fails_fails_in_a_sentence_and_without_a_trace(teacher):
     with pytest.raises(UserError, match=r"does not work on a first batch of .64, 1, 5, 8.: RuntimeError"):
         rehearse(prepared, batch.at(batch.x[:, :, :5]))
     assert prepared.student.training
+
+
+def test_an_objective_without_terms_is_told(teacher):
+    prepared = prepare(configured(teacher=str(teacher), method="kd"), Given())
+    prepared.method.objective = Plain(lambda output, target, batch: Losses({}))
+    with pytest.raises(UserError, match=r"^the objective returned no term, .*: return term\(name, value\)$"):
+        rehearse(prepared, next(iter(training_stream(prepared)(0))))
 
 
 def test_trying_a_network_out_leaves_each_part_in_its_own_mode(teacher):

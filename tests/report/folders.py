@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import numpy as np
-import yaml
+
+from sparring.recipes.config import make, write
 
 
 def write_run(
@@ -27,8 +28,8 @@ def write_run(
 ) -> Path:
     """One run directory at `path`; what is not named has a plain value."""
     path.mkdir(parents=True)
-    told = {"method": method, "student": student, "data": data, "seed": seed, "out": str(path), "lr": 0.05}
-    (path / "config.yaml").write_text(yaml.safe_dump(told | (config or {})))
+    told = {"method": method, "student": student, "data": data, "seed": seed, "epochs": epochs}
+    write(make(told | (config or {})), path / "config.yaml")
     origin = {"sparring": "0.1.0", "torch": "2.13", "device": "cpu", "git_commit": "abcdef0123456789", "seed": seed}
     origin |= {"started": "2026-01-01T00:00:00", "command": f"sparring train --method {method} --seed {seed}"}
     origin |= {"data": {"name": data, "fingerprint": "f00d" * 16}}

@@ -8,10 +8,11 @@ import pytest
 from folders import write_run
 
 from sparring.core import UserError
-from sparring.recipes.config import WHERE
+from sparring.recipes.config import Config
 from sparring.report import groups, runs
-from sparring.report.groups import ASIDE
+from sparring.report.groups import ASIDE, TOLD
 from sparring.report.ledger import history, loss_terms
+from sparring.report.verdict import TRAINING
 
 
 def test_finds_runs_at_any_depth_once(tmp_path):
@@ -93,11 +94,11 @@ def test_students_and_data_sets_are_kept_apart(tmp_path):
 def test_an_arm_is_what_differs_by_more_than_the_seed(tmp_path):
     for seed in (0, 1):
         for heat in (2, 4):
-            config = {"method": {"name": "kd", "temperature": heat}, "tag": f"kd-seed-{seed}"}
-            write_run(tmp_path / f"t{heat}/seed-{seed}", seed=seed, accuracy=0.7 + heat / 100, config=config)
+            told = {"config": {"objective.T": heat, "threads": seed + 1}, "teacher": f"runs/teacher/seed-{seed}"}
+            write_run(tmp_path / f"t{heat}/seed-{seed}", seed=seed, accuracy=0.7 + heat / 100, **told)
         write_run(tmp_path / f"ce/seed-{seed}", method="ce", seed=seed, accuracy=0.9)
     (group,) = groups(runs(tmp_path))
-    assert [arm.label for arm in group.arms] == ["ce", "kd (temperature 4)", "kd (temperature 2)"]
+    assert [arm.label for arm in group.arms] == ["ce", "kd (T 4)", "kd (T 2)"]
     assert [[run.seed for run in arm.runs] for arm in group.arms] == [[0, 1]] * 3
 
 
@@ -125,5 +126,5 @@ def test_the_later_run_of_a_seed_counts(tmp_path):
     assert [run.path.name for run in arm.superseded] == ["b"]
 
 
-def test_keys_that_only_say_where_set_no_arm_apart():
-    assert WHERE <= ASIDE
+def test_the_report_speaks_of_the_configurations_own_keys():
+    assert set(Config.model_fields) >= ASIDE | TOLD | TRAINING

@@ -17,7 +17,7 @@ from sparring.parts.bout import Bout
 from sparring.parts.part import Part, Turns
 from sparring.parts.teachers import Teacher
 from sparring.testing import Broken, Case, check_method, contract, tiny_batches, tiny_net, tiny_setting
-from sparring.testing.trial import same, trained
+from sparring.testing.trial import descents, same, trained
 
 
 def named(method: str) -> Case:
@@ -81,6 +81,8 @@ def test_a_learned_augmentor_finds_its_seat(alternate: bool) -> None:
 
 def test_the_learned_augmentor_climbs_what_the_student_descends() -> None:
     case = learned(Dimmer())
+    halfway = {name: descent.schedule(Clock(6, 6, 12)) for name, descent in descents(case.method).items()}
+    assert halfway == {"student": 0.75, "augmentor": 1.0}  # whoever brings an optimiser keeps its rate
     before = case.method.perturb.gain.detach().clone()
     trained(case, tiny_batches(), fit)
     assert not torch.equal(before, case.method.perturb.gain)

@@ -1,0 +1,19 @@
+"""The dotted keys of nested values, and those keys of a configuration that compute nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+WHERE = frozenset({"device", "threads", "workers", "track", "data_root", "compile"})
+"""Keys that say where and how watched, not what is computed: a resumed run may change them."""
+
+
+def flat(values: Mapping[str, Any], *, between: str = ".", prefix: str = "") -> dict[str, Any]:
+    """Nested values under the names of their ways joined: `{"optim": {"lr": 1}}` as `{"optim.lr": 1}`."""
+    result: dict[str, Any] = {}
+    for key, value in values.items():
+        name = prefix + key
+        inside = isinstance(value, Mapping)
+        result |= flat(value, between=between, prefix=name + between) if inside else {name: value}
+    return result
