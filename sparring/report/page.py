@@ -98,6 +98,7 @@ def _view(group: Group) -> dict[str, Any]:
     verdict = verdicts(group)
     return {
         "title": f"{group.student} on {group.data}",
+        "tested": members[0].number("images", "test"),
         "word": verdict[0].word if verdict else "no verdict",
         "sentences": sentences(group),
         "table": table(group),

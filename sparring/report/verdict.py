@@ -146,7 +146,7 @@ def _word(short: Summary | None, low: float | None, high: float | None) -> Word:
     if short is None or low is None or high is None:
         return "cannot tell"
     if short.sd == 0:  # an interval of no width claims a certainty that so few seeds cannot give
-        return "does not help" if short.mean == 0 else "cannot tell"
+        return "cannot tell"
     if low > 0:
         return "helps"
     if high < 0:
@@ -155,8 +155,9 @@ def _word(short: Summary | None, low: float | None, high: float | None) -> Word:
 
 
 def _needed(short: Summary | None) -> int | None:
-    """The fewest seeds whose interval would leave 0 out, were mean and spread to stay; None where none below 1000."""
-    if short is None or not short.sd or not short.mean:
+    """The fewest seeds whose interval would leave 0 out, were mean and spread to stay; None where none below 1000, and
+    for fewer than three, whose spread says nothing of that."""
+    if short is None or not short.sd or not short.mean or short.n < 3:
         return None
     for n in range(2, 1000):
         if float(student_t.ppf(0.975, n - 1)) * short.sd / math.sqrt(n) < abs(short.mean):
