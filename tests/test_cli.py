@@ -65,6 +65,8 @@ def test_from_a_teacher_to_a_verdict(run: Run, teacher: Path) -> None:
     assert wanted | {"parameters", "macs", "seconds", "images_per_second", "peak_memory_bytes"} <= result.keys()
     assert {"accuracy", "nll", "ece", "agreement"} <= result["test"].keys() & result["validation"].keys()
     assert result["parameters"] == 64 * 16 + 16 + 160 + 10
+    code, out, err = run("evaluate", "fight")
+    assert (code, "there is one in fight/da/seed-0" in err) == (2, True)
     code, out, err = run("evaluate", "fight/da/seed-0", "--curve")
     assert code == 0, err
     shown = dict(line.split()[:2] for line in out.splitlines())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sparring.core import Network, NoLogits, Output, UserError
 from sparring.core.mode import mode
@@ -24,18 +24,25 @@ def classes_of(net: Network, shape: Shape, who: str) -> int:
     Raises UserError, with `who` for its subject, where it cannot take such images or gives no logits.
     """
     try:
-        return _asked(net, shape)
+        logits = _asked(net, shape)
     except NoLogits as wrong:
         raise UserError(f"{who} does not answer with logits: {wrong}") from wrong
     except Exception as wrong:
         reason = _channels(net.body, shape) or _type(net) or _words(wrong, shape)
         raise UserError(f"{who} {reason}") from wrong
+    if (logits >= 0).all() and (logits.sum(1) - 1).abs().max() < 1e-4:
+        raise UserError(
+            f"{who} answers with probabilities (they are positive and sum to 1) where logits are expected: "
+            "leave out the softmax at the end of its forward"
+        )
+    return logits.shape[1]
 
 
-def _asked(net: nn.Module, shape: Shape) -> int:
+def _asked(net: nn.Module, shape: Shape) -> Tensor:
+    """The logits (2, K) for two black images."""
     device = next((parameter.device for parameter in net.parameters()), torch.device("cpu"))
     with mode(net, training=False), torch.no_grad(), torch.random.fork_rng(devices=[]):
-        return Output.of(net(torch.zeros(2, *shape, device=device))).logits.shape[1]
+        return Output.of(net(torch.zeros(2, *shape, device=device))).logits
 
 
 def _channels(body: nn.Module, shape: Shape) -> str:
@@ -51,7 +58,7 @@ def _channels(body: nn.Module, shape: Shape) -> str:
 
 def _takes(body: nn.Module, shape: Shape) -> bool:
     try:
-        return _asked(body, shape) > 0
+        return _asked(body, shape).shape[1] > 0
     except Exception:  # whatever a foreign forward raises, it does not take them
         return False
 

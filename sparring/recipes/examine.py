@@ -19,6 +19,7 @@ from sparring.recipes import config as schema
 from sparring.recipes.build import Given, asks_teacher, find_data, network
 from sparring.recipes.config import Config
 from sparring.recipes.run import say
+from sparring.report.groups import BASELINE
 
 CURVE_IMAGES = 512  # test images that the disagreement curve climbs from
 
@@ -53,7 +54,8 @@ def reopened(run: Path, device: str | None = None) -> tuple[Config, datasets.Dat
     if not run.is_dir():
         raise UserError(f"{run} is no folder; give a run directory")
     if not (run / "result.json").exists():
-        inner = next((path.parent for path in sorted(run.rglob("result.json"))), None)
+        found = sorted(run.rglob("result.json"), key=lambda path: (BASELINE in path.parts, path))
+        inner = found[0].parent if found else None
         hint = f"there is one in {inner}" if inner else "give a run directory, or --resume that run"
         raise UserError(f"{run} holds no finished run (no result.json); {hint}")
     config = schema.read(run / "config.yaml")

@@ -42,6 +42,11 @@ def test_a_role_that_cannot_take_the_images():
         prepared(small(), nn.Flatten())
 
 
+def test_probabilities_are_no_logits():
+    with pytest.raises(UserError, match=r"the teacher Sequential answers with probabilities .*leave out the softmax"):
+        prepared(nn.Sequential(*small(), nn.Softmax(1)), small())
+
+
 def test_asking_a_module_keeps_the_modes_of_its_parts():
     student = small()
     student[0].eval()
