@@ -58,7 +58,7 @@ def demo(*, out: Path = Path("sparring-demo"), seeds: int = 5) -> None:
     told = " ".join(f"--{key} {value}" for key, value in TAUGHT.items())
     print(
         f"Next: sparring distill --teacher {out / 'teacher'} --student {STUDENT} {told} --method da --baseline"
-        " --seeds 3  (few digits, most held out, so that a teacher can help; --data takes a folder of yours)"
+        " --seeds 5  (few digits, most held out, so that a teacher can help; --data takes a folder of yours)"
     )
 
 
