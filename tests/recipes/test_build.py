@@ -9,6 +9,7 @@ from torch import nn
 
 from sparring.errors import UserError
 from sparring.recipes.build import Given, prepare
+from sparring.recipes.teacher import on_trial
 
 
 def small(channels=1):
@@ -52,3 +53,15 @@ def test_asking_a_module_keeps_the_modes_of_its_parts():
     student[0].eval()
     prepared(small(), student)
     assert [module.training for module in student] == [False, True, True, True]
+
+
+def test_a_teacher_is_tried_on_images_from_all_over(monkeypatch):
+    monkeypatch.setattr("sparring.recipes.teacher.TRIAL", 20)
+    y = torch.arange(10).repeat_interleave(60)  # as a folder lies: class by class
+    constant = small()
+    nn.init.zeros_(constant[-1].weight)
+    constant[-1].bias.data = 3 * torch.eye(10)[0]
+    data = torch.utils.data.TensorDataset(torch.rand(600, 1, 8, 8), y)
+    config = configured(method="kd")
+    accuracy, chance = on_trial(prepare(config, Given(teacher=constant, student=small(), data=data)))
+    assert accuracy["own"] == chance == pytest.approx(0.1)
