@@ -64,4 +64,4 @@ def test_a_teacher_is_tried_on_images_from_all_over(monkeypatch):
     data = torch.utils.data.TensorDataset(torch.rand(600, 1, 8, 8), y)
     config = configured(method="kd")
     accuracy, chance = on_trial(prepare(config, Given(teacher=constant, student=small(), data=data)))
-    assert accuracy["own"] == chance == pytest.approx(0.1)
+    assert 0 < accuracy["own"] <= chance < 0.2
