@@ -7,17 +7,18 @@ from pathlib import Path
 from sparring import data as datasets
 from sparring.recipes.config import SLOTS, Config
 
-NAMED = ("student", "teacher", "method", "data_root")  # keys whose value may hold a path
+PLACES = ("student", "teacher", "data_root")  # keys whose value may be a path, or hold one
 
 
 def anchored(config: Config) -> Config:
     """`config` with every path to something that exists made absolute; names and everything else as they are."""
-    changes = {key: absolute(value) for key in NAMED if (value := getattr(config, key))}
+    changes = {key: absolute(value) for key in PLACES if (value := getattr(config, key))}
+    changes["method"] = imported(config.method)
     if config.data not in datasets.names():
         changes["data"] = absolute(config.data)
     for slot in SLOTS:
         if name := getattr(config, slot).get("name"):
-            changes[slot] = getattr(config, slot) | {"name": absolute(name)}
+            changes[slot] = getattr(config, slot) | {"name": imported(name)}
     return config.model_copy(update=changes)
 
 
@@ -28,7 +29,13 @@ def absolute(spec: str) -> str:
     head, at, weights = spec.partition("@")
     if at:
         return f"{absolute(head)}@{absolute(weights)}"
-    left, colon, right = spec.rpartition(":")
-    if left.endswith(".py") and Path(left).expanduser().is_file():
-        return f"{absolute(left)}:{right}"
-    return f"{left}:{absolute(right)}" if colon and left == "hf" else spec
+    if spec.startswith("hf:"):
+        return f"hf:{absolute(spec.removeprefix('hf:'))}"
+    return imported(spec)
+
+
+def imported(spec: str) -> str:
+    """`FILE.py:NAME` with its path made absolute; a name stays one, whatever folder is called so."""
+    file, _, name = spec.rpartition(":")
+    path = Path(file).expanduser()
+    return f"{path.resolve()}:{name}" if file.endswith(".py") and path.is_file() else spec

@@ -259,6 +259,16 @@ def test_paths_are_written_down_whole(teacher, tmp_path, monkeypatch):
     assert run(configured(teacher=str(teacher), method="kd"), tmp_path / "run", resume=True).metrics["epochs"] == 2
 
 
+def test_a_folder_called_like_a_method_is_not_taken_for_it(teacher, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("da", "kd", "teacher", "digits"):
+        (tmp_path / name).mkdir()
+    run(configured(teacher=str(teacher), method="da"), tmp_path / "run")
+    written = schema.read(tmp_path / "run" / "config.yaml")
+    assert (written.method, written.data, written.targets["name"]) == ("da", "digits", "teacher")
+    assert run(written, tmp_path / "again").metrics["test"]["accuracy"] > 0.5
+
+
 def test_no_checkpoint_outlives_its_run(begun):
     _, out = begun
     assert [file.name for file in (out / "checkpoints").iterdir()] == ["best.safetensors"]
