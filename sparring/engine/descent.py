@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sparring.core import Clock
 from sparring.core.player import MakeOptimizer
-from sparring.engine import processes
+from sparring.core.processes import mean, world
 
 
 class Descent:
@@ -66,9 +66,9 @@ class Descent:
 
 def average_over_processes(parameters: list[nn.Parameter]) -> None:
     """Replace each gradient by its mean over all processes, in one message; nothing in a single process."""
-    if processes.world() == 1:
+    if world() == 1:
         return
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    flat = processes.mean(torch.cat([gradient.flatten() for gradient in gradients]))
-    for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
-        gradient.copy_(mean.view_as(gradient))
+    flat = mean(torch.cat([gradient.flatten() for gradient in gradients]))
+    for gradient, whole in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(whole.view_as(gradient))

@@ -90,15 +90,6 @@ def agreed(number: int) -> int:
     return int(numbers)
 
 
-def mean(values: Tensor) -> Tensor:
-    """`values` averaged over the processes, the same in each."""
-    if world() == 1:
-        return values
-    values = values.clone()
-    dist.all_reduce(values)
-    return values / world()
-
-
 class Sum(torch.autograd.Function):
     """The sum of a tensor over all processes; its gradient is the sum of theirs."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Concatenate
 
 from sparring.core import Setting
-from sparring.methods import baseline, da, kd
+from sparring.methods import baseline, da, hard, kd
 from sparring.parts.part import Objective, Perturb, Targets
 
 
@@ -33,9 +33,13 @@ class Slots:
 PERTURB: dict[str, Callable[Concatenate[Setting, ...], Perturb]] = {
     "clean": baseline.clean,
     "da": da.DisagreementAugmentation,
+    "hard": hard.Hard,
+    "gaussian-affine": hard.GaussianAffine,
 }
 TARGETS: dict[str, Callable[Concatenate[Setting, ...], Targets]] = {"none": baseline.none, "teacher": kd.teacher}
 OBJECTIVE: dict[str, Callable[Concatenate[Setting, ...], Objective]] = {"ce": baseline.ce, "kd": kd.kd}
+
+SOFT = (Slot("teacher"), Slot("kd", kd.PRESETS["kd-soft"][1]))  # HARD's KD on MNIST and CIFAR-10
 
 METHODS: dict[str, Slots] = {
     "ce": Slots("the student alone: cross-entropy on the labels"),
@@ -50,4 +54,11 @@ METHODS: dict[str, Slots] = {
         Slot("teacher"),
         Slot("kd", kd.PRESETS["kd-standardised"][1]),
     ),
+    "hard-affine": Slots("HARD-Affine: learned affine maps, thresholds 5 % and 40 %", Slot("hard"), *SOFT),
+    "hard-mix": Slots(
+        "HARD-Mix: patches of a few images mixed by learned attention, moving on every batch",
+        Slot("hard", {"augmentor": "mix", "turns": "joint", "lambda_t": 0.0}),
+        *SOFT,
+    ),
+    "gaussian-affine": Slots("HARD-Affine's control: affine maps that nobody learns", Slot("gaussian-affine"), *SOFT),
 }

@@ -69,6 +69,10 @@ class Bout(Method):
     def gauges(self) -> Mapping[str, Tensor]:
         return {name: value for part in self.parts() for name, value in part.gauges().items()}
 
+    def most_bytes(self, steps: int) -> int:
+        """What its parts' states may grow by, in bytes of the host's memory, over `steps` steps."""
+        return sum(part.most_bytes(steps) for part in self.parts())
+
     @property
     def waivers(self) -> frozenset[str]:
         """The contract's rules that some part breaks on purpose."""

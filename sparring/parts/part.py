@@ -76,6 +76,10 @@ class Part(nn.Module):
     def after_step(self, moment: Moment) -> None:
         """Gradient-free bookkeeping once everyone has moved; usually none."""
 
+    def most_bytes(self, steps: int) -> int:
+        """What its state may grow by, in bytes of the host's memory, over `steps` steps of the student; usually 0."""
+        return 0
+
     def gauges(self) -> Mapping[str, Tensor]:
         """Scalars worth watching, by name, on the device; usually none."""
         return {}

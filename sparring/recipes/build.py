@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -87,6 +88,7 @@ def prepare(config: Config, given: Given) -> Prepared:
     bf16, channels_last = precision(config, compute, student)
     compute = Compute(compute.device, bf16, channels_last)
     method = bout(config, student, teacher, data)
+    refuse_too_large(method, config, len(data.train))
     compute.place_module(method)
     if teacher is not None:
         compute.place_module(teacher)
@@ -223,6 +225,17 @@ def bout(config: Config, student: Network, teacher: Network | None, data: datase
         except ValueError as error:
             raise UserError(f"{slot}: {error}") from error
     return Bout(student, **made)
+
+
+def refuse_too_large(method: Bout, config: Config, images: int) -> None:
+    """Raise UserError where what a method gathers over the training would not fit into this machine's memory."""
+    wanted = method.most_bytes(config.epochs * max(1, images // config.batch_size))
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if wanted > there / 2:
+        raise UserError(
+            f"the pool of snapshots could grow to {wanted / 2**30:.1f} GiB in this training, more than half of the "
+            f"{there / 2**30:.0f} GiB of memory here; give perturb.pool=N to keep at most N of them"
+        )
 
 
 def precision(config: Config, compute: Compute, student: nn.Module) -> tuple[bool, bool]:

@@ -17,8 +17,9 @@ import torch
 from sparring import data as datasets
 from sparring import nets
 from sparring.core import Network
+from sparring.core.processes import mean
 from sparring.engine import Checkpoints, fit, synchronised
-from sparring.engine.processes import at_first, mean, together
+from sparring.engine.processes import at_first, together
 from sparring.errors import Interrupted
 from sparring.evaluate import latency, macs, parameters
 from sparring.files import write_json

@@ -101,7 +101,7 @@ def batch_untouched(make: Make, batches: Sequence[Batch], engine: Engine) -> Non
     """Raise where a step edits the batch that it was given."""
 
     def look(moment: Moment) -> None:
-        here, given = moment.batch, batches[moment.clock.step % len(batches)]
+        here, given = moment.batch, batches[moment.clock.batch % len(batches)]
         if not (same(here.x, given.x) and same(here.y, given.y) and same(here.index, given.index)):
             raise Broken(f"batch-untouched: step {moment.clock.step} changed the caller's batch in place")
 
@@ -174,14 +174,19 @@ def same_seed_same_bits(make: Make, batches: Sequence[Batch], engine: Engine) ->
 
 def resume_anywhere(make: Make, batches: Sequence[Batch], engine: Engine) -> None:
     """Raise where stopping after some step and going on in fresh objects ends elsewhere."""
-    total = 2 * len(batches)
+    total, last = 2 * len(batches), 0
+
+    def count(moment: Moment) -> None:
+        nonlocal last
+        last = moment.clock.batch
+
     whole = made(make, seed=1)
-    trained(whole, batches, engine)
+    trained(whole, batches, engine, count)
     end = everything(whole.method)
-    for stop in range(1, total):
+    for stop in range(1, last + 1):
         first = made(make, seed=1)
         moves = descents(first.method)
-        run(first, moves, batches, engine, start=0, until=stop, total=total)
+        reached = run(first, moves, batches, engine, until=stop, total=total)
         file = io.BytesIO()
         torch.save({"method": first.method.state_dict(), "moves": {n: d.state_dict() for n, d in moves.items()}}, file)
         state = torch.load(io.BytesIO(file.getvalue()), weights_only=True)
@@ -190,9 +195,9 @@ def resume_anywhere(make: Make, batches: Sequence[Batch], engine: Engine) -> Non
         second.method.load_state_dict(state["method"])
         for name, move in moves.items():
             move.load_state_dict(state["moves"][name])
-        run(second, moves, batches, engine, start=stop, until=total, total=total)
+        run(second, moves, batches, engine, start=reached, first_batch=stop, total=total)
         if changed := difference(end, everything(second.method)):
-            raise Broken(f"resume-anywhere: {changed} differs after stopping at step {stop} and going on")
+            raise Broken(f"resume-anywhere: {changed} differs after stopping at batch {stop} and going on")
 
 
 RULES: dict[str, Callable[[Make, Sequence[Batch], Engine], None]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -53,7 +54,7 @@ def made(make: Callable[[], Case], seed: int) -> Case:
 def trained(case: Case, batches: Sequence[Batch], engine: Engine, *watchers: Callable[[Moment], None]) -> None:
     """Train a case over the batches twice."""
     total = 2 * len(batches)
-    run(case, descents(case.method), batches, engine, start=0, until=total, total=total, watchers=watchers)
+    run(case, descents(case.method), batches, engine, total=total, watchers=watchers)
 
 
 class Enough(Exception):
@@ -66,18 +67,25 @@ def run(
     batches: Sequence[Batch],
     engine: Engine,
     *,
-    start: int,
-    until: int,
     total: int,
+    start: int = 0,
+    first_batch: int | None = None,
+    until: int | None = None,
     watchers: Sequence[Callable[[Moment], None]] = (),
-) -> None:
-    """The engine, from step `start` up to `until`, of a training that would last `total`."""
+) -> int:
+    """The engine, from step `start` on, of a training of `total` steps, stopped once `until` batches are used.
+
+    Returns how many steps are done.
+    """
+    done = start
 
     def stop(moment: Moment) -> None:
-        if moment.clock.step + 1 == until < total:
+        nonlocal done
+        done = moment.step
+        if moment.clock.batch + 1 == until:
             raise Enough
 
-    try:
+    with suppress(Enough):
         engine(
             case.method,
             Few(batches),
@@ -86,10 +94,10 @@ def run(
             compute=Compute(torch.device("cpu")),
             seed=1,
             start=start,
+            first_batch=first_batch,
             watchers=[*watchers, stop],
         )
-    except Enough:
-        return
+    return done
 
 
 def descents(method: Method) -> dict[str, Descent]:
@@ -115,8 +123,20 @@ def bits(module: nn.Module) -> dict[str, Tensor]:
 
 
 def everything(method: Method) -> dict[str, Tensor]:
-    """Copies of all that a method's state holds."""
-    return {name: value.clone() for name, value in method.state_dict().items() if isinstance(value, Tensor)}
+    """Copies of all tensors that a method's state holds, those inside extra states included."""
+    return dict(tensors("", method.state_dict()))
+
+
+def tensors(name: str, state: object) -> Iterator[tuple[str, Tensor]]:
+    """Copies of the tensors in nested dictionaries and lists, by path."""
+    if isinstance(state, Tensor):
+        yield name, state.clone()
+    elif isinstance(state, Mapping):
+        for key, value in state.items():
+            yield from tensors(f"{name}.{key}".removeprefix("."), value)
+    elif isinstance(state, list | tuple):
+        for number, value in enumerate(state):
+            yield from tensors(f"{name}.{number}", value)
 
 
 def difference(before: Bits, after: Bits) -> str | None:

@@ -19,6 +19,17 @@ from sparring.recipes.run import run
 
 CASES = {
     "da": {"method": "da", "epochs": 8},
+    "hard": {
+        "method": "hard-affine",
+        "perturb.l_min": 30,
+        "perturb.l_max": 50,
+        "perturb.patience": 2,
+        "perturb.cap": 15,
+        "perturb.rest": 10,
+        "perturb.fresh": "optimiser",
+        "optim.lr": 0.2,
+        "epochs": 12,
+    },
     "dropout": {"method": "kd", "student": "orbit-mlp", "epochs": 4},
     "adam, warm-up, paper": {
         "method": "da",

@@ -1,0 +1,59 @@
+"""Learned augmentors by name: one table, and the functions that make them for the images at hand."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from sparring.core import Setting, UserError, did_you_mean
+from sparring.parts.augmentors.affine import Affine
+from sparring.parts.augmentors.augmentor import Augmentor
+from sparring.parts.augmentors.gaussian import Gaussian
+from sparring.parts.augmentors.mix import Mix
+from sparring.userfile import named
+
+
+def affine(setting: Setting, *, start: float = 0.01, covariance: Literal["diagonal", "full"] = "diagonal") -> Augmentor:
+    """A learned distribution of affine maps of the image plane (HARD-Affine)."""
+    return Affine(setting.shape, start=start, covariance=covariance)
+
+
+def gaussian(setting: Setting, *, start: float = 0.01) -> Augmentor:
+    """Learned Gaussian noise, one mean and spread for each channel (HARD's toy)."""
+    return Gaussian(setting.shape[0], start=start)
+
+
+def mix(setting: Setting, *, patch: int | None = None, dim: int = 64, group: int = 2, own: float = 6.0) -> Augmentor:
+    """Patches of a few images mixed by attention (HARD-Mix)."""
+    return Mix(setting.shape, patch=patch, dim=dim, group=group, own=own)
+
+
+MAKERS: dict[str, Callable[..., Augmentor]] = {"affine": affine, "gaussian": gaussian, "mix": mix}
+
+
+def made(setting: Setting, kind: str, **options: Any) -> Augmentor:
+    """The augmentor of a name in the table, or of an import path (`mine.py:Blur`, called with the setting).
+
+    options: of all kinds; those that are None are left to the kind. Raises UserError for an unknown kind, and for an
+    option that its kind does not take.
+    """
+    if ".py:" in kind:
+        file, _, name = kind.rpartition(":")
+        maker = named(Path(file).expanduser(), name)
+    elif kind in MAKERS:
+        maker = MAKERS[kind]
+    else:
+        raise UserError(f"there is no augmentor {kind!r}. {did_you_mean(kind, MAKERS)}")
+    given = {name: value for name, value in options.items() if value is not None}
+    known = [p.name for p in inspect.signature(maker).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    if wrong := [name for name in given if name not in known]:
+        told = f"it takes {', '.join(known)}" if known else "it takes no options"
+        raise UserError(f"perturb.{wrong[0]} is no option of the augmentor {kind}: {told}")
+    result = maker(setting, **given)
+    if not isinstance(result, Augmentor):
+        raise UserError(f"{kind} made a {type(result).__name__}: an augmentor is a sparring Augmentor, x → x̃")
+    if not result.learned():
+        raise UserError(f"the augmentor {kind} has no parameter to learn")
+    return result

@@ -1,0 +1,216 @@
+"""Hard Augmentations for Robust Distillation (Nix, Burg & Sinz 2023): a learned augmentor changes what the student
+sees and keeps what the teacher sees, in phases that alternate with the student's.
+
+    x̃ = g_a(x; ε),     L_st = T² KL(t(x̃) ‖ s(x̃))  (eq. 1),     L_tt = T² KL(t(x) ‖ t(x̃))  (eq. 2)
+
+    the augmentor descends  −λ_s L_st + λ_t L_tt  (eq. 3)   until the student's error on its images is above ℓ_max,
+    the student descends its objective at x̃                 until that error is below ℓ_min,
+
+each for c batches in a row. Each time the augmentor gets there a snapshot of it joins a pool, and the student meets an
+augmentor drawn uniformly from the pool in each step. The paper leaves much open and no code is public: the options say
+what was read into it, and docs/hard.md what was measured for each reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.optim import Adam, Optimizer
+
+from sparring.core import Batch, Clock, Losses, Moment, Output, Player, Setting, term
+from sparring.core.processes import mean
+from sparring.methods.augmentors import made
+from sparring.parts import divergences
+from sparring.parts.augmentors.affine import Affine
+from sparring.parts.augmentors.augmentor import distance
+from sparring.parts.bout import Bout
+from sparring.parts.part import Part, Targets, Turns
+from sparring.parts.phases import Phases, Rules
+from sparring.parts.pool import Pool
+
+Yardstick = Literal["labels", "teacher", "loss"]
+THRESHOLDS: dict[str, tuple[float, float]] = {"vae": (10.0, 60.0), "vae-affine": (10.0, 60.0)}  # else (5, 40)
+
+
+def gap(s: Tensor, t: Tensor, T: float, measure: Literal["kl", "mse"]) -> Tensor:
+    """D[t ‖ s] of eq. 1 and 2 (): T² KL of the softened answers, or their mean squared difference (the toy's)."""
+    return divergences.kd(s, t, T) if measure == "kl" else F.mse_loss(s, t)
+
+
+def error(s: Tensor, t: Tensor | None, batch: Batch, yardstick: Yardstick, T: float) -> Tensor:
+    """How badly the student does on a batch (): in % against labels or the teacher's answers, or as the loss L_st."""
+    if yardstick == "loss" and t is not None:
+        return divergences.kd(s, t, T)
+    right = t.argmax(1) if yardstick == "teacher" and t is not None else named(batch)
+    return 100 * (s.argmax(1) != right).float().mean()
+
+
+def named(batch: Batch) -> Tensor:
+    """The class that each label names (B,), of mixed ones the largest share."""
+    return batch.y if batch.shares is None else batch.shares.argmax(1)
+
+
+class Hard(Part):
+    """Learn from images that a learned augmentor has changed, in alternating phases (or both at once).
+
+    augmentor: its kind; start, covariance: of affine and gaussian; patch, dim, group, own: of mix; vae, first: of vae
+    and vae-affine (`vae` is a run of `sparring train-augmentor`, or diffusers:NAME).
+    T, measure: of L_st and L_tt; lambda_s, lambda_t: their weights in eq. 3; lr: of the augmentor's Adam, by default
+    what suits its kind. turns: "phases", or "joint": both move on every batch.
+    l_min, l_max: thresholds of the error, in % (by kind: 10 and 60 with a VAE, else 5 and 40); patience: c; error:
+    against the "labels", the "teacher", or the "loss" L_st itself (thresholds in its units then).
+    cap: batches after which a phase of the augmentor that does not reach l_max is given up, without a snapshot, for at
+    least `rest` steps of the student; student_cap: the same for the student's phase; 0 for never.
+    fresh: what begins anew with each phase of the augmentor: nothing, its "optimiser", or the "augmentor" too.
+    pool: how many snapshots are kept at most.
+    """
+
+    needs = frozenset({"target"})
+
+    def __init__(
+        self,
+        setting: Setting,
+        *,
+        augmentor: str = "affine",
+        start: float | None = None,
+        covariance: Literal["diagonal", "full"] | None = None,
+        patch: int | None = None,
+        dim: int | None = None,
+        group: int | None = None,
+        own: float | None = None,
+        vae: str | None = None,
+        first: int | None = None,
+        T: float = 5.0,
+        measure: Literal["kl", "mse"] = "kl",
+        lambda_s: float = 1.0,
+        lambda_t: float = 1.0,
+        lr: float | None = None,
+        turns: Literal["phases", "joint"] = "phases",
+        l_min: float | None = None,
+        l_max: float | None = None,
+        patience: int = 5,
+        error: Yardstick = "labels",
+        cap: int = 200,
+        rest: int = 800,
+        student_cap: int = 0,
+        fresh: Literal["nothing", "optimiser", "augmentor"] = "nothing",
+        pool: int | None = None,
+    ) -> None:
+        super().__init__()
+        of_kind = {"start": start, "covariance": covariance, "patch": patch, "dim": dim, "group": group, "own": own}
+        self.augmentor = made(setting, augmentor, **of_kind, vae=vae, first=first)
+        self.gap, self.lambda_s, self.lambda_t = partial(gap, T=T, measure=measure), lambda_s, lambda_t
+        self.yardstick: Yardstick = error
+        self.T, self.lr, self.joint, self.fresh = T, lr, turns == "joint", fresh
+        low, high = THRESHOLDS.get(augmentor, (5.0, 40.0))
+        low, high = low if l_min is None else l_min, high if l_max is None else l_max
+        self.phases = Phases(Rules(low, high, patience, cap, student_cap, rest))
+        self.pool = Pool(pool)
+        self.start = {name: value.detach().clone() for name, value in self.augmentor.learned().items()}
+        self.seen: dict[str, Tensor] = {}
+        self.adam: Optimizer | None = None
+
+    def forward(self, batch: Batch, student: nn.Module, targets: Targets) -> Tensor:
+        """The student's phase: an augmentor from the pool, and the images as they are before there is any."""
+        with torch.no_grad():
+            if self.joint:
+                return self.augmentor(batch.x)
+            if not len(self.pool):
+                return batch.x
+            return functional_call(self.augmentor, self.pool.draw(batch.x.device), (batch.x,))
+
+    def attack(self, bout: Bout, batch: Batch) -> Losses:
+        """The augmentor's phase, eq. 3: gradients reach it through the teacher and the student, who do not move."""
+        self.begin_anew()
+        x = self.augmentor(batch.x)
+        s, t = bout.student(x).logits, bout.targets(x, batch).logits
+        losses = -self.lambda_s * term("st", self.gap(s, t))
+        if self.lambda_t:
+            with torch.no_grad():
+                clean = bout.targets(batch.x, batch).logits
+            losses += self.lambda_t * term("tt", self.gap(t, clean))
+        self.note(s.detach(), t.detach(), batch)
+        return losses
+
+    def hear(self, batch: Batch, output: Output, target: Output | None) -> None:
+        """The student's phase: how it did on the augmented images."""
+        self.note(output.logits, None if target is None else target.logits, batch)
+
+    def note(self, s: Tensor, t: Tensor | None, batch: Batch) -> None:
+        """Remember how student and teacher did on these images."""
+        self.seen["error"] = error(s, t, batch, self.yardstick, self.T)
+        if t is not None and t.shape[1] > 1:
+            self.seen["teacher_error"] = 100 * (t.argmax(1) != named(batch)).float().mean()
+
+    def players(self, bout: Bout) -> Mapping[str, Player]:
+        return {"augmentor": Player(self.augmentor, partial(self.attack, bout), self.make_adam)}
+
+    def make_adam(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
+        """Adam for the augmentor's learned parameters, each kind at its own rate."""
+        groups = self.augmentor.groups()
+        self.adam = Adam([{**group, "lr": self.lr or group["lr"]} for group in groups])
+        return self.adam
+
+    @property
+    def turns(self) -> Turns | None:
+        return None if self.joint else self.whose_phase
+
+    def whose_phase(self, clock: Clock) -> Sequence[str]:
+        """The augmentor alone or the student alone."""
+        return ("augmentor",) if self.phases.attacking else ("student",)
+
+    def after_step(self, moment: Moment) -> None:
+        """Let the phases advance: the one place where a step waits for the device, since who moves next hangs on it."""
+        if self.joint:
+            return
+        if self.phases.advance(float(mean(self.seen["error"]))):
+            self.pool.add(self.augmentor.learned())
+
+    @torch.no_grad()
+    def begin_anew(self) -> None:
+        """On the first batch of a later phase of the augmentor: forget what `fresh` says."""
+        if self.joint or self.phases.state.length or self.phases.state.phases == 1:
+            return
+        if self.fresh == "augmentor":
+            for name, parameter in self.augmentor.learned().items():
+                parameter.copy_(self.start[name])
+        if self.fresh != "nothing" and self.adam is not None:
+            self.adam.state.clear()
+
+    def most_bytes(self, steps: int) -> int:
+        """What the pool may grow to: a snapshot for each phase of the student, which lasts c steps or more."""
+        if self.joint:
+            return 0
+        count = steps // self.phases.rules.patience + 1
+        each = sum(value.numel() * value.element_size() for value in self.start.values())
+        return each * (count if self.pool.cap is None else min(count, self.pool.cap))
+
+    def gauges(self) -> Mapping[str, Tensor]:
+        """error and teacher_error of the last batch in %, the augmentor's distance from its start; and of the phases:
+        attacking (1 in the augmentor's phase), the pool's size, how many there were and how many were given up."""
+        told = {**self.seen, "distance": distance(self.augmentor.learned(), self.start)}
+        if not self.joint:
+            state = self.phases.state
+            counts = {"attacking": state.attacking, "phases": state.phases, "given_up": state.given_up}
+            told |= {name: torch.tensor(float(count)) for name, count in {**counts, "pool": len(self.pool)}.items()}
+        return told
+
+
+class GaussianAffine(Part):
+    """See each image through a random affine map that nobody learns: ϑ = identity + spread · ε, ε ~ N(0, I₆).
+
+    The control for HARD-Affine: how much of its gain is left where the augmentor is fixed.
+    """
+
+    def __init__(self, setting: Setting, *, spread: float = 0.15) -> None:
+        super().__init__()
+        self.augmentor = Affine(setting.shape, start=spread).requires_grad_(False)
+
+    def forward(self, batch: Batch, student: nn.Module, targets: Targets) -> Tensor:
+        return self.augmentor(batch.x)

@@ -1,0 +1,1 @@
+"""Learned augmentors: modules that change images, differentiably, and start as the identity."""

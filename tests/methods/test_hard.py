@@ -1,0 +1,192 @@
+"""HARD against its sheet: the worked example, the acceptance tests, the contract, every reading that is offered."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from sparring.core import Batch, Network, UserError
+from sparring.engine import fit
+from sparring.methods import METHODS, OBJECTIVE, PERTURB, TARGETS
+from sparring.methods.hard import Hard, error, gap
+from sparring.parts.bout import Bout
+from sparring.testing import Case, check_method, tiny_batches, tiny_net, tiny_setting
+from sparring.testing.trial import made, trained
+
+
+def case(objective="kd-soft", **options) -> Case:
+    teacher = tiny_net(seed=7)
+    setting = tiny_setting(teacher)
+    row = METHODS[objective].objective
+    return Case(
+        Bout(
+            tiny_net(seed=3),
+            perturb=PERTURB["hard"](setting, **options),
+            targets=TARGETS["teacher"](setting),
+            objective=OBJECTIVE[row.name](setting, **row.options),
+        ),
+        teacher,
+    )
+
+
+QUICK = {"l_min": 60.0, "l_max": 70.0, "patience": 1, "cap": 3, "rest": 1}  # many phases on the tiny batches
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        QUICK,
+        QUICK | {"augmentor": "gaussian", "error": "teacher", "fresh": "augmentor"},
+        QUICK | {"covariance": "full", "fresh": "optimiser", "pool": 2, "student_cap": 2},
+        {"error": "loss", "l_min": 0.001, "l_max": 0.01, "patience": 1, "lambda_t": 0.0},
+        {"augmentor": "mix", "patch": 4, "turns": "joint", "lambda_t": 0.0},
+    ],
+    ids=["affine", "gaussian", "full", "loss", "mix"],
+)
+def test_the_contract(options):
+    check_method(lambda: case(**options), tiny_batches(3))
+
+
+def test_the_quick_case_does_go_through_phases():
+    quick = made(lambda: case(**QUICK), seed=1)
+    trained(quick, tiny_batches() * 3, fit)
+    part = quick.method.perturb
+    assert part.phases.state.phases > 3
+    assert len(part.pool) > 0
+
+
+def test_the_worked_example():
+    s = torch.tensor([[1, 2, 0.5], [0, -1, 1]], dtype=torch.float64)
+    t = torch.tensor([[2, 1, 0], [0.5, -0.5, 2]], dtype=torch.float64)
+    clean = torch.tensor([[2.2, 0.9, 0.1], [0.4, -0.6, 2.1]], dtype=torch.float64)
+    for T, st, tt in ((5.0, 0.209754229, 0.006551722), (1.0, 0.228288343, 0.005329762)):
+        assert float(gap(s, t, T, "kl")) == pytest.approx(st, abs=1e-6)
+        assert float(gap(clean, t, T, "kl")) != pytest.approx(tt, abs=1e-6)  # the clean answer is the target
+        assert float(gap(t, clean, T, "kl")) == pytest.approx(tt, abs=1e-6)
+
+
+class Linear(Network):
+    """Logits that are a linear function of 1 × 1 images of three channels."""
+
+    def __init__(self, weight):
+        body = nn.Sequential(nn.Flatten(), nn.Linear(3, 3, bias=False))
+        super().__init__(body)
+        with torch.no_grad():
+            body[1].weight.copy_(weight)
+
+
+def test_the_augmentor_descends_equation_3():
+    torch.manual_seed(0)
+    teacher, student = Linear(torch.randn(3, 3)), Linear(torch.randn(3, 3))
+    setting = tiny_setting(teacher)
+    part = Hard(setting, augmentor="gaussian", T=5.0, lambda_s=2.0, lambda_t=3.0, start=0.3)
+    bout = Bout(student, perturb=part, targets=TARGETS["teacher"](setting), objective=OBJECTIVE["kd"](setting))
+    x = torch.rand(4, 3, 1, 1)
+    batch = Batch(x, torch.tensor([0, 1, 2, 0]), torch.arange(4))
+    torch.manual_seed(5)
+    losses = bout.players["augmentor"].loss(batch)
+    torch.manual_seed(5)
+    moved = part.augmentor(x)
+    st = gap(student(moved).logits, teacher(moved).logits, 5.0, "kl")
+    tt = gap(teacher(moved).logits, teacher(x).logits, 5.0, "kl")
+    assert torch.allclose(losses.total(), -2 * st + 3 * tt)
+    gradients = torch.autograd.grad(losses.total(), list(part.augmentor.learned().values()))
+    assert all(gradient.abs().max() > 0 for gradient in gradients)
+
+
+def test_an_augmentor_that_is_the_identity_makes_it_kd():
+    whole = made(lambda: case(start=0.0), seed=1)
+    hard, batch = whole.method.eval(), tiny_batches(1)[0]
+    losses = hard.players["augmentor"].loss(batch)
+    assert float(losses.values()["tt"]) == pytest.approx(0.0, abs=1e-5)
+    output, target = hard.student(batch.x), whole.teacher(batch.x)
+    assert torch.allclose(losses.values()["st"], gap(output.logits, target.logits, 5.0, "kl"), rtol=1e-3)
+
+
+def test_turns_follow_the_error_and_the_pool_the_switches():
+    hard = made(lambda: case(l_min=50.0, l_max=60.0, patience=3, cap=0), seed=1).method
+    part, movers = hard.perturb, []
+
+    def look(moment):
+        movers.append(next(iter(moment.moved)))
+
+    part.note = lambda s, t, batch: part.seen.update(error=torch.tensor(90.0 if part.phases.attacking else 10.0))
+    trained(Case(hard), tiny_batches(9), fit, look)
+    cycle = ["augmentor"] * 3 + ["student"] * 3
+    assert movers[:18] == cycle * 3
+    assert movers.count("student") == 18  # the clock counts the student's steps alone
+    assert len(part.pool) == movers.count("augmentor") // 3
+
+
+def test_the_student_meets_the_pool():
+    hard = made(lambda: case(start=0.0), seed=1).method
+    part, batch = hard.perturb, tiny_batches(1)[0]
+    assert torch.equal(part(batch, hard.student, hard.targets), batch.x)  # nobody has been made yet
+    shifted = {"mean": torch.tensor([1.0, 0, 0.5, 0, 1, 0]), "spread": torch.zeros(6)}
+    part.pool.add(shifted)
+    seen = part(batch, hard.student, hard.targets)
+    assert not seen.requires_grad
+    assert torch.allclose(seen[..., :-2], batch.x[..., 2:], atol=1e-5)
+
+
+def test_what_the_error_is():
+    s = torch.tensor([[2.0, 0, 0], [0, 1, 0], [0, 0, 3], [1, 0, 0]])
+    t = torch.tensor([[2.0, 0, 0], [0, 1, 0], [3, 0, 0], [0, 1, 0]])
+    batch = Batch(torch.zeros(4, 1, 1, 1), torch.tensor([0, 1, 2, 1]), torch.arange(4))
+    assert float(error(s, t, batch, "labels", 5.0)) == 25
+    assert float(error(s, t, batch, "teacher", 5.0)) == 50
+    assert float(error(s, t, batch, "loss", 5.0)) == pytest.approx(float(gap(s, t, 5.0, "kl")))
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "text"),
+    [
+        ({"l_min": 50.0, "l_max": 40.0}, ValueError, "the lower threshold is 50 and the upper 40"),
+        ({"augmentor": "afine"}, UserError, "there is no augmentor 'afine'.*affine"),
+        ({"patch": 4}, UserError, "perturb.patch is no option of the augmentor affine: it takes start, covariance"),
+        ({"augmentor": "mix", "patch": 3}, UserError, "patches of 3 pixels and these are 8×8"),
+        ({"pool": 0}, ValueError, "a pool of 0 holds nothing"),
+    ],
+)
+def test_refusals(options, kind, text):
+    with pytest.raises(kind, match=text):
+        Hard(tiny_setting(tiny_net()), **options)
+
+
+def test_an_augmentor_of_ones_own(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import torch\nfrom sparring.parts.augmentors.augmentor import Augmentor\n"
+        "class Bright(Augmentor):\n"
+        "    def __init__(self, setting, *, start=0.0):\n"
+        "        super().__init__()\n        self.by = torch.nn.Parameter(torch.tensor(start))\n"
+        "    def forward(self, x):\n        return x + self.by * torch.randn(len(x), 1, 1, 1)\n"
+        "def nothing(setting):\n    return torch.nn.Identity()\n"
+    )
+    part = Hard(tiny_setting(tiny_net()), augmentor=f"{tmp_path}/mine.py:Bright", start=0.5)
+    assert float(part.augmentor.by.detach()) == 0.5
+    with pytest.raises(UserError, match="an augmentor is a sparring Augmentor"):
+        Hard(tiny_setting(tiny_net()), augmentor=f"{tmp_path}/mine.py:nothing")
+
+
+def test_the_pool_tells_what_it_may_grow_to():
+    assert case().method.most_bytes(1000) == 12 * 4 * 201
+    assert case(pool=7).method.most_bytes(1000) == 12 * 4 * 7
+
+
+def test_the_gauges_tell_of_the_phases():
+    quick = made(lambda: case(**QUICK), seed=1)
+    trained(quick, tiny_batches() * 3, fit)
+    told = {name: float(value) for name, value in quick.method.gauges().items()}
+    assert told["pool"] == len(quick.method.perturb.pool) > 0
+    assert {"error", "teacher_error", "distance", "attacking", "phases", "given_up"} <= told.keys()
+    assert told["distance"] > 0
+
+
+def test_the_control_is_fixed_and_moves_each_image_otherwise():
+    setting = tiny_setting(tiny_net())
+    part = PERTURB["gaussian-affine"](setting, spread=0.2)
+    batch = Batch(torch.rand(1, 3, 8, 8).expand(6, -1, -1, -1), torch.zeros(6).long(), torch.arange(6))
+    seen = part(batch, None, None)
+    assert not seen.requires_grad
+    assert (seen[1:] - seen[0]).abs().amax((1, 2, 3)).min() > 0.01
