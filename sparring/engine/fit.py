@@ -9,10 +9,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from sparring.core import Batch, Clock, Method, Moment, Player
+from sparring.core import Batch, Clock, Method, Moment, Player, UserError
 from sparring.core.seeds import seed_for
 from sparring.engine.descent import Descent
 from sparring.engine.device import Compute
+
+PATIENCE = 1000  # batches in a row, beyond a whole training, on which no step is counted
 
 
 class Stream(Protocol):
@@ -48,7 +50,7 @@ def fit(
     not every batch so far was a step. seed: all chance in batch n (dropout, noise) follows from it, from n and from the
     process, so that a run continued anywhere is the uninterrupted one. Nothing here waits for the device.
     """
-    step, number = start, start if first_batch is None else first_batch
+    step, number, idle = start, start if first_batch is None else first_batch, 0
     batches = stream(number)
     while step < total_steps:
         clock = Clock(step, stream.steps_per_epoch, total_steps, number)
@@ -63,7 +65,12 @@ def fit(
             method.after_step(moment)
         for watcher in watchers:
             watcher(moment)
-        step, number = step + moment.counted, number + 1
+        step, number, idle = step + moment.counted, number + 1, 0 if moment.counted else idle + 1
+        if idle > total_steps + PATIENCE:
+            raise UserError(
+                f"no step of the training was taken on the last {idle} batches, and this would go on for ever: the "
+                "method's turns leave out whom its clock counts (turns that follow the clock go by clock.batch)"
+            )
 
 
 @contextmanager

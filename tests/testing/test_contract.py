@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sparring.core import Batch, Clock, Losses, Moment, Player, term
+from sparring.core import Batch, Clock, Losses, Moment, Player, UserError, term
 from sparring.engine.fit import fit, on_turn, play
 from sparring.methods import METHODS, OBJECTIVE, PERTURB, TARGETS
 from sparring.parts.bout import Bout
@@ -64,7 +64,7 @@ class Dimmer(Part):
     def turns(self) -> Turns | None:
         if not self.alternate:
             return None
-        return lambda clock: ("augmentor",) if clock.step // 2 % 2 else ("student",)
+        return lambda clock: ("augmentor",) if clock.batch // 2 % 2 else ("student",)
 
 
 def learned(part: Part, **slots: object) -> Case:
@@ -77,6 +77,17 @@ def learned(part: Part, **slots: object) -> Case:
 @pytest.mark.parametrize("alternate", [False, True])
 def test_a_learned_augmentor_finds_its_seat(alternate: bool) -> None:
     check_method(lambda: learned(Dimmer(alternate=alternate)), tiny_batches())
+
+
+class Endless(Dimmer):
+    @property
+    def turns(self) -> Turns | None:
+        return lambda clock: ("augmentor",) if clock.step else ("student",)
+
+
+def test_turns_that_never_come_back_to_the_student_end_in_a_sentence() -> None:
+    with pytest.raises(UserError, match=r"no step of the training was taken on the last 10\d\d batches"):
+        trained(learned(Endless()), tiny_batches(2), fit)
 
 
 def test_the_learned_augmentor_climbs_what_the_student_descends() -> None:
@@ -202,11 +213,13 @@ class NotFinite(Part):
         return term("ce", ce) + 0.0 * term("bad", output.logits.sum() * float("nan"))
 
 
-def everyone_moves(method, stream, *, descents, total_steps, compute, seed, start=0, watchers=()) -> None:
+def everyone_moves(
+    method, stream, *, descents, total_steps, compute, seed, start=0, first_batch=0, watchers=()
+) -> None:
     """An engine that ignores turns: everyone moves at every step, only those on turn are told of."""
     for step, batch in zip(range(start, total_steps), stream(start), strict=False):
         torch.manual_seed(step)
-        clock, moved = Clock(step, stream.steps_per_epoch, total_steps), {}
+        clock, moved = Clock(step, stream.steps_per_epoch, total_steps, step), {}
         for name in method.players:
             with on_turn(name, method.players, descents):
                 moved[name] = play(method.players[name], batch, descents[name], clock, compute)
@@ -215,11 +228,13 @@ def everyone_moves(method, stream, *, descents, total_steps, compute, seed, star
             watcher(Moment(clock, batch, {name: moved[name] for name in on}))
 
 
-def nobody_freezes(method, stream, *, descents, total_steps, compute, seed, start=0, watchers=()) -> None:
+def nobody_freezes(
+    method, stream, *, descents, total_steps, compute, seed, start=0, first_batch=0, watchers=()
+) -> None:
     """An engine that forgets to put the others into eval mode: their BatchNorm moves off turn."""
     for step, batch in zip(range(start, total_steps), stream(start), strict=False):
         torch.manual_seed(step)
-        clock = Clock(step, stream.steps_per_epoch, total_steps)
+        clock = Clock(step, stream.steps_per_epoch, total_steps, step)
         method.train()
         moved = {n: play(method.players[n], batch, descents[n], clock, compute) for n in method.turns(clock)}
         for watcher in watchers:
