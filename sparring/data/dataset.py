@@ -83,6 +83,8 @@ def build(found: Found, *, val: float, size: int | None, cache: Path) -> Data:
 
 
 def _augmentation(shape: tuple[int, int, int]) -> str:
+    if min(shape[1:]) == 1:  # a signal: nothing is known that leaves its meaning alone
+        return "none"
     return "crop+flip" if min(shape[1:]) <= 64 else "resized-crop+flip"
 
 
