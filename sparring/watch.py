@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from torch import Tensor
 
-from sparring.core import Clock, Moment, UserError, did_you_mean
+from sparring.core import Moment, UserError, did_you_mean
 from sparring.files import as_json, read_lines, write_text
 from sparring.keys import flat
 
@@ -37,10 +37,10 @@ class Sink(Protocol):
 
 
 class Journal:
-    """metrics.jsonl: one JSON object a line, the truth about a run. Opened at a step, it forgets what came after."""
+    """metrics.jsonl: one JSON object a line, the truth about a run. Opened at a batch, it forgets what came after."""
 
-    def __init__(self, path: Path, *, step: int = 0) -> None:
-        kept = [line for line in read_lines(path) if line["step"] <= step]
+    def __init__(self, path: Path, *, batch: int = 0) -> None:
+        kept = [line for line in read_lines(path) if line.get("batch", line["step"]) <= batch]
         write_text(path, "".join(as_json(line) + "\n" for line in kept))
         self.file = path.open("ab", buffering=0)
 
@@ -81,10 +81,10 @@ class Meter:
                 key = term if name == "student" else f"{name}.{term}"
                 self.heard.append((moment.clock.step, key, value))
         self.count += 1
-        if speaks(moment.clock):
-            self.speak(moment.clock)
+        if speaks(moment):
+            self.speak(moment)
 
-    def speak(self, clock: Clock) -> None:
+    def speak(self, moment: Moment) -> None:
         """Tell the means since last time, and start anew; nothing where nothing was heard."""
         if not self.heard:
             return
@@ -97,8 +97,9 @@ class Meter:
         seconds = time.perf_counter() - self.began
         line = {
             "kind": "train",
-            "step": clock.step + 1,
-            "epoch": (clock.step + 1) / clock.steps_per_epoch,
+            "step": moment.step,
+            "batch": moment.clock.batch + 1,
+            "epoch": moment.step / moment.clock.steps_per_epoch,
             "terms": {name: math.fsum(found) / len(found) for name, found in terms.items()},
             "gauges": {name: float(value) for name, value in self.gauges().items()},
             "images_per_second": self.count * self.batch_size / seconds,
@@ -133,10 +134,11 @@ class NotFinite(UserError):
         )
 
 
-def speaks(clock: Clock) -> bool:
-    """Whether the meter speaks after this step: each twentieth of an epoch or 50 steps, and at the epoch's end."""
-    done, every = clock.step % clock.steps_per_epoch + 1, max(1, min(50, clock.steps_per_epoch // 20))
-    return done % every == 0 or done == clock.steps_per_epoch
+def speaks(moment: Moment) -> bool:
+    """Whether the meter speaks now: after each twentieth of an epoch or 50 batches, and at the epoch's end."""
+    per_epoch = moment.clock.steps_per_epoch
+    done, every = moment.clock.batch % per_epoch + 1, max(1, min(50, per_epoch // 20))
+    return done % every == 0 or moment.ends_epoch
 
 
 class Bar:

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 class Clock:
     """The moment in training: all that a schedule may depend on.
 
-    step counts batches from 0; an epoch is `steps_per_epoch` of them; training ends at `total_steps`.
+    step counts, from 0, the steps that the method calls steps of its training (see `Method.counts`); an epoch is
+    `steps_per_epoch` of them; training ends at `total_steps`. batch counts all batches, also those on which others
+    moved than the one who is trained.
     """
 
     step: int
     steps_per_epoch: int
     total_steps: int
+    batch: int = 0
 
     @property
     def epoch(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -15,11 +15,25 @@ from sparring.core.player import Player
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What just happened in a step: the clock, the batch, and each mover's loss terms, detached."""
+    """What just happened with a batch: the clock, the batch, and each mover's loss terms, detached.
+
+    counted: whether it was a step of the training that the clock counts.
+    """
 
     clock: Clock
     batch: Batch
     moved: Mapping[str, Mapping[str, Tensor]]
+    counted: bool = True
+
+    @property
+    def step(self) -> int:
+        """How many steps of the training are done by now."""
+        return self.clock.step + self.counted
+
+    @property
+    def ends_epoch(self) -> bool:
+        """Whether this was the last step of an epoch."""
+        return self.counted and self.step % self.clock.steps_per_epoch == 0
 
 
 class Method(nn.Module, ABC):
@@ -37,6 +51,10 @@ class Method(nn.Module, ABC):
     @abstractmethod
     def turns(self, clock: Clock) -> Sequence[str]:
         """Who moves on the next batch, in order."""
+
+    def counts(self, moved: Collection[str]) -> bool:
+        """Whether a batch on which these players moved is a step of the training that the clock counts."""
+        return True
 
     def after_step(self, moment: Moment) -> None:
         """Gradient-free bookkeeping once everyone has moved (duals, averages, streaks)."""

@@ -16,7 +16,7 @@ from sparring.engine.device import Compute
 
 
 class Stream(Protocol):
-    """Endless training batches, the same for the same step however often it is asked."""
+    """Endless training batches, from the one of number `start` on; the same for a number however often it is asked."""
 
     @property
     def steps_per_epoch(self) -> int: ...
@@ -39,27 +39,31 @@ def fit(
     compute: Compute,
     seed: int,
     start: int = 0,
+    first_batch: int | None = None,
     watchers: Sequence[Watcher] = (),
 ) -> None:
     """Train `method` from step `start` until `total_steps`: ask who moves, let them move, remember, look on.
 
-    descents: for each of the method's players, how it moves. seed: all chance in step n (dropout, noise) follows from
-    it, from n and from the process, so that a run continued at any step is the uninterrupted one. Nothing here waits
-    for the device.
+    descents: for each of the method's players, how it moves. first_batch: the number of the batch to go on with, where
+    not every batch so far was a step. seed: all chance in batch n (dropout, noise) follows from it, from n and from the
+    process, so that a run continued anywhere is the uninterrupted one. Nothing here waits for the device.
     """
-    for step, batch in zip(range(start, total_steps), stream(start), strict=False):
-        clock = Clock(step, stream.steps_per_epoch, total_steps)
-        compute.reseed(seed_for("step", seed, compute.rank, step))
-        batch = compute.place(batch)
+    step, number = start, start if first_batch is None else first_batch
+    batches = stream(number)
+    while step < total_steps:
+        clock = Clock(step, stream.steps_per_epoch, total_steps, number)
+        compute.reseed(seed_for("step", seed, compute.rank, number))
+        batch = compute.place(next(batches))
         moved: dict[str, Mapping[str, Tensor]] = {}
         for name in method.turns(clock):
             with on_turn(name, method.players, descents):
                 moved[name] = play(method.players[name], batch, descents[name], clock, compute)
-        moment = Moment(clock, batch, moved)
+        moment = Moment(clock, batch, moved, method.counts(moved))
         with torch.no_grad():
             method.after_step(moment)
         for watcher in watchers:
             watcher(moment)
+        step, number = step + moment.counted, number + 1
 
 
 @contextmanager

@@ -34,6 +34,6 @@ def ce(setting: Setting, *, smoothing: float = 0.0) -> Objective:
     """
 
     def objective(output: Output, target: Output | None, batch: Batch) -> Losses:
-        return term("ce", F.cross_entropy(output.logits, batch.y, label_smoothing=smoothing))
+        return term("ce", F.cross_entropy(output.logits, batch.labels, label_smoothing=smoothing))
 
     return objective

@@ -52,7 +52,7 @@ def kd(
         s, t = output.logits, target.logits
         losses = Losses({})
         if ce:
-            losses += ce * term("ce", F.cross_entropy(s, batch.y))
+            losses += ce * term("ce", F.cross_entropy(s, batch.labels))
         if standardise:
             s, t = divergences.zscore(s), divergences.zscore(t)
         if kd:

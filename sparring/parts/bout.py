@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from sparring.core import Batch, Clock, Losses, Method, Moment, Output, Player, UserError
@@ -37,10 +38,18 @@ class Bout(Method):
 
     def student_loss(self, batch: Batch) -> Losses:
         """One exchange: what the student loses at the inputs that the perturbation chose."""
-        x: Tensor = self.perturb(batch, self.student, self.targets)
-        target: Output | None = self.targets(x, batch)
-        output: Output = self.student(x)
-        return self.objective(output, target, batch.at(x))
+        chosen: Tensor | Batch = self.perturb(batch, self.student, self.targets)
+        met = chosen if isinstance(chosen, Batch) else batch.at(chosen)
+        target: Output | None = self.targets(met.x, batch)
+        output: Output = self.student(met.x)
+        with torch.no_grad():
+            for part in self.parts():
+                part.hear(met, output, target)
+        return self.objective(output, target, met)
+
+    def counts(self, moved: Collection[str]) -> bool:
+        """Only a batch on which the student moved is a step of its training."""
+        return "student" in moved
 
     def parts(self) -> Iterator[Part]:
         """The three slots' contents, in the order of the bout."""

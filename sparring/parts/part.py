@@ -21,10 +21,10 @@ class Perturb(Protocol):
 
     batch: the labelled images as they come, x (B, C, H, W) in [0, 1]; student: answers x with an `Output`; targets: the
     bout's own, asked as targets(x, batch). Returns other inputs of the shape of batch.x, out of any graph unless the
-    perturbation learns, and leaves no trace in the student.
+    perturbation learns, or a `Batch` where the labels change with them; leaves no trace in the student.
     """
 
-    def __call__(self, batch: Batch, student: nn.Module, targets: Targets) -> Tensor: ...
+    def __call__(self, batch: Batch, student: nn.Module, targets: Targets) -> Tensor | Batch: ...
 
 
 class Targets(Protocol):
@@ -66,6 +66,12 @@ class Part(nn.Module):
     def turns(self) -> Turns | None:
         """Who moves when, where this part decides it."""
         return None
+
+    def hear(self, batch: Batch, output: Output, target: Output | None) -> None:
+        """What the student answered on its turn, at the rows of `batch` as perturbed, and what was asked for there.
+
+        For those who watch it learn; usually nothing. Called without gradients.
+        """
 
     def after_step(self, moment: Moment) -> None:
         """Gradient-free bookkeeping once everyone has moved; usually none."""

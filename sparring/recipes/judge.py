@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from sparring import data as datasets
-from sparring.core import Batch, Clock, Moment
+from sparring.core import Batch, Moment
 from sparring.engine.processes import agreed
 from sparring.errors import Interrupted
 from sparring.evaluate import answers, score, score_answers
@@ -60,42 +60,42 @@ class Judge:
     def __call__(self, moment: Moment) -> None:
         try:
             self.meter(moment)
-            self.look(moment.clock)
+            self.look(moment)
         except NotFinite as spoilt:
             raise NotFinite(spoilt.step, spoilt.what, kept=bool(self.keeper.checkpoints.files())) from None
 
-    def look(self, clock: Clock) -> None:
-        """After a step: score, save, stop, each where it is due."""
-        ended = (clock.step + 1) % clock.steps_per_epoch == 0
-        late = speaks(clock) and time.perf_counter() - self.saved >= self.every
-        number = self.told_to_stop(clock)
-        if not (ended or late or number):
+    def look(self, moment: Moment) -> None:
+        """After a batch: score, save, stop, each where it is due."""
+        late = speaks(moment) and time.perf_counter() - self.saved >= self.every
+        number = self.told_to_stop(moment)
+        if not (moment.ends_epoch or late or number):
             return
-        self.meter.speak(clock)
-        self.keeper.refuse_spoilt_weights(clock)
-        if ended:
-            self.end_epoch(clock)
-        self.save(clock)
+        self.meter.speak(moment)
+        self.keeper.refuse_spoilt_weights(moment.clock)
+        if moment.ends_epoch:
+            self.end_epoch(moment)
+        self.save(moment)
         if number:
             raise Interrupted(
-                f"stopped after step {clock.step + 1} of {clock.total_steps}, with everything saved in "
+                f"stopped after step {moment.step} of {moment.clock.total_steps}, with everything saved in "
                 f"{self.keeper.checkpoints.folder.parent}",
                 number,
             )
 
-    def told_to_stop(self, clock: Clock) -> int:
+    def told_to_stop(self, moment: Moment) -> int:
         """The signal to stop at after this step, or 0. Several processes agree on it, whenever the meter speaks."""
         if self.compute.world == 1:
             return self.asked_to_stop
-        return agreed(self.asked_to_stop) if speaks(clock) else 0
+        return agreed(self.asked_to_stop) if speaks(moment) else 0
 
-    def end_epoch(self, clock: Clock) -> None:
+    def end_epoch(self, moment: Moment) -> None:
         """Score the student, note the best, and tell the sinks."""
         seconds = self.time_since()
         line: dict[str, Any] = {
             "kind": "epoch",
-            "step": clock.step + 1,
-            "epoch": clock.epoch + 1,
+            "step": moment.step,
+            "batch": moment.clock.batch + 1,
+            "epoch": moment.clock.epoch + 1,
             "seconds": seconds,
         }
         for part, exam in self.exams.items():
@@ -103,7 +103,7 @@ class Judge:
         if found := line.get("validation"):
             self.record.last = found
             if found["accuracy"] > self.record.best_accuracy:
-                self.record.best_accuracy, self.record.best_epoch = found["accuracy"], clock.epoch + 1
+                self.record.best_accuracy, self.record.best_epoch = found["accuracy"], moment.clock.epoch + 1
                 self.keeper.save_best()
         if found := line.get("test"):
             self.record.best_on_test = max(
@@ -122,10 +122,10 @@ class Judge:
         self.record.waited += self.fetched.spent()
         return seconds
 
-    def save(self, clock: Clock) -> None:
-        """Write the whole state, so that the run can go on from the next step."""
+    def save(self, moment: Moment) -> None:
+        """Write the whole state, so that the run can go on from the next batch."""
         self.time_since()
-        self.record.step = clock.step + 1
+        self.record.step, self.record.batch = moment.step, moment.clock.batch + 1
         self.keeper.save()
         self.saved = self.since = time.perf_counter()
 

@@ -21,10 +21,12 @@ BEST = "best.safetensors"
 class Record:
     """What a run remembers of itself beside its weights: how far it is, its best epoch so far, and how long it took.
 
-    seconds: of training, without scoring and saving; waited: those of them in which the device waited for data.
+    step: training steps done; batch: batches used, also by others than the student; seconds: of training, without
+    scoring and saving; waited: those of them in which the device waited for data.
     """
 
     step: int = 0
+    batch: int = 0
     seconds: float = 0.0
     waited: float = 0.0
     best_epoch: int | None = None
@@ -70,7 +72,7 @@ class Keeper:
                 "descents": {name: descent.state_dict() for name, descent in self.descents.items()},
                 "record": asdict(self.record),
             }
-            self.checkpoints.save(self.record.step, state)
+            self.checkpoints.save(self.record.batch, state)
 
     def save_best(self) -> None:
         """Keep the student of the best epoch so far."""

@@ -130,7 +130,7 @@ def train(prepared: Prepared, stream: datasets.Stream, out: Path, exams: Mapping
     fetched = Fetched(stream)
     total = config.epochs * stream.steps_per_epoch
     with ExitStack() as stack:
-        sinks = listeners(config, out, total, keeper.record.step) if compute.rank == 0 else []
+        sinks = listeners(config, out, total, keeper.record) if compute.rank == 0 else []
         for sink in sinks:
             stack.callback(sink.close)
         meter = Meter(sinks, prepared.method.gauges, batch_size=config.batch_size, mean=mean)
@@ -144,14 +144,16 @@ def train(prepared: Prepared, stream: datasets.Stream, out: Path, exams: Mapping
             compute=compute,
             seed=config.seed,
             start=keeper.record.step,
+            first_batch=keeper.record.batch,
             watchers=[judge],
         )
     return keeper.record
 
 
-def listeners(config: Config, out: Path, total: int, step: int) -> list[Sink]:
-    """Who is told of a run that goes on from `step`: the journal, the progress bar, a tracker by choice."""
-    sinks: list[Sink] = [Journal(out / "metrics.jsonl", step=step)]
+def listeners(config: Config, out: Path, total: int, record: Record) -> list[Sink]:
+    """Who is told of a run that goes on from where its record is: the journal, the bar, a tracker by choice."""
+    step = record.step
+    sinks: list[Sink] = [Journal(out / "metrics.jsonl", batch=record.batch)]
     if config.track:
         sinks.append(tracker(config.track, out, config.model_dump(mode="json"), step=step))
     return [*sinks, Bar(f"{config.method} {out.name}", total, step=step)]

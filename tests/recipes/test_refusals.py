@@ -206,8 +206,8 @@ def test_a_spoilt_loss_between_the_meters_words_is_never_saved(asked, tmp_path, 
     import os
     import signal
 
-    monkeypatch.setattr("sparring.watch.speaks", lambda clock: (clock.step + 1) % 20 == 0)
-    monkeypatch.setattr("sparring.recipes.judge.speaks", lambda clock: (clock.step + 1) % 20 == 0)
+    monkeypatch.setattr("sparring.watch.speaks", lambda moment: moment.step % 20 == 0)
+    monkeypatch.setattr("sparring.recipes.judge.speaks", lambda moment: moment.step % 20 == 0)
     descend = Descent.descend
 
     def spoil(self, loss, clock):

@@ -41,7 +41,7 @@ def test_json_has_no_nan():
 def test_a_journal_forgets_what_came_after_its_step_and_half_a_line(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n{"st')
-    journal = Journal(path, step=2)
+    journal = Journal(path, batch=2)
     journal({"step": 3, "nll": math.inf})
     journal.close()
     assert read_lines(path) == [{"step": 1}, {"step": 2}, {"step": 3, "nll": None}]
@@ -65,7 +65,7 @@ def test_tensorboard_gets_the_numbers(tmp_path):
 
 def moment(step, **terms):
     batch = Batch(torch.zeros(2, 1, 1, 1), torch.zeros(2).long(), torch.zeros(2).long())
-    return Moment(Clock(step, 100, 1000), batch, {"student": {k: torch.tensor(v) for k, v in terms.items()}})
+    return Moment(Clock(step, 100, 1000, step), batch, {"student": {k: torch.tensor(v) for k, v in terms.items()}})
 
 
 def test_the_meter_averages_each_term_over_the_steps_that_had_it():
@@ -88,6 +88,7 @@ def test_the_meter_names_the_first_bad_step():
 
 @pytest.mark.parametrize(("length", "words"), [(1, 1), (19, 19), (20, 20), (45, 23), (100, 20), (5004, 101)])
 def test_how_often_the_meter_speaks(length, words):
-    spoken = [speaks(Clock(step, length, length)) for step in range(length)]
+    batch = Batch(torch.zeros(2, 1, 1, 1), torch.zeros(2).long(), torch.zeros(2).long())
+    spoken = [speaks(Moment(Clock(step, length, length, step), batch, {})) for step in range(length)]
     assert sum(spoken) == words
     assert spoken[-1]
