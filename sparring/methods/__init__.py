@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Concatenate
 
 from sparring.core import Setting
-from sparring.methods import baseline, da, kd
+from sparring.methods import baseline, da, kd, mixing
 from sparring.parts.part import Objective, Perturb, Targets
 
 
@@ -33,6 +33,10 @@ class Slots:
 PERTURB: dict[str, Callable[Concatenate[Setting, ...], Perturb]] = {
     "clean": baseline.clean,
     "da": da.DisagreementAugmentation,
+    "mixup": mixing.mixup,
+    "cutmix": mixing.cutmix,
+    "mixes": mixing.mixes,
+    "noise": mixing.noise,
 }
 TARGETS: dict[str, Callable[Concatenate[Setting, ...], Targets]] = {"none": baseline.none, "teacher": kd.teacher}
 OBJECTIVE: dict[str, Callable[Concatenate[Setting, ...], Objective]] = {"ce": baseline.ce, "kd": kd.kd}
