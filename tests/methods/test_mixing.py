@@ -78,6 +78,8 @@ def test_boxes_have_the_area_that_is_drawn_and_stay_in_the_image() -> None:
     lengths = torch.stack([inside(10, part, part).sum() for _ in range(300)])
     assert set(lengths.tolist()) == {3, 4, 5}  # cut off at the border: 5 around 0, 1, 9; 4 and 3 are left
     assert sum(inside(10, part, part) for _ in range(300)).min() > 0  # pyright: ignore
+    masks = torch.stack([hole(torch.zeros(1, 1, 50, 50), 1e4) for _ in range(100)])  # lambda is one half
+    assert masks.mean((1, 2)).min().item() == pytest.approx(0.5, abs=0.05)
     assert set(hole(torch.zeros(1, 1, 8, 8), 1.0).unique().tolist()) <= {0.0, 1.0}
 
 
