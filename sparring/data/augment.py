@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from sparring.core import UserError, did_you_mean
-from sparring.data import spoil, warp
+from sparring.data import policies, spoil, warp
 from sparring.data.piece import Piece, Shape, as_float
 
 
@@ -148,6 +148,14 @@ _PIECES = {
         f"random erasing: a black box of 2 % to 33 % of the area, {spoil.CHANCE:.0%} of the images",
         spoil.draw_erase,
         spoil.erase,
+    ),
+    "trivial": Piece(
+        "TrivialAugmentWide: one of 14 operations and one of 31 strengths", policies.draw_trivial, policies.trivial
+    ),
+    "augmix": Piece(
+        "AugMix: three chains of one to three operations, severity 3, mixed with the image (without its JSD loss)",
+        policies.draw_augmix,
+        policies.augmix,
     ),
 }
 
