@@ -2,10 +2,12 @@
 
 Three passes do all of them for a whole batch: a table of new values per image and channel, a blend with a grey or a
 smoothed image, and a warp. What a pass does not change, it leaves bit for bit; no pass waits for the device to learn
-which image wants what.
+which image wants what, and on the CPU, which waits for nothing, a pass is made of those alone that want it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -17,6 +19,9 @@ OPERATIONS = (
     "identity", "shear-x", "shear-y", "translate-x", "translate-y", "rotate", "brightness", "colour", "contrast",
     "sharpness", "posterize", "solarize", "autocontrast", "equalize",
 )  # fmt: skip
+TABLES = ("brightness", "contrast", "posterize", "solarize", "autocontrast", "equalize")
+BLENDS = ("colour", "sharpness")
+WARPS = ("shear-x", "shear-y", "translate-x", "translate-y", "rotate")
 NUMBER = {name: number for number, name in enumerate(OPERATIONS)}
 
 
@@ -27,9 +32,25 @@ def operated(x: Tensor, which: Tensor, strength: Tensor, warps: Tensor, mode: st
     bits that posterize keeps, solarize's threshold; warps: (N, 6), as in `warp`, for the operations that move pixels;
     mode: how these sample, "nearest" or "bilinear".
     """
-    x = looked_up(x, which, strength)
-    x = blended(x, which, strength)
-    return warped(x, warps, mode).round_().to(torch.uint8)
+    x = _changed(x, _among(which, TABLES), lambda x, rows: looked_up(x, which[rows], strength[rows]))
+    x = _changed(x, _among(which, BLENDS), lambda x, rows: blended(x, which[rows], strength[rows]))
+    moved = _among(which, WARPS)
+    return _changed(x, moved, lambda x, rows: warped(x, warps[rows], mode).round_().to(torch.uint8))
+
+
+def _among(which: Tensor, names: tuple[str, ...]) -> Tensor:
+    """Which images have one of these operations, (N,) bool."""
+    return sum((which == NUMBER[name] for name in names), start=torch.zeros_like(which, dtype=torch.bool))
+
+
+def _changed(x: Tensor, wanted: Tensor, change: Callable[[Tensor, Tensor | slice], Tensor]) -> Tensor:
+    """Images after a pass: on the CPU only those that want it, elsewhere all, for to ask which would wait."""
+    if x.device.type != "cpu":
+        return change(x, slice(None))
+    rows, out = wanted.nonzero()[:, 0], x.clone()
+    if len(rows):
+        out[rows] = change(x[rows], rows)
+    return out
 
 
 def looked_up(x: Tensor, which: Tensor, strength: Tensor) -> Tensor:

@@ -5,7 +5,8 @@ import torch
 from PIL import Image, ImageEnhance, ImageOps
 
 from sparring.data import policies as P
-from sparring.data.operations import NUMBER, OPERATIONS, operated
+from sparring.data.operations import NUMBER, OPERATIONS, blended, looked_up, operated
+from sparring.data.warp import warped
 
 STILL = torch.tensor([[1.0, 0, 0, 0, 1, 0]])
 
@@ -115,3 +116,11 @@ def test_augmix_mixes_the_image_with_its_chains():
         chain = operated(chain, step[:1], step[1:2], step[None, 2:], "bilinear")
     torch.testing.assert_close(seen[2:], chain / 255)
     assert not torch.equal(chain, x[2:])
+
+
+def test_passes_over_all_images_are_those_over_the_ones_concerned():
+    x = images(14)
+    which, strength = torch.arange(14), torch.full((14,), 3.0)
+    seen = operated(x, which, strength, STILL.expand(14, 6), "nearest")
+    every = blended(looked_up(x, which, strength), which, strength)  # as on another device
+    assert torch.equal(seen, warped(every, STILL.expand(14, 6), "nearest").to(torch.uint8))
