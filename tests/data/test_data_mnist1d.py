@@ -19,6 +19,7 @@ def test_signals_are_scaled_by_fixed_numbers():
     signals = np.array([[-6.0, 0.0, 3.0, 9.0]])
     assert pixels(signals).tolist() == [[[[0.0, 0.5, 0.75, 1.0]]]]
     assert pixels(signals).dtype == np.float32
+    assert pixels(np.array([[0.1]])).item() == np.float32(6.1 / 12)  # no 8 bits on the way
 
 
 def floats(cache, size=None):
