@@ -233,7 +233,9 @@ def reproduce(
 
 
 @app.command(name="list")
-def list_names(what: Literal["methods", "nets", "data", "recipes", "perturb", "targets", "objective"], /) -> None:
+def list_names(
+    what: Literal["methods", "nets", "data", "augment", "recipes", "perturb", "targets", "objective"], /
+) -> None:
     """The names that the other verbs know, and what each of them is.
 
     Parameters

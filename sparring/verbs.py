@@ -158,12 +158,13 @@ def reproduce(
 
 
 def known(what: str) -> dict[str, str]:
-    """The names of methods, nets, data or recipes, or of what fills a slot, each with a line about it."""
+    """The names of methods, nets, data, augmentations, recipes, or of what fills a slot, each with a line about it."""
     if what in TABLES:
         return {name: schema.described(factory) for name, factory in TABLES[what].items()}
     if what == "methods":
         return {name: slots.about for name, slots in METHODS.items()}
-    return dict({"nets": nets.names, "data": datasets.names, "recipes": published.names}[what]())
+    tables = {"nets": nets.names, "data": datasets.names, "recipes": published.names, "augment": datasets.augmentations}
+    return dict(tables[what]())
 
 
 def alone(config: Config, net: str | None) -> Config:

@@ -101,7 +101,13 @@ def test_every_recipe_runs_at_smoke_scale(run: Run, recipe: str) -> None:
         assert f"| {method} |" in out
 
 
-LISTS = {"methods": "da ", "nets": "resnet32x4 ", "data": "cifar100 ", "recipes": "da-table1 "} | {
+LISTS = {
+    "methods": "da ",
+    "nets": "resnet32x4 ",
+    "data": "cifar100 ",
+    "augment": "shift3 ",
+    "recipes": "da-table1 ",
+} | {
     "perturb": "alpha=0.01778, steps=1, follow=paper|release",
     "targets": "teacher ",
     "objective": "T=4.0, ce=0.1, kd=0.9, reduction=batchmean|elementwise|cross-entropy",

@@ -1,9 +1,22 @@
 """Data sets to batches on the device: found by name or path, checked, split by fixed rows, augmented in batches."""
 
+from sparring.data.augment import names as augmentations
 from sparring.data.dataset import Data
 from sparring.data.images import Images, Resident, Streamed
 from sparring.data.load import load, names
 from sparring.data.stream import Stream, batches, stream
 from sparring.data.wrap import wrap
 
-__all__ = ["Data", "Images", "Resident", "Stream", "Streamed", "batches", "load", "names", "stream", "wrap"]
+__all__ = [
+    "Data",
+    "Images",
+    "Resident",
+    "Stream",
+    "Streamed",
+    "augmentations",
+    "batches",
+    "load",
+    "names",
+    "stream",
+    "wrap",
+]

@@ -83,12 +83,16 @@ def build(found: Found, *, val: float, size: int | None, cache: Path) -> Data:
 
 
 def _augmentation(shape: tuple[int, int, int]) -> str:
+    if min(shape[1:]) == 1:  # a signal: nothing is known that leaves its meaning alone
+        return "none"
     return "crop+flip" if min(shape[1:]) <= 64 else "resized-crop+flip"
 
 
 def _parts(found: Found, size: int | None, cache: Path, key: str) -> dict[str, Images]:
     first = found.splits["train"].pictures
     if isinstance(first, np.ndarray):
+        if size is not None and first.dtype != np.uint8:
+            raise UserError(f"The pixels of {found.name} are no bytes and cannot be scaled: leave out size={size}.")
         arrays = {s: resized(p.pictures, size) for s, p in found.splits.items() if isinstance(p.pictures, np.ndarray)}
         return {split: _resident(arrays[split], part.labels) for split, part in found.splits.items()}
     form = _form(first, size)
@@ -133,7 +137,11 @@ def _streamed(found: Found, form: Form, cache: Path, key: str) -> dict[str, Imag
 
 
 def _statistics(part: Images) -> dict[str, list[float]]:
-    """Mean and standard deviation per channel of pixel / 255, from exact counts of the 256 values."""
+    """Mean and standard deviation per channel of pixel / 255, from exact counts of the 256 values where they are
+    bytes."""
+    if isinstance(part, Resident) and part.x.is_floating_point():
+        pixels = part.x.double().transpose(0, 1).flatten(1)
+        return {"mean": pixels.mean(1).tolist(), "std": pixels.std(1, correction=0).clamp(min=1 / 255).tolist()}
     rows = torch.arange(len(part))
     if isinstance(part, Streamed):
         rows = torch.linspace(0, len(part) - 1, min(len(part), _MEASURED)).long()

@@ -13,7 +13,8 @@ from sparring.data.decode import Encoded
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """One split as it is stored: `pictures`, encoded or already (N, C, H, W) uint8, beside `labels` (N,) int64."""
+    """One split as it is stored: `pictures`, encoded or already (N, C, H, W) uint8 or float32 in
+    [0, 1], beside `labels` (N,) int64."""
 
     pictures: Encoded | np.ndarray
     labels: np.ndarray

@@ -17,8 +17,8 @@ RESIDENT_BYTES = 2 << 30  # sets of at most this many decoded bytes live in memo
 class Resident:
     """Images that lie decoded in memory, on any device.
 
-    x: (N, C, H, W) uint8; y: (N,) int64 class numbers; index: (N,) int64, each image's row in the split it came
-    from; augment: the augmentation that "default" means for these images.
+    x: (N, C, H, W) uint8, or float32 in [0, 1]; y: (N,) int64 class numbers; index: (N,) int64, each
+    image's row in the split it came from; augment: the augmentation that "default" means for these images.
     """
 
     x: Tensor

@@ -18,6 +18,7 @@ from sparring.data.folder import is_tiny_imagenet, read_folder, read_tiny_imagen
 from sparring.data.found import Found
 from sparring.data.hub import fetch
 from sparring.data.idx import has_idx, read_idx
+from sparring.data.mnist1d import read_mnist1d
 from sparring.data.parquet import has_parquet, read_parquet
 from sparring.data.wrap import wrap
 from sparring.userfile import named
@@ -42,6 +43,7 @@ _DIGITS = tuple("0123456789")
 
 KNOWN: Mapping[str, Known] = {
     "digits": Known("1,797 hand-written digits, 8x8 grey, 10 classes; comes with scikit-learn", 10, augment="none"),
+    "mnist1d": Known("5,000 signals of 40 numbers, 10 classes; made by the package mnist1d", 10, augment="none"),
     "mnist": Known(
         "70,000 hand-written digits, 28x28 grey, 10 classes", 10, "ylecun/mnist", ("mnist", "MNIST"), "none", _DIGITS
     ),
@@ -101,6 +103,8 @@ def load(
 def _find(name: str, root: Path | None, cache: Path) -> Found:
     if name == "digits":
         return read_digits()
+    if name == "mnist1d":
+        return read_mnist1d()
     if name in KNOWN:
         return _known(name, KNOWN[name], root, cache)
     if name.startswith("hf:"):

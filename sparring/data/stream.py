@@ -17,8 +17,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from sparring.core import Batch, UserError
 from sparring.core.seeds import seed_for
-from sparring.data.augment import Piece, as_float, augmented, pieces
+from sparring.data.augment import augmented, pieces
 from sparring.data.images import Images, Resident, Streamed
+from sparring.data.piece import Piece, as_float
 
 _MMAP_THRESHOLD = -3  # glibc's M_MMAP_THRESHOLD
 
@@ -37,9 +38,10 @@ def stream(
     """Training batches of `part` on `device`, shuffled anew every epoch and augmented, from any step on.
 
     batch_size: images per step over all `world` processes, of which this one, `rank`, gets its equal share; augment:
-    a name from `augment.NAMES`, or "default" for the data set's own; workers: decoding processes, for streamed parts
-    alone. Batch k is a pure function of (seed, k), and the ranks' batches laid end to end are the one-process batch.
-    Raises UserError for a batch that does not divide by `world` or is larger than the part.
+    names from `augment.names` joined by "+", or "default" for the data set's own; workers: decoding processes, for
+    streamed parts alone. Batch k is a pure function of (seed, k), and the ranks' batches laid end to end are the
+    one-process batch. Raises UserError for a batch that does not divide by `world` or is larger than the part, and for
+    an augmentation that is unknown or not for such images.
     """
     if batch_size < 1 or world < 1 or not 0 <= rank < world or workers < 0:
         raise UserError(f"Cannot stream with batch_size={batch_size}, rank={rank}, world={world}, workers={workers}.")
@@ -50,7 +52,7 @@ def stream(
             f"The training part has {len(part)} images, fewer than the batch of {batch_size}: "
             f"choose batch_size <= {len(part)}."
         )
-    changes = pieces(part.augment if augment == "default" else augment)
+    changes = pieces(part.augment if augment == "default" else augment, part.shape)
     return Stream(part.to(device), batch_size, seed, changes, torch.device(device), rank, world, workers)
 
 
@@ -81,7 +83,7 @@ class Stream:
         share, generator = self._share(), Generator(self.device)
         for step, (x, y, index) in enumerate(pictures, start):
             generator.manual_seed(seed_for(self.seed, "augment", step))
-            drawn = tuple(c.draw(self.batch_size, self.part.shape[1:], generator)[share] for c in self.changes)
+            drawn = tuple(c.draw(self.batch_size, self.part.shape, generator)[share] for c in self.changes)
             yield Batch(augmented(x, self.changes, drawn), y, index)
 
     def _share(self) -> slice:

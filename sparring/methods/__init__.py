@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Concatenate
 
 from sparring.core import Setting
-from sparring.methods import baseline, da, hard, kd
+from sparring.methods import baseline, da, hard, kd, mixing
 from sparring.parts.part import Objective, Perturb, Targets
 
 
@@ -35,6 +35,10 @@ PERTURB: dict[str, Callable[Concatenate[Setting, ...], Perturb]] = {
     "da": da.DisagreementAugmentation,
     "hard": hard.Hard,
     "gaussian-affine": hard.GaussianAffine,
+    "mixup": mixing.mixup,
+    "cutmix": mixing.cutmix,
+    "mixes": mixing.mixes,
+    "noise": mixing.noise,
 }
 TARGETS: dict[str, Callable[Concatenate[Setting, ...], Targets]] = {"none": baseline.none, "teacher": kd.teacher}
 OBJECTIVE: dict[str, Callable[Concatenate[Setting, ...], Objective]] = {"ce": baseline.ce, "kd": kd.kd}

@@ -17,6 +17,7 @@ from sparring.nets.orbit import orbit_cnn
 from sparring.nets.origin import Origin, Shape, checked, network
 from sparring.nets.resnet import four_stage, three_stage
 from sparring.nets.shufflenet import shufflenet
+from sparring.nets.signal import signal_cnn
 from sparring.nets.vgg import vgg
 from sparring.nets.vit import vit
 from sparring.nets.wrn import wide
@@ -100,6 +101,9 @@ TABLE: Mapping[str, Entry] = {
         partial(mlp, widths=(512, 128, 32), dropout=0.1, last_bias=False), "HARD's MNIST student, a perceptron"
     ),
     "orbit-cnn": Entry(orbit_cnn, "HARD's MNIST teacher, a small convolutional network"),
+    # The networks of MNIST-1D.
+    "mnist1d-cnn": Entry(signal_cnn, "MNIST-1D's network of one-dimensional convolutions, 5 k parameters"),
+    "mnist1d-mlp": Entry(partial(mlp, widths=(100, 100)), "MNIST-1D's perceptron, two hidden layers of 100"),
     # Transformers of the HARD paper.
     "vit-mnist": Entry(
         partial(vit, patch=7, dim=64, mlp=128, dropout=0.0, mlp_head=True), "HARD's MNIST vision transformer, 0.9 M"

@@ -58,7 +58,11 @@ class Config(BaseModel):
     batch_size: int = Field(default=64, gt=0, description="images in a step, over all processes")
     seed: int = Field(default=0, ge=0, description="all chance follows from it")
     val: float = Field(default=0.1, ge=0, lt=1, description="the part of the training set held out; 0 for none")
-    augment: str = Field(default="default", description="none, crop, flip, crop+flip, … or the data set's default")
+    augment: str = Field(
+        default="default",
+        description="none, or names joined by + (crop+flip+rotate; shift3 is HARD's control literal, shift2 its "
+        "uniform2; see `sparring list augment`), or the data set's default",
+    )
     size: int | None = Field(
         default=None, gt=0, description="scale images' shorter side to this many pixels, and cut out the middle square"
     )

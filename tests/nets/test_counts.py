@@ -56,6 +56,8 @@ ROWS = [  # name, (classes, shape), parameters, multiply-adds and their rounding
     ("mobilenetv2x2", C100, 2_353_060, 22.38 * M, 1e4),
     ("mlp-1200", MNIST, 2_395_210, 2_392_800, 1),
     ("mlp-400", MNIST, 318_010, 317_600, 1),
+    ("mnist1d-cnn", (10, (1, 1, 40)), 5_210, None, 0),
+    ("mnist1d-mlp", (10, (1, 1, 40)), 15_210, None, 0),
     ("orbit-cnn", MNIST, 112_650, None, 0),
     ("orbit-mlp", MNIST, 472_032, None, 0),
     ("resnet18", MNIST, 11_172_810, None, 0),
