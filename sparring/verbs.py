@@ -20,6 +20,7 @@ from sparring.recipes.check import Check, inspect
 from sparring.recipes.config import Config
 from sparring.recipes.examine import examine
 from sparring.recipes.run import Result
+from sparring.recipes.stress import stress
 from sparring.report.groups import BASELINE
 
 
@@ -119,9 +120,21 @@ def launch(config: Config, out: Path, given: Given, *, baseline: bool, seeds: in
 
 
 def evaluate(
-    run: str | Path, *, part: str = "test", curve: bool = False, device: str | None = None
+    run: str | Path,
+    *,
+    part: str = "test",
+    curve: bool = False,
+    corruptions: Sequence[str] | None = None,
+    severity: Sequence[int] = (),
+    device: str | None = None,
 ) -> dict[str, float]:
-    """How good, how calibrated, how close to its teacher and how costly a run's student is; see `recipes.examine`."""
+    """How good, how calibrated, how close to its teacher and how costly a run's student is; see `recipes.examine`.
+
+    corruptions: instead, its accuracy under these, () for all, at the severities given, () for all: {"accuracy": clean,
+    "translate/3": …, "mean": …}; see `recipes.stress`.
+    """
+    if corruptions is not None:
+        return stress(Path(run), corruptions, severity, part=part, device=device)
     return examine(Path(run), part=part, curve=curve, device=device)
 
 
