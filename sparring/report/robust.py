@@ -1,0 +1,106 @@
+"""How students hold out on corrupted images and on ImageNet's variants: what `sparring evaluate` left in their runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from sparring.report.groups import Arm, Group
+from sparring.report.ledger import Run, kept, number
+from sparring.report.table import EMPTY, Cell, Table, filled, spread
+
+VARIANTS = {
+    "real": "ReaL",
+    "v2": "V2",
+    "a": "ImageNet-A",
+    "r": "ImageNet-R",
+    "c": "ImageNet-C",
+    "sketch": "Sketch",
+    "style": "Style",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Robust:
+    """Corrupted accuracies that can be set side by side: of the same corruptions, made or fetched alike.
+
+    title: whose corruptions, and where they come from; means: a row a corruption and a column an arm; levels: a row
+    for each of both, and a column a severity; images: how many were corrupted; left_out: what could not be made.
+    """
+
+    title: str
+    means: Table
+    levels: Table
+    images: int
+    left_out: str
+
+
+def corrupted(group: Group) -> list[Robust]:
+    """The corrupted accuracies in a group, one for each benchmark and source that its runs were measured on."""
+    told = {run.path: kept(run, "corruptions.json") for arm in group.arms for run in arm.runs}
+    origins = list(dict.fromkeys(_origin(each) for each in told.values() if each.get("accuracy")))
+    return [_robust(group, origin, {p: t for p, t in told.items() if _origin(t) == origin}) for origin in origins]
+
+
+def variants(group: Group) -> Table | None:
+    """Accuracy on ImageNet's variants (for -C the mean corruption error, lower is better), a row an arm; None where
+    nothing was measured."""
+    columns: dict[str, list[Cell]] = {"method": [Cell(arm.label, arm.label) for arm in group.arms]}
+    for kind, shown in VARIANTS.items():
+        key = "mce" if kind == "c" else "accuracy"
+        head = f"{shown}, {'mCE, %' if kind == 'c' else '%'}"
+        columns[head] = [_cell(arm, lambda run, kind=kind, key=key: _variant(run, kind, key)) for arm in group.arms]
+    found = filled(columns)
+    return found if len(found.head) > 1 else None
+
+
+def _variant(run: Run, kind: str, key: str) -> float | None:
+    return number(kept(run, "imagenet.json"), kind, key)
+
+
+def _origin(told: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(told.get(key) for key in ("benchmark", "source", "part", "images"))
+
+
+def _robust(group: Group, origin: tuple[Any, ...], told: Mapping[Any, Mapping[str, Any]]) -> Robust:
+    names = list(dict.fromkeys(name for each in told.values() for name in each["accuracy"]))
+    arms = [arm for arm in group.arms if any(run.path in told for run in arm.runs)]
+    levels = sorted({level for each in told.values() for row in each["accuracy"].values() for level in row} - {"0"})
+
+    def of(arm: Arm, pick: Callable[[Mapping[str, Any]], float | None]) -> Cell:
+        return _cell(arm, lambda run: pick(told[run.path]) if run.path in told else None)
+
+    means: dict[str, list[Cell]] = {"corruption": [Cell(name, name) for name in ("clean", *names, "mean of all")]}
+    for arm in arms:
+        rows = [of(arm, lambda each, name=name: _mean(each, name)) for name in names]
+        shared = all(told[run.path]["accuracy"].keys() >= set(names) for run in arm.runs if run.path in told)
+        every = of(arm, lambda each: fmean(_mean(each, name) or 0 for name in names)) if shared else EMPTY
+        means[f"{arm.label}, %"] = [of(arm, lambda each: number(each, "clean")), *rows, every]
+    detail: dict[str, list[Cell]] = {
+        "corruption": [Cell(name, name) for name in names for _ in arms],
+        "method": [Cell(arm.label, arm.label) for _ in names for arm in arms],
+    }
+    for level in levels:
+        detail[f"severity {level}, %"] = [
+            of(arm, lambda each, name=name, level=level: number(each, "accuracy", name, level))
+            for name in names
+            for arm in arms
+        ]
+    left = {name: why for each in told.values() for name, why in (each.get("skipped") or {}).items()}
+    kind, source, part, images = origin
+    title = f"{kind}, {source}" + (f", {part} images" if part != "test" else "")
+    left_out = "; ".join(f"{name} {why}" for name, why in left.items())
+    return Robust(title, filled(means), filled(detail), int(images or 0), left_out)
+
+
+def _mean(told: Mapping[str, Any], name: str) -> float | None:
+    """The mean accuracy over a corruption's severities."""
+    levels = [value for value in told["accuracy"].get(name, {}).values() if value is not None]
+    return fmean(levels) if levels else None
+
+
+def _cell(arm: Arm, pick: Callable[[Run], float | None]) -> Cell:
+    values = [value for run in arm.runs if (value := pick(run)) is not None]
+    return spread(values, 100)
