@@ -80,5 +80,5 @@ def _part(images: np.ndarray, labels: np.ndarray, file: Path, data: Data) -> Res
         raise UserError(f"{file} holds {len(images)} images beside labels of shape {labels.shape}: one each is needed.")
     if len(labels) == 0 or labels.min() < 0 or labels.max() >= data.classes:
         raise UserError(f"The labels of {file} are not within the {data.classes} classes of {data.name}.")
-    x = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+    x = torch.from_numpy(np.array(images.transpose(0, 3, 1, 2), order="C"))
     return Resident(x, torch.from_numpy(labels.astype(np.int64)), torch.arange(len(labels)))
