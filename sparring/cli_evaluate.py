@@ -22,6 +22,8 @@ def evaluate(
     curve: bool = False,
     corruptions: Annotated[tuple[str, ...] | None, Several] = None,
     severity: Annotated[tuple[str, ...], Several] = (),
+    on: Path | None = None,
+    kind: Annotated[str | None, Parameter(name="--as")] = None,
     device: str | None = None,
 ) -> None:
     """Accuracy, top-5, NLL, calibration error, agreement with the teacher, parameters, MACs and latency of a run.
@@ -39,6 +41,10 @@ def evaluate(
         of them, those named (translate,shear), or those in a folder of published arrays.
     severity
         Only these severities of 1,2,3,4,5.
+    on
+        Instead, accuracy on the variant of ImageNet in this folder; the student's classes must be wnids.
+    kind
+        Which variant that is, where it cannot be told: real, v2, a, r, c, sketch or style.
     device
         Where, in place of the run's own.
     """
@@ -46,17 +52,28 @@ def evaluate(
 
     if severity and corruptions is None:
         raise UserError("--severity is for --corruptions, which was not given")
-    if corruptions is None:
-        for name, value in verbs.evaluate(run, part=part, curve=curve, device=device).items():
-            print(f"{name:<12} {value:.6g}{UNITS.get(name, '')}")
-        if curve:
-            print(f"The curve: {run / 'disagreement.json'}, its pictures: {run / 'disagreement_examples.npz'}")
-    elif curve:
-        raise UserError("--curve and --corruptions are two measurements: ask for one at a time")
+    if kind and on is None:
+        raise UserError("--as says which variant of ImageNet lies in --on FOLDER, which was not given")
+    found = verbs.evaluate(
+        run,
+        part=part,
+        curve=curve,
+        corruptions=corruptions,
+        severity=numbers(severity),
+        on=on,
+        kind=kind,
+        device=device,
+    )
+    if corruptions is not None:
+        print("\n".join(grid(found)) + f"\nKept in {run / 'corruptions.json'}")
+    elif on is not None:
+        print("\n".join(f"{name:<24} {100 * value:6.2f} %" for name, value in found.items()))
+        print(f"Kept in {run / 'imagenet.json'}")
     else:
-        found = verbs.evaluate(run, part=part, corruptions=corruptions, severity=numbers(severity), device=device)
-        print("\n".join(grid(found)))
-        print(f"Kept in {run / 'corruptions.json'}")
+        for name, value in found.items():
+            print(f"{name:<12} {value:.6g}{UNITS.get(name, '')}")
+    if curve:
+        print(f"The curve: {run / 'disagreement.json'}, its pictures: {run / 'disagreement_examples.npz'}")
     print(f"Next: sparring report {quote(str(run))}")
 
 
