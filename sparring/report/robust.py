@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
 from sparring.report.groups import Arm, Group
 from sparring.report.ledger import Run, kept, number
-from sparring.report.table import EMPTY, Cell, Table, filled, spread
+from sparring.report.table import Cell, Table, filled, spread
 
 VARIANTS = {
     "real": "ReaL",
@@ -72,12 +72,15 @@ def _robust(group: Group, origin: tuple[Any, ...], told: Mapping[Any, Mapping[st
     def of(arm: Arm, pick: Callable[[Mapping[str, Any]], float | None]) -> Cell:
         return _cell(arm, lambda run: pick(told[run.path]) if run.path in told else None)
 
-    means: dict[str, list[Cell]] = {"corruption": [Cell(name, name) for name in ("clean", *names, "mean of all")]}
+    common = {name: _common(told.values(), name) for name in names}
+    heads = ("clean", *names, *(["mean of all"] if len(names) > 1 else []))
+    means: dict[str, list[Cell]] = {"corruption": [Cell(name, name) for name in heads]}
     for arm in arms:
-        rows = [of(arm, lambda each, name=name: _mean(each, name)) for name in names]
-        shared = all(told[run.path]["accuracy"].keys() >= set(names) for run in arm.runs if run.path in told)
-        every = of(arm, lambda each: fmean(_mean(each, name) or 0 for name in names)) if shared else EMPTY
-        means[f"{arm.label}, %"] = [of(arm, lambda each: number(each, "clean")), *rows, every]
+        cells = [of(arm, lambda each: number(each, "clean"))]
+        cells += [of(arm, lambda each, name=name: _mean(each, name, common[name])) for name in names]
+        if len(names) > 1:
+            cells.append(of(arm, lambda each: _mean_of_all(each, common)))
+        means[f"{arm.label}, %"] = cells
     detail: dict[str, list[Cell]] = {
         "corruption": [Cell(name, name) for name in names for _ in arms],
         "method": [Cell(arm.label, arm.label) for _ in names for arm in arms],
@@ -95,10 +98,23 @@ def _robust(group: Group, origin: tuple[Any, ...], told: Mapping[Any, Mapping[st
     return Robust(title, filled(means), filled(detail), int(images or 0), left_out)
 
 
-def _mean(told: Mapping[str, Any], name: str) -> float | None:
-    """The mean accuracy over a corruption's severities."""
-    levels = [value for value in told["accuracy"].get(name, {}).values() if value is not None]
-    return fmean(levels) if levels else None
+def _common(told: Iterable[Mapping[str, Any]], name: str) -> set[str]:
+    """The severities of a corruption that every run has which measured it: means over others cannot be compared."""
+    return set.intersection(*(set(each["accuracy"][name]) for each in told if name in each["accuracy"]))
+
+
+def _mean(told: Mapping[str, Any], name: str, levels: set[str]) -> float | None:
+    """The mean accuracy under a corruption over some severities."""
+    values = [number(told, "accuracy", name, level) for level in levels]
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
+
+
+def _mean_of_all(told: Mapping[str, Any], common: Mapping[str, set[str]]) -> float | None:
+    """The mean over all corruptions; None for a run that lacks one."""
+    values = [_mean(told, name, levels) for name, levels in common.items()]
+    known = [value for value in values if value is not None]
+    return fmean(known) if len(known) == len(values) else None
 
 
 def _cell(arm: Arm, pick: Callable[[Run], float | None]) -> Cell:

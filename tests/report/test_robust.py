@@ -53,6 +53,16 @@ def test_other_sources_are_not_mixed_and_no_mean_is_made_of_different_sets(tmp_p
     assert ours["translate"]["kd, %"] == "" == ours["mean of all"].get("ce, %", "")
 
 
+def test_means_are_over_the_severities_that_all_have(tmp_path):
+    first, second = (write_run(tmp_path / name, method=name, data="mnist") for name in ("ce", "kd"))
+    told(first, {"shear": {"1": 0.9, "3": 0.5, "5": 0.1}})
+    told(second, {"shear": {"3": 0.4, "5": 0.2}})
+    (group,) = groups(runs(tmp_path))
+    rows = {row["corruption"]: row for row in cells(corrupted(group)[0].means)}
+    assert (rows["shear"]["ce, %"], rows["shear"]["kd, %"]) == ("30.00 (1)", "30.00 (1)")
+    assert "mean of all" not in rows  # of one alone it says nothing
+
+
 def test_nothing_measured_is_nothing_shown(tmp_path):
     write_run(tmp_path / "a", method="ce")
     (group,) = groups(runs(tmp_path))
