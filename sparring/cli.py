@@ -13,6 +13,7 @@ from cyclopts import App, Parameter
 from pydantic import ValidationError
 from rich.console import Console
 
+from sparring.cli_evaluate import evaluate
 from sparring.errors import Interrupted, UserError
 from sparring.files import plain_name
 from sparring.recipes.config import Config, explain, overrides
@@ -146,31 +147,7 @@ def check(
     print(f"Next: sparring {verb} --data {quote(chosen.data)}{better} … (the same arguments)")
 
 
-@app.command
-def evaluate(
-    run: Path, /, *, part: Literal["test", "validation"] = "test", curve: bool = False, device: str | None = None
-) -> None:
-    """Accuracy, top-5, NLL, calibration error, agreement with the teacher, parameters, MACs and latency of a run.
-
-    Parameters
-    ----------
-    run
-        A run directory.
-    part
-        On which images.
-    curve
-        Also climb the disagreement from these images and draw accuracy against steps.
-    device
-        Where, in place of the run's own.
-    """
-    from sparring import verbs
-
-    units = {"nll": " nats", "latency": " s for one image", "macs": " for one image"}
-    for name, value in verbs.evaluate(run, part=part, curve=curve, device=device).items():
-        print(f"{name:<12} {value:.6g}{units.get(name, '')}")
-    if curve:
-        print(f"The curve: {run / 'disagreement.json'}, its pictures: {run / 'disagreement_examples.npz'}")
-    print(f"Next: sparring report {quote(str(run))}")
+app.command(evaluate)
 
 
 @app.command

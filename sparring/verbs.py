@@ -18,8 +18,10 @@ from sparring.recipes import published
 from sparring.recipes.build import TABLES, Given
 from sparring.recipes.check import Check, inspect
 from sparring.recipes.config import Config
+from sparring.recipes.elsewhere import elsewhere
 from sparring.recipes.examine import examine
 from sparring.recipes.run import Result
+from sparring.recipes.stress import stress
 from sparring.report.groups import BASELINE
 
 
@@ -119,9 +121,29 @@ def launch(config: Config, out: Path, given: Given, *, baseline: bool, seeds: in
 
 
 def evaluate(
-    run: str | Path, *, part: str = "test", curve: bool = False, device: str | None = None
+    run: str | Path,
+    *,
+    part: str = "test",
+    curve: bool = False,
+    corruptions: Sequence[str] | None = None,
+    severity: Sequence[int] = (),
+    on: str | Path | None = None,
+    kind: str | None = None,
+    device: str | None = None,
 ) -> dict[str, float]:
-    """How good, how calibrated, how close to its teacher and how costly a run's student is; see `recipes.examine`."""
+    """How good, how calibrated, how close to its teacher and how costly a run's student is; see `recipes.examine`.
+
+    corruptions: instead, its accuracy under these, () for all, at the severities given, () for all: {"accuracy": clean,
+    "translate/3": …, "mean": …}; see `recipes.stress`.
+    on: instead, its accuracy on the variant of ImageNet in this folder; kind: which, where it cannot be told (real, v2,
+    a, r, c, sketch, style): {"a": …}; see `recipes.elsewhere`.
+    """
+    if sum((curve, corruptions is not None, on is not None)) > 1:
+        raise UserError("curve, corruptions and on (--curve, --corruptions, --on) are three measurements: ask for one")
+    if on is not None:
+        return elsewhere(Path(run), Path(on), kind, device=device)
+    if corruptions is not None:
+        return stress(Path(run), corruptions, severity, part=part, device=device)
     return examine(Path(run), part=part, curve=curve, device=device)
 
 

@@ -88,12 +88,12 @@ def read_folder(folder: Path, cache: Path) -> Found:
         given = {"train": folder}
     if "validation" in given and "test" not in given:
         given["test"] = given.pop("validation")
-    classes = {split: _classes(root) for split, root in given.items()}
+    classes = {split: class_folders(root) for split, root in given.items()}
     _several(given["train"], classes["train"])
     for split in classes:
         _same_classes(given["train"], classes["train"], given[split], classes[split])
     stamp = Stamp()
-    splits = {split: _listed(root, classes["train"], stamp) for split, root in sorted(given.items())}
+    splits = {split: listed(root, classes["train"], stamp) for split, root in sorted(given.items())}
     return Found(folder.resolve().name, tuple(classes["train"]), splits, stamp.content(splits, cache))
 
 
@@ -106,7 +106,7 @@ def _sub(folder: Path, spelled: Iterable[str]) -> Path | None:
     return next((folder / name for name in spelled if (folder / name).is_dir()), None)
 
 
-def _classes(root: Path) -> list[str]:
+def class_folders(root: Path) -> list[str]:
     try:
         names = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
     except OSError as error:
@@ -123,8 +123,8 @@ def _cannot_read(error: OSError) -> UserError:
 
 def _no_split(folder: Path, named: list[Path]) -> None:
     """Refuse a folder without train/ whose sub-folders called as splits (`named`) are splits, and not classes."""
-    splits = [root for root in named if _classes(root)]
-    if splits or len(named) == len(_classes(folder)) > 0:
+    splits = [root for root in named if class_folders(root)]
+    if splits or len(named) == len(class_folders(folder)) > 0:
         raise UserError(
             f"{folder} holds {(splits or named)[0].name}/ but no train/: put the images to learn from in "
             f"{folder}/train/CLASS/."
@@ -137,7 +137,9 @@ def _several(root: Path, classes: list[str]) -> None:
         raise UserError(f"{root} holds no class folders: expected images in {root}/CLASS/.")
     if len(classes) == 1:
         inside = root / classes[0]
-        way_out = f"did you mean {inside}?" if len(_classes(inside)) > 1 else "two or more are needed to tell apart."
+        way_out = (
+            f"did you mean {inside}?" if len(class_folders(inside)) > 1 else "two or more are needed to tell apart."
+        )
         raise UserError(f"{root} holds one class folder only, {classes[0]}/: {way_out}")
 
 
@@ -149,12 +151,12 @@ def _same_classes(train: Path, ours: list[str], other: Path, theirs: list[str]) 
             )
 
 
-def _listed(root: Path, classes: list[str], stamp: Stamp) -> Split:
+def listed(root: Path, classes: list[str], stamp: Stamp) -> Split:
     """The pictures of each class folder, ordered by name."""
     text, ends, labels = bytearray(), [np.zeros(1, np.int64)], []
     for label, name in enumerate(classes):
         try:
-            found = [(os.path.relpath(path, root), size, when) for path, size, when in _pictures(root / name)]
+            found = [(os.path.relpath(path, root), size, when) for path, size, when in pictures(root / name)]
         except OSError as error:
             raise _cannot_read(error) from None
         if not found:
@@ -173,13 +175,13 @@ def _no_images(folder: Path) -> UserError:
     return UserError(f"The class folder {folder} holds no images{kinds}: put some in, or take it out.")
 
 
-def _pictures(folder: Path) -> Iterator[tuple[str, int, int]]:
+def pictures(folder: Path) -> Iterator[tuple[str, int, int]]:
     """(path, size, time) of each image file in `folder` or below; hidden files are passed over."""
     for entry in os.scandir(folder):
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
-            yield from _pictures(Path(entry.path))
+            yield from pictures(Path(entry.path))
         elif entry.name.lower().endswith(_ENDINGS):
             stat = entry.stat()
             yield entry.path, stat.st_size, stat.st_mtime_ns
@@ -193,8 +195,8 @@ def is_tiny_imagenet(folder: Path) -> bool:
 def read_tiny_imagenet(folder: Path, cache: Path) -> Found:
     """Read tiny-imagenet-200: train/WNID/images/*, and val/images/* with val_annotations.txt as the test split."""
     train, stamp = folder / "train", Stamp()
-    names = _classes(train)
-    splits = {"train": _listed(train, names, stamp)}
+    names = class_folders(train)
+    splits = {"train": listed(train, names, stamp)}
     splits["test"] = _annotated(folder / "val", {name: label for label, name in enumerate(names)}, stamp)
     return Found("tiny-imagenet", tuple(names), splits, stamp.content(splits, cache))
 

@@ -31,9 +31,7 @@ def examine(run: Path, *, part: str, curve: bool, device: str | None) -> dict[st
     device: where, in place of the run's own. Raises UserError where `run` holds no finished run.
     """
     config, data, student, teacher = reopened(run, device)
-    images = {"test": data.test, "validation": data.validation}[part]
-    if images is None:
-        raise UserError(f"{data.name} has no {part} part here; try --part {'validation' if part == 'test' else 'test'}")
+    images = part_of(data, part)
     if curve and teacher is None:
         raise UserError(f"{run} has no teacher to disagree with; --curve is for distilled students")
     here = student.mean.device
@@ -49,8 +47,29 @@ def examine(run: Path, *, part: str, curve: bool, device: str | None) -> dict[st
     return found
 
 
+def part_of(data: datasets.Data, part: str) -> datasets.Images:
+    """The "test" or "validation" images. Raises UserError where there are none."""
+    images = {"test": data.test, "validation": data.validation}[part]
+    if images is None:
+        raise UserError(f"{data.name} has no {part} part here; try --part {'validation' if part == 'test' else 'test'}")
+    return images
+
+
 def reopened(run: Path, device: str | None = None) -> tuple[Config, datasets.Data, Network, Network | None]:
     """A finished run's configuration, data, student and teacher, on its own device or another."""
+    config, data, student = opened(run, device)
+    teacher = None
+    if asks_teacher(config):
+        try:
+            teacher = network("teacher", config.teacher, None, config.teacher_normalise, data)
+            Compute(student.mean.device).place_module(teacher)
+        except UserError as error:
+            say(f"without the teacher: {error}")
+    return config, data, student, teacher
+
+
+def opened(run: Path, device: str | None = None) -> tuple[Config, datasets.Data, Network]:
+    """A finished run's configuration, data and student, on its own device or another."""
     if not run.is_dir():
         raise UserError(f"{run} is no folder; give a run directory")
     if not (run / "result.json").exists():
@@ -60,17 +79,9 @@ def reopened(run: Path, device: str | None = None) -> tuple[Config, datasets.Dat
         raise UserError(f"{run} holds no finished run (no result.json); {hint}")
     config = schema.read(run / "config.yaml")
     data = find_data(config, Given())
-    compute = Compute(choose_device(device or config.device))
     student = nets.load(str(run), classes=data.classes, shape=data.shape)
-    compute.place_module(student)
-    teacher = None
-    if asks_teacher(config):
-        try:
-            teacher = network("teacher", config.teacher, None, config.teacher_normalise, data)
-            compute.place_module(teacher)
-        except UserError as error:
-            say(f"without the teacher: {error}")
-    return config, data, student, teacher
+    Compute(choose_device(device or config.device)).place_module(student)
+    return config, data, student
 
 
 def climb(out: Path, data: datasets.Data, teacher: Network, students: Mapping[str, Network]) -> None:

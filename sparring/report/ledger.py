@@ -103,6 +103,11 @@ def loss_terms(run: Run) -> dict[str, list[tuple[float, float]]]:
     return found
 
 
+def kept(run: Run, file: str) -> Mapping[str, Any]:
+    """What a JSON file in the run's directory holds, or {} where there is none that can be read."""
+    return _json(run.path / file)
+
+
 def disagreement(run: Run) -> list[dict[str, Any]]:
     """The points of the run's disagreement curve, or none where it was not measured."""
     rows = _json(run.path / "disagreement.json").get("rows")

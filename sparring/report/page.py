@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from sparring.errors import UserError
 from sparring.files import write_text
-from sparring.report import figures, teacher
+from sparring.report import figures, robust, teacher
 from sparring.report.groups import BASELINE, Group, groups
 from sparring.report.ledger import Run, runs
 from sparring.report.table import claim, costs, markdown_table, table
@@ -49,6 +49,9 @@ def markdown(paths: Iterable[str | Path] | str | Path) -> str:
         parts.append(markdown_table(table(group)))
         if both := teacher.beside(group):
             parts.append(markdown_table(both))
+        parts += [f"{_plain(found.title)}:\n\n{markdown_table(found.means)}" for found in robust.corrupted(group)]
+        if others := robust.variants(group):
+            parts.append(markdown_table(others))
     if waiting := [run for run in found if not run.finished]:
         parts.append("Not counted: " + "; ".join(f"`{run.path}` ({run.problem})" for run in waiting) + ".")
     return "\n\n".join(parts) + "\n"
@@ -106,6 +109,8 @@ def _view(group: Group) -> dict[str, Any]:
         "claims": _claims(group),
         "superseded": [run.path for arm in group.arms for run in arm.superseded],
         "beside": teacher.beside(group),
+        "robust": robust.corrupted(group),
+        "variants": robust.variants(group),
         "size": _size(members),
         "costs": costs(group),
         "validation": _svg(figures.validation_curves(group)),

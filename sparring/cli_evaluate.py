@@ -1,0 +1,101 @@
+"""The command line's `evaluate`: a finished run's student, looked at in several ways."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from shlex import quote
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from sparring.errors import UserError
+
+UNITS = {"nll": " nats", "latency": " s for one image", "macs": " for one image"}
+Several = Parameter(consume_multiple=True, negative=())
+
+
+def evaluate(
+    run: Path,
+    /,
+    *,
+    part: Literal["test", "validation"] = "test",
+    curve: bool = False,
+    corruptions: Annotated[tuple[str, ...] | None, Several] = None,
+    severity: Annotated[tuple[str, ...], Several] = (),
+    on: Path | None = None,
+    kind: Annotated[str | None, Parameter(name="--as")] = None,
+    device: str | None = None,
+) -> None:
+    """Accuracy, top-5, NLL, calibration error, agreement with the teacher, parameters, MACs and latency of a run.
+
+    Parameters
+    ----------
+    run
+        A run directory.
+    part
+        On which images.
+    curve
+        Also climb the disagreement from these images and draw accuracy against steps.
+    corruptions
+        Instead, accuracy under MNIST-C's, CIFAR-C's or ImageNet-C's corruptions (whichever the images are like): all
+        of them, those named (translate,shear), or those in a folder of published arrays.
+    severity
+        Only these severities of 1,2,3,4,5.
+    on
+        Instead, accuracy on the variant of ImageNet in this folder; the student's classes must be wnids.
+    kind
+        Which variant that is, where it cannot be told: real, v2, a, r, c, sketch or style.
+    device
+        Where, in place of the run's own.
+    """
+    from sparring import verbs
+
+    if severity and corruptions is None:
+        raise UserError("--severity is for --corruptions, which was not given")
+    if kind and on is None:
+        raise UserError("--as says which variant of ImageNet lies in --on FOLDER, which was not given")
+    found = verbs.evaluate(
+        run,
+        part=part,
+        curve=curve,
+        corruptions=corruptions,
+        severity=numbers(severity),
+        on=on,
+        kind=kind,
+        device=device,
+    )
+    if corruptions is not None:
+        print("\n".join(grid(found)) + f"\nKept in {run / 'corruptions.json'}")
+    elif on is not None:
+        print("\n".join(f"{name:<24} {100 * value:6.2f} %" for name, value in found.items()))
+        print(f"Kept in {run / 'imagenet.json'}")
+    else:
+        for name, value in found.items():
+            print(f"{name:<12} {value:.6g}{UNITS.get(name, '')}")
+    if curve:
+        print(f"The curve: {run / 'disagreement.json'}, its pictures: {run / 'disagreement_examples.npz'}")
+    print(f"Next: sparring report {quote(str(run))}")
+
+
+def numbers(words: tuple[str, ...]) -> tuple[int, ...]:
+    """Severities, given as 1 3 5 or 1,3,5. Raises UserError for what is no whole number."""
+    parts = [part for word in words for part in word.split(",") if part]
+    if odd := [part for part in parts if not part.isdecimal()]:
+        raise UserError(f"--severity {odd[0]} is no severity: give some of 1,2,3,4,5")
+    return tuple(map(int, parts))
+
+
+def grid(found: dict[str, float]) -> list[str]:
+    """Accuracies by corruption and severity, {"translate/3": …, "stripe": …}, as the lines of a table in percent."""
+    rows: dict[str, dict[str, float]] = {}
+    for key, value in found.items():
+        name, _, level = key.partition("/")
+        rows.setdefault(name, {})[level] = value
+    levels = sorted({level for row in rows.values() for level in row if level})
+    width = max(map(len, rows))
+    lines = [f"{'accuracy, %':<{width}}" + "".join(f"{level:>8}" for level in levels) + f"{'mean':>8}"]
+    for name, row in rows.items():
+        cells = [f"{100 * row[level]:8.2f}" if level in row else " " * 8 for level in levels]
+        shown = "clean" if name == "accuracy" else name
+        lines.append(f"{shown:<{width}}" + "".join(cells) + f"{100 * sum(row.values()) / len(row):8.2f}")
+    return lines
