@@ -15,10 +15,10 @@ import torch
 from torch import nn
 
 import sparring
-from sparring.recipes.build import Prepared
+from sparring.recipes.ready import Ready
 
 
-def manifest(prepared: Prepared) -> dict[str, Any]:
+def manifest(prepared: Ready) -> dict[str, Any]:
     """Where the numbers of a run come from."""
     data, compute, config = prepared.data, prepared.compute, prepared.config
     teacher = None
