@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol, runtime_checkable
-
-from torch import Tensor, nn
 
 from sparring.core import UserError
 from sparring.nets import weights
+from sparring.nets.diffused import Diffused, diffused
 from sparring.nets.origin import Shape
 from sparring.nets.spec import STUDENT
 from sparring.nets.vdvae import VDVAE, Plan
 
 AUGMENTOR = "augmentor.safetensors"
+DIFFUSERS = "diffusers:"  # begins the spec of an autoencoder of that library
 NOTE = "autoencoder"  # the key, in a weights file's metadata, of what its autoencoder is
-
-
-@runtime_checkable
-class Autoencoder(Protocol):
-    """What HARD's VAE augmentor is made of."""
-
-    def reconstruct(self, x: Tensor, sample: bool = True) -> Tensor:
-        """x (B, C, H, W) in [0, 1], encoded, the latent drawn, decoded: the same shape and range, differentiable."""
-        ...
-
-    def tunable(self, first: int | None) -> Iterator[nn.Parameter]:
-        """The parameters that the augmentor learns; first: see each kind. Raises ValueError for a wrong `first`."""
-        ...
 
 
 def save(vae: VDVAE, path: Path) -> None:
@@ -38,12 +23,14 @@ def save(vae: VDVAE, path: Path) -> None:
     weights.write(vae, path, {NOTE: json.dumps({"kind": "vdvae", "plan": asdict(vae.plan), "shape": vae.shape})})
 
 
-def load(spec: str | Path, shape: Shape | None = None) -> nn.Module:
-    """The trained autoencoder that `spec` names, for images of `shape` (C, H, W), in eval mode; it is an `Autoencoder`.
+def load(spec: str | Path, shape: Shape | None = None) -> VDVAE | Diffused:
+    """The trained autoencoder that `spec` names, for images of `shape` (C, H, W), in eval mode.
 
-    spec: the folder of a `sparring train-augmentor` run, its augmentor.safetensors.
+    spec: the folder of a `sparring train-augmentor` run, its augmentor.safetensors, or diffusers:NAME_OR_FOLDER.
     Raises UserError where there is none, or it was trained for other images.
     """
+    if str(spec).startswith(DIFFUSERS):
+        return diffused(str(spec).removeprefix(DIFFUSERS), shape).eval()
     file = kept_in(Path(spec).expanduser())
     tensors, notes = weights.read(file)
     try:
@@ -63,7 +50,7 @@ def load(spec: str | Path, shape: Shape | None = None) -> nn.Module:
 
 def kept_in(path: Path) -> Path:
     """The weights file of the autoencoder in a run's folder, or `path` itself where it is one."""
-    advice = "give the folder of a `sparring train-augmentor` run"
+    advice = "give the folder of a `sparring train-augmentor` run, or diffusers:NAME"
     if path.is_file():
         return path
     if not path.is_dir():

@@ -65,6 +65,8 @@ def refuse_other_run(out: Path, config: Config, origin: Mapping[str, Any]) -> No
             changed.append("bf16: {} → {}, which --precision decides".format(before["bf16"], origin["bf16"]))
         if (before["teacher"] or {}).get("sha256") != (origin["teacher"] or {}).get("sha256"):
             changed.append("the weights of the teacher")
+        if (before.get("vae") or {}).get("sha256") != (origin["vae"] or {}).get("sha256"):
+            changed.append("the weights of the autoencoder")
     if changed:
         raise UserError(
             f"{out} holds a run with other arguments ({'; '.join(changed[:5])}); "

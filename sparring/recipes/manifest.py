@@ -15,6 +15,9 @@ import torch
 from torch import nn
 
 import sparring
+from sparring.data import Data
+from sparring.nets import autoencoders
+from sparring.recipes.config import SLOTS, Config
 from sparring.recipes.ready import Ready
 
 
@@ -40,7 +43,15 @@ def manifest(prepared: Ready) -> dict[str, Any]:
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "data": {"name": data.name, "fingerprint": data.fingerprint, "train": len(data.train)},
         "teacher": teacher,
+        "vae": vae(config, data),
     }
+
+
+def vae(config: Config, data: Data) -> dict[str, str] | None:
+    """The autoencoder that an augmentor starts from, and the hash of its weights as they lie there."""
+    chosen = [getattr(config, slot) for slot in SLOTS]
+    found = [options["vae"] for options in chosen if options.get("vae") and ":" not in options["name"]]
+    return {"spec": found[0], "sha256": weights_hash(autoencoders.load(found[0], data.shape))} if found else None
 
 
 def weights_hash(net: nn.Module) -> str:
