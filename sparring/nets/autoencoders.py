@@ -10,10 +10,9 @@ from sparring.core import UserError
 from sparring.nets import weights
 from sparring.nets.diffused import Diffused, diffused
 from sparring.nets.origin import Shape
-from sparring.nets.spec import STUDENT
+from sparring.nets.spec import AUGMENTOR, STUDENT
 from sparring.nets.vdvae import VDVAE, Plan
 
-AUGMENTOR = "augmentor.safetensors"
 DIFFUSERS = "diffusers:"  # begins the spec of an autoencoder of that library
 NOTE = "autoencoder"  # the key, in a weights file's metadata, of what its autoencoder is
 

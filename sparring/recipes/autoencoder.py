@@ -25,6 +25,7 @@ from sparring.engine.processes import at_first, together
 from sparring.evaluate import parameters
 from sparring.files import write_json
 from sparring.nets import autoencoders
+from sparring.nets.spec import AUGMENTOR
 from sparring.nets.vdvae import VDVAE, vdvae
 from sparring.recipes.build import Given, find_data, precision
 from sparring.recipes.config import Config, Optim
@@ -203,7 +204,7 @@ def conclude(making: Making, record: Record, exams: Exams, out: Path) -> None:
 
     def write() -> None:
         gallery(pictures(making), out / "reconstructions.png")
-        autoencoders.save(vae, out / autoencoders.AUGMENTOR)
+        autoencoders.save(vae, out / AUGMENTOR)
         write_json(out / "result.json", result)
 
     at_first(write)

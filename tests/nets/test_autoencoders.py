@@ -10,12 +10,13 @@ from test_vdvae import TINY, pixels, tiny
 
 from sparring.core import UserError
 from sparring.nets import autoencoders
+from sparring.nets.spec import AUGMENTOR
 
 
 @pytest.fixture
 def folder(tmp_path):
     """A folder with a small autoencoder for grey 8×8 pixels."""
-    autoencoders.save(tiny(), tmp_path / "vae" / autoencoders.AUGMENTOR)
+    autoencoders.save(tiny(), tmp_path / "vae" / AUGMENTOR)
     return tmp_path / "vae"
 
 
@@ -24,7 +25,7 @@ def test_the_same_again(folder):
     assert not again.training
     assert again.plan == TINY
     assert torch.equal(vae.reconstruct(x, sample=False), again.reconstruct(x, sample=False))
-    assert torch.equal(autoencoders.load(folder / autoencoders.AUGMENTOR).gain, vae.gain)
+    assert torch.equal(autoencoders.load(folder / AUGMENTOR).gain, vae.gain)
 
 
 def test_what_is_no_autoencoder_is_refused(folder, tmp_path):

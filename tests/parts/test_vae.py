@@ -7,6 +7,7 @@ from torch.func import functional_call
 from sparring.core import Setting, UserError
 from sparring.methods.autoencoders import vae
 from sparring.nets import autoencoders
+from sparring.nets.spec import AUGMENTOR
 from sparring.nets.vdvae import VDVAE, Plan
 from sparring.parts.augmentors.vae import VAE
 
@@ -22,7 +23,7 @@ def folder(tmp_path):
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
-    autoencoders.save(made, tmp_path / autoencoders.AUGMENTOR)
+    autoencoders.save(made, tmp_path / AUGMENTOR)
     return tmp_path
 
 

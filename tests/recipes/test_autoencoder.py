@@ -10,7 +10,7 @@ import time
 import pytest
 from runs import child, ended, epochs
 
-from sparring import cli
+from sparring import cli, nets
 from sparring.core import UserError
 from sparring.nets import autoencoders, vdvae
 from sparring.recipes import config as schema
@@ -64,6 +64,8 @@ def test_what_a_run_leaves(whole):
     assert schema.read(out / "config.yaml").method == "autoencoder"
     assert train_augmentor(config, out, resume=True).metrics == result
     assert not list(out.glob("checkpoints/step-*"))
+    with pytest.raises(UserError, match="holds an autoencoder and no classifier"):
+        nets.load(str(out))
 
 
 def test_killed_and_resumed_it_ends_the_same(whole, tmp_path):
