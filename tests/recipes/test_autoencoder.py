@@ -3,9 +3,11 @@
 import json
 import os
 import random
+import re
 import signal
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from runs import child, ended, epochs
@@ -14,7 +16,9 @@ from sparring import cli, nets
 from sparring.core import UserError
 from sparring.nets import autoencoders, vdvae
 from sparring.recipes import config as schema
-from sparring.recipes.autoencoder import DEFAULTS, train_augmentor
+from sparring.recipes.autoencoder import DEFAULTS, prepare, train_augmentor
+from sparring.recipes.build import Given
+from sparring.recipes.folder import refuse_other_run
 from sparring.recipes.manifest import manifest, weights_hash
 from sparring.recipes.paths import anchored
 
@@ -127,7 +131,8 @@ def test_from_the_command_line(monkeypatch, tmp_path, capsys):
     words = ["sparring", "train-augmentor", "--net", "tiny", "--epochs", "1", "--threads", "1", "optim.lr=0.01"]
     monkeypatch.setattr(sys, "argv", words)
     cli.main()
-    told = capsys.readouterr().out
+    told, progress = capsys.readouterr()
+    assert re.search(r"epoch 1/1, validation \d\.\d+ bits per dim, vae\.rate", progress)
     assert "bits per pixel and channel" in told
     assert told.strip().splitlines()[-1].startswith("Next: ")
     written = schema.read("runs/digits-tiny/config.yaml")
@@ -148,13 +153,13 @@ def test_a_configuration_finds_its_autoencoder_from_anywhere(whole, tmp_path, mo
     assert anchored(config).perturb["vae"] == "diffusers:some/name"
 
 
-def test_the_manifest_tells_the_weights_of_the_autoencoder(whole, tmp_path):
-    from sparring.recipes.autoencoder import prepare
-    from sparring.recipes.build import Given
-
+def test_the_manifest_tells_the_weights_of_the_autoencoder(whole):
     _, out = whole
     making = prepare(configured(), Given())
     assert manifest(making)["vae"] is None
     told = {"perturb": {"name": "hard", "vae": str(out)}}
-    object.__setattr__(making, "config", making.config.model_copy(update=told))
-    assert manifest(making)["vae"] == {"spec": str(out), "sha256": weights_hash(autoencoders.load(out))}
+    making = replace(making, config=making.config.model_copy(update=told))
+    origin = manifest(making)
+    assert origin["vae"] == {"spec": str(out), "sha256": weights_hash(autoencoders.load(out))}
+    with pytest.raises(UserError, match="the weights of the autoencoder"):
+        refuse_other_run(out, schema.read(out / "config.yaml"), origin)
