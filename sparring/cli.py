@@ -6,34 +6,32 @@ import os
 import sys
 from pathlib import Path
 from shlex import quote
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import cyclopts
 from cyclopts import App, Parameter
 from pydantic import ValidationError
 from rich.console import Console
 
+from sparring.arguments import File, Keys, Resume, Seeds, Settings, first, flags, gathered
+from sparring.cli_augmentor import train_augmentor
 from sparring.cli_evaluate import evaluate
 from sparring.errors import Interrupted, UserError
 from sparring.files import plain_name
-from sparring.recipes.config import Config, explain, overrides
+from sparring.recipes.config import Config, explain
 
 app = App(
     name="sparring",
     help="Make a small classifier as good, and as robust, as a big one.",
     result_action="return_value",
 )
+app.command(train_augmentor)
 
-Keys = Annotated[str, Parameter(help="Any key of the schema as key=value: optim.lr=0.1 perturb.alpha=0.02 …")]
-Settings = Annotated[Config | None, Parameter(name="*")]
 Changes = Annotated[Config | None, Parameter(name="*", show_default=False)]
-File = Annotated[Path | None, Parameter(name=["--config", "-c"], help="A config.yaml to start from.")]
 Net = Annotated[
     str | None,
     Parameter(help="A network to train alone: a name from `sparring list nets`, timm:NAME, hf:NAME, file.py:callable."),
 ]
-Seeds = Annotated[int, Parameter(help="How many runs of each method, with seeds from --seed on.")]
-Resume = Annotated[bool, Parameter(help="Go on with what that folder holds.")]
 GOES_ON = ("demo", "reproduce")  # verbs that go on by themselves with what they find
 
 
@@ -226,23 +224,6 @@ def list_names(
     width = max(map(len, names))
     for name, about in names.items():
         print(f"{name:<{width}}  {about}")
-
-
-def gathered(file: Path | None, settings: Config | None, keys: tuple[str, ...]) -> Config:
-    """One configuration from a file, the flags that were given, and key=value words, the later over the earlier."""
-    from sparring.recipes import config as schema
-
-    return schema.merged(schema.read(file) if file else Config(), flags(settings) | overrides(keys))
-
-
-def flags(settings: Config | None) -> dict[str, Any]:
-    """The flags that were given, and no defaults."""
-    return settings.model_dump(exclude_unset=True) if settings is not None else {}
-
-
-def first() -> bool:
-    """Whether this is the process that speaks, of those that torchrun started."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 def main() -> None:

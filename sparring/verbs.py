@@ -13,8 +13,8 @@ from sparring.core import Network
 from sparring.errors import UserError, did_you_mean
 from sparring.launch.local import Job, grid, run_all
 from sparring.methods import METHODS
+from sparring.recipes import autoencoder, published
 from sparring.recipes import config as schema
-from sparring.recipes import published
 from sparring.recipes.build import TABLES, Given
 from sparring.recipes.check import Check, inspect
 from sparring.recipes.config import Config
@@ -90,6 +90,21 @@ def train(
     """Train a network alone, on labels: a teacher, or a baseline. Arguments as in `distill`."""
     chosen, given = settled(config, student=net, data=data, method=BASELINE, **options)
     return launch(chosen, Path(out), given, baseline=False, seeds=seeds, resume=resume)
+
+
+def train_augmentor(
+    net: str | None = None,
+    data: Any = None,
+    *,
+    out: str | Path,
+    resume: bool = False,
+    config: Config | None = None,
+    **options: Any,
+) -> autoencoder.Augmentor:
+    """Train an autoencoder on a data set's images, for HARD's VAE augmentor. net: vdvae-mnist, vdvae-small, …; data,
+    resume, config, options: as in `distill`, the defaults those of `recipes.autoencoder`. Raises UserError."""
+    chosen, given = settled(config or autoencoder.DEFAULTS, student=net, data=data, **options)
+    return autoencoder.train_augmentor(chosen, out, given=given, resume=resume)
 
 
 def check(

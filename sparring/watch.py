@@ -167,7 +167,9 @@ class Bar:
             self.progress.update(self.task, completed=line["step"], text=text)
         elif line["kind"] == "epoch":
             if part := line.get("validation"):
-                self.accuracy = f"validation {part['accuracy']:.2%}, "
+                name = next(iter(part))
+                told = f"{part[name]:.2%}" if name == "accuracy" else f"{part[name]:.4g} {name.replace('_', ' ')}"
+                self.accuracy = f"validation {told}, "
             if not self.live:
                 epochs = self.total * line["epoch"] // line["step"]
                 text = f"{self.title}: epoch {line['epoch']}/{epochs}, {self.accuracy}{self.speed}"

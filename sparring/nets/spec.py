@@ -18,6 +18,7 @@ from pathlib import Path
 from sparring.core import UserError
 
 STUDENT = "student.safetensors"
+AUGMENTOR = "augmentor.safetensors"  # what a `train-augmentor` run leaves instead
 PRETRAINED = "pretrained"
 LIBRARIES = ("timm", "torchvision", "hf")
 
@@ -88,6 +89,8 @@ def run_file(spec: str) -> Path | None:
 
 
 def _student_of(run: Path) -> Path:
+    if (run / AUGMENTOR).is_file():
+        raise UserError(f"the directory {run} holds an autoencoder and no classifier; it is what vae= takes")
     if not (run / STUDENT).is_file():
         raise UserError(f"the directory {run} holds no {STUDENT}, so it is no finished run; check the path")
     return run / STUDENT

@@ -25,6 +25,7 @@ from sparring.parts import schedules
 from sparring.parts.bout import Bout
 from sparring.parts.schedules import Schedule
 from sparring.recipes.config import SLOTS, Config, Optim, checked_options
+from sparring.recipes.ready import Ready
 from sparring.userfile import named
 
 TABLES: dict[str, Mapping[str, Callable[..., Any]]] = {"perturb": PERTURB, "targets": TARGETS, "objective": OBJECTIVE}
@@ -245,7 +246,7 @@ def precision(config: Config, compute: Compute, student: nn.Module) -> tuple[boo
     return bf16, convolutional if config.channels_last is None else config.channels_last
 
 
-def descents(prepared: Prepared) -> dict[str, Descent]:
+def descents(prepared: Ready) -> dict[str, Descent]:
     """How each player of a method moves: by its own optimiser where it brings one, else by the run's."""
     optim = prepared.config.optim
     result = {}

@@ -12,9 +12,9 @@ from typing import Any
 from sparring.core import UserError
 from sparring.files import sweep, write_json
 from sparring.recipes import config as schema
-from sparring.recipes.build import Prepared
 from sparring.recipes.config import Config
 from sparring.recipes.paths import anchored
+from sparring.recipes.ready import Ready
 
 RESUMED = ("started", "command", "device", "threads", "processes", "torch", "git_commit")  # told of each resumption
 
@@ -40,7 +40,7 @@ def standing(out: Path) -> Path:
     return next(folder for folder in (out, *out.absolute().parents) if folder.exists())
 
 
-def refuse_full_disk(out: Path, prepared: Prepared) -> None:
+def refuse_full_disk(out: Path, prepared: Ready) -> None:
     """Raise UserError where the checkpoints (weights and two moments, two kept and one drafted) would not fit."""
     weights = sum(value.numel() * value.element_size() for value in prepared.method.parameters())
     there = sum(file.stat().st_size for file in (out / "checkpoints").glob("*"))
@@ -65,6 +65,8 @@ def refuse_other_run(out: Path, config: Config, origin: Mapping[str, Any]) -> No
             changed.append("bf16: {} → {}, which --precision decides".format(before["bf16"], origin["bf16"]))
         if (before["teacher"] or {}).get("sha256") != (origin["teacher"] or {}).get("sha256"):
             changed.append("the weights of the teacher")
+        if (before.get("vae") or {}).get("sha256") != (origin["vae"] or {}).get("sha256"):
+            changed.append("the weights of the autoencoder")
     if changed:
         raise UserError(
             f"{out} holds a run with other arguments ({'; '.join(changed[:5])}); "
@@ -72,7 +74,7 @@ def refuse_other_run(out: Path, config: Config, origin: Mapping[str, Any]) -> No
         )
 
 
-def begin(out: Path, prepared: Prepared, origin: Mapping[str, Any]) -> None:
+def begin(out: Path, prepared: Ready, origin: Mapping[str, Any]) -> None:
     """Write down what is run and where its numbers come from; of a resumed run, where it went on."""
     refuse_full_disk(out, prepared)
     sweep(out)

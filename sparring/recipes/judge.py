@@ -20,6 +20,9 @@ from sparring.recipes.fetched import Fetched
 from sparring.recipes.keeper import Keeper
 from sparring.watch import Meter, NotFinite, speaks
 
+Exams = Mapping[str, Callable[[], dict[str, float]]]
+"""What scores whatever is trained, by the part of the data."""
+
 
 class Exam:
     """Scores the student on a part of the data, beside the teacher, whose answers there are asked for once."""
@@ -49,9 +52,7 @@ class Judge:
     No state is saved whose losses or weights are not finite. exams: "validation" and, with protocol="paper", "test".
     """
 
-    def __init__(
-        self, keeper: Keeper, meter: Meter, fetched: Fetched, exams: Mapping[str, Exam], *, every: float
-    ) -> None:
+    def __init__(self, keeper: Keeper, meter: Meter, fetched: Fetched, exams: Exams, *, every: float) -> None:
         self.keeper, self.meter, self.fetched, self.exams = keeper, meter, fetched, exams
         self.compute, self.record = keeper.prepared.compute, keeper.record
         self.every, self.asked_to_stop, self.since = every, 0, time.perf_counter()
@@ -102,7 +103,7 @@ class Judge:
             line[part] = exam()
         if found := line.get("validation"):
             self.record.last = found
-            if found["accuracy"] > self.record.best_accuracy:
+            if found.get("accuracy", -1.0) > self.record.best_accuracy:
                 self.record.best_accuracy, self.record.best_epoch = found["accuracy"], moment.clock.epoch + 1
                 self.keeper.save_best()
         if found := line.get("test"):

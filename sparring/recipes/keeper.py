@@ -11,7 +11,7 @@ from sparring import nets
 from sparring.core import Clock
 from sparring.engine import Checkpoints, Descent
 from sparring.errors import UserError, first_line
-from sparring.recipes.build import Prepared
+from sparring.recipes.ready import Ready
 from sparring.watch import NotFinite
 
 BEST = "best.safetensors"
@@ -43,7 +43,7 @@ class Keeper:
     writes.
     """
 
-    prepared: Prepared
+    prepared: Ready
     descents: Mapping[str, Descent]
     checkpoints: Checkpoints
     record: Record = field(default_factory=Record)
@@ -76,7 +76,7 @@ class Keeper:
 
     def save_best(self) -> None:
         """Keep the student of the best epoch so far."""
-        if self.prepared.compute.rank == 0:
+        if self.prepared.compute.rank == 0 and self.prepared.student is not None:
             nets.save(self.prepared.student, self.checkpoints.folder / BEST)
 
     def refuse_spoilt_weights(self, clock: Clock) -> None:

@@ -15,10 +15,13 @@ import torch
 from torch import nn
 
 import sparring
-from sparring.recipes.build import Prepared
+from sparring.data import Data
+from sparring.nets import autoencoders
+from sparring.recipes.config import SLOTS, Config
+from sparring.recipes.ready import Ready
 
 
-def manifest(prepared: Prepared) -> dict[str, Any]:
+def manifest(prepared: Ready) -> dict[str, Any]:
     """Where the numbers of a run come from."""
     data, compute, config = prepared.data, prepared.compute, prepared.config
     teacher = None
@@ -40,7 +43,15 @@ def manifest(prepared: Prepared) -> dict[str, Any]:
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "data": {"name": data.name, "fingerprint": data.fingerprint, "train": len(data.train)},
         "teacher": teacher,
+        "vae": vae(config, data),
     }
+
+
+def vae(config: Config, data: Data) -> dict[str, str] | None:
+    """The autoencoder that an augmentor starts from, and the hash of its weights as they lie there."""
+    chosen = [getattr(config, slot) for slot in SLOTS]
+    found = [options["vae"] for options in chosen if options.get("vae") and ":" not in options["name"]]
+    return {"spec": found[0], "sha256": weights_hash(autoencoders.load(found[0], data.shape))} if found else None
 
 
 def weights_hash(net: nn.Module) -> str:

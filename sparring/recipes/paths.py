@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from sparring import data as datasets
 from sparring.recipes.config import SLOTS, Config
@@ -12,25 +13,27 @@ PLACES = ("student", "teacher", "data_root")  # keys whose value may be a path, 
 
 def anchored(config: Config) -> Config:
     """`config` with every path to something that exists made absolute; names and everything else as they are."""
-    changes = {key: absolute(value) for key in PLACES if (value := getattr(config, key))}
+    changes: dict[str, Any] = {key: absolute(value) for key in PLACES if (value := getattr(config, key))}
     changes["method"] = imported(config.method)
     if config.data not in datasets.names():
         changes["data"] = absolute(config.data)
     for slot in SLOTS:
-        if name := getattr(config, slot).get("name"):
-            changes[slot] = getattr(config, slot) | {"name": imported(name)}
+        texts = {key: value for key, value in getattr(config, slot).items() if isinstance(value, str)}
+        found = {key: anchor(texts[key]) for key, anchor in INSIDE.items() if key in texts}
+        changes[slot] = getattr(config, slot) | found
     return config.model_copy(update=changes)
 
 
 def absolute(spec: str) -> str:
-    """A path, `FILE.py:NAME`, `hf:FOLDER` or `NAME@FILE` with its paths made absolute where they lead somewhere."""
+    """A path, `FILE.py:NAME`, `hf:FOLDER`, `diffusers:FOLDER` or `NAME@FILE` with every path in it made absolute."""
     if (path := Path(spec).expanduser()).exists():
         return str(path.resolve())
     head, at, weights = spec.partition("@")
     if at:
         return f"{absolute(head)}@{absolute(weights)}"
-    if spec.startswith("hf:"):
-        return f"hf:{absolute(spec.removeprefix('hf:'))}"
+    for library in ("hf:", "diffusers:"):
+        if spec.startswith(library):
+            return library + absolute(spec.removeprefix(library))
     return imported(spec)
 
 
@@ -39,3 +42,6 @@ def imported(spec: str) -> str:
     file, _, name = spec.rpartition(":")
     path = Path(file).expanduser()
     return f"{path.resolve()}:{name}" if file.endswith(".py") and path.is_file() else spec
+
+
+INSIDE = {"name": imported, "vae": absolute}  # options of what fills a slot that may be a path, or hold one

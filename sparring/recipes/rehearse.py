@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from sparring.core import Batch, Losses, UserError
 from sparring.core.mode import mode
 from sparring.errors import first_line
-from sparring.recipes.build import Prepared
+from sparring.recipes.ready import Ready
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -28,7 +28,7 @@ class Rehearsal:
     gradient: float
 
 
-def rehearse(prepared: Prepared, batch: Batch) -> dict[str, Rehearsal]:
+def rehearse(prepared: Ready, batch: Batch) -> dict[str, Rehearsal]:
     """Each player's loss and gradient on one batch, leaving no trace in the method or in the chance of others.
 
     Raises UserError where the parts do not work together on this data.

@@ -6,8 +6,8 @@ import json
 import resource
 import signal
 import sys
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,12 @@ from sparring.recipes.build import Given, Prepared, asks_teacher, descents, prep
 from sparring.recipes.config import SLOTS, Config
 from sparring.recipes.fetched import Fetched
 from sparring.recipes.folder import begin, claim_folder, refuse_other_run
-from sparring.recipes.judge import Exam, Judge, listening
+from sparring.recipes.judge import Exam, Exams, Judge, listening
 from sparring.recipes.keeper import BEST, Keeper, Record
 from sparring.recipes.manifest import manifest
 from sparring.recipes.paths import anchored
 from sparring.recipes.published import Claim
+from sparring.recipes.ready import Ready
 from sparring.recipes.rehearse import rehearse
 from sparring.recipes.teacher import judge_teacher
 from sparring.watch import Bar, Journal, Meter, Sink, require_tracker, tracker
@@ -72,13 +73,19 @@ def run(
     within an epoch. Raises UserError for every mistake that a user can mend, before any training; Interrupted where a
     signal stopped it.
     """
-    with together():
-        try:
-            return _run(anchored(config), Path(out), given or Given(), resume, claim, checkpoint_seconds)
-        except KeyboardInterrupt:
-            if not list(Path(out).glob("checkpoints/step-*")):
-                raise
-            raise Interrupted(f"stopped; what {out} had saved is kept", signal.SIGINT) from None
+    with together(), saying_what_is_kept(Path(out)):
+        return _run(anchored(config), Path(out), given or Given(), resume, claim, checkpoint_seconds)
+
+
+@contextmanager
+def saying_what_is_kept(out: Path) -> Iterator[None]:
+    """Ctrl-C where nobody listens for it (scoring, saving) is told as any other stop, if there is a checkpoint."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not list(out.glob("checkpoints/step-*")):
+            raise
+        raise Interrupted(f"stopped; what {out} had saved is kept", signal.SIGINT) from None
 
 
 def _run(config: Config, out: Path, given: Given, resume: bool, claim: Claim | None, every: float) -> Result:
@@ -106,7 +113,7 @@ def _run(config: Config, out: Path, given: Given, resume: bool, claim: Claim | N
     return result
 
 
-def training_stream(prepared: Prepared) -> datasets.Stream:
+def training_stream(prepared: Ready) -> datasets.Stream:
     """The training batches of a run: the same for the same seed, whatever the method."""
     config, compute = prepared.config, prepared.compute
     return datasets.stream(
@@ -121,7 +128,7 @@ def training_stream(prepared: Prepared) -> datasets.Stream:
     )
 
 
-def train(prepared: Prepared, stream: datasets.Stream, out: Path, exams: Mapping[str, Exam], every: float) -> Record:
+def train(prepared: Ready, stream: datasets.Stream, out: Path, exams: Exams, every: float) -> Record:
     """From the newest checkpoint, or the beginning, to the last step."""
     config, compute = prepared.config, prepared.compute
     keeper = Keeper(prepared, descents(prepared), Checkpoints(out / "checkpoints", warn=say))

@@ -1,0 +1,36 @@
+"""What the verbs of the command line are given, and the one configuration that it makes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from sparring.recipes.config import Config, overrides
+
+Keys = Annotated[str, Parameter(help="Any key of the schema as key=value: optim.lr=0.1 perturb.alpha=0.02 …")]
+Settings = Annotated[Config | None, Parameter(name="*")]
+File = Annotated[Path | None, Parameter(name=["--config", "-c"], help="A config.yaml to start from.")]
+Seeds = Annotated[int, Parameter(help="How many runs of each method, with seeds from --seed on.")]
+Resume = Annotated[bool, Parameter(help="Go on with what that folder holds.")]
+
+
+def gathered(
+    file: Path | None, settings: Config | None, keys: tuple[str, ...], *, start: Config | None = None
+) -> Config:
+    """One configuration from a file (or `start`), the flags given, and key=value words, the later over the earlier."""
+    from sparring.recipes import config as schema
+
+    return schema.merged(schema.read(file) if file else start or Config(), flags(settings) | overrides(keys))
+
+
+def flags(settings: Config | None) -> dict[str, Any]:
+    """The flags that were given, and no defaults."""
+    return settings.model_dump(exclude_unset=True) if settings is not None else {}
+
+
+def first() -> bool:
+    """Whether this is the process that speaks, of those that torchrun started."""
+    return os.environ.get("RANK", "0") == "0"
