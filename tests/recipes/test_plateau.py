@@ -22,8 +22,8 @@ SHORT = {
         "lr": 0.01,
         "schedule": "plateau",
         "decay": 0.5,
-        "patience": 1,
-        "decays": 3,
+        "patience": 2,
+        "decays": 2,
         "warmup": 1.5,
     },
     "student": "orbit-mlp",  # its dropout shows a step done twice or left out
@@ -77,8 +77,8 @@ def test_a_run_ends_where_it_says_with_its_best_student(whole):
     accuracy = [line["validation"]["accuracy"] for line in told]
     stops = len(told)
     assert stops < 60 == result["epochs"]
-    assert result["stopped"] == {"epoch": stops, "why": "3 times no better validation accuracy in 1 epochs"}
-    assert told[-1]["plateau"] == {"waited": 0, "drops": 3, "factor": 0.125}
+    assert result["stopped"] == {"epoch": stops, "why": "2 times no better validation accuracy in 2 epochs"}
+    assert told[-1]["plateau"] == {"waited": 0, "drops": 2, "factor": 0.25}
     assert result["validation"]["accuracy"] == max(accuracy) == accuracy[result["best_epoch"] - 1]
     assert "test_at_best_validation" not in result
 
