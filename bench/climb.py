@@ -27,7 +27,7 @@ from sparring.engine import fit
 from sparring.methods import da
 from sparring.parts import divergences
 from sparring.parts.ascend import Step, adam
-from sparring.recipes import build, config
+from sparring.recipes import build, config, optim
 from sparring.recipes.manifest import git_commit, processor
 from sparring.recipes.run import training_stream
 
@@ -110,7 +110,7 @@ def pair(args: argparse.Namespace) -> tuple[build.Prepared, Network, datasets.St
     values = {"student": args.student, "method": "kd", "threads": args.threads, "device": "cpu"}
     prepared = build.prepare(config.make(values), build.Given(teacher=teacher, data=data))
     stream = training_stream(prepared)
-    moves = build.descents(prepared)
+    moves = optim.descents(prepared.config.optim, prepared.method.players)
     fit(prepared.method, stream, descents=moves, total_steps=args.steps, compute=prepared.compute, seed=0)
     assert prepared.teacher is not None  # kd has one
     return prepared, prepared.teacher, stream

@@ -31,7 +31,7 @@ from sparring import nets
 from sparring.core import Batch, UserError
 from sparring.data.images import Resident
 from sparring.engine import Compute, fit
-from sparring.recipes import build, config
+from sparring.recipes import build, config, optim
 from sparring.recipes.manifest import git_commit, processor
 from sparring.recipes.run import training_stream
 
@@ -68,7 +68,7 @@ class Timed:
 def ours(values: Mapping[str, Any], teacher: nn.Module, data: datasets.Data) -> tuple[Step, Compute]:
     """One step at a time of sparring's own training."""
     prepared = build.prepare(config.make(values), build.Given(teacher=teacher, data=data))
-    stream, descents = Timed(training_stream(prepared)), build.descents(prepared)
+    stream, descents = Timed(training_stream(prepared)), optim.descents(prepared.config.optim, prepared.method.players)
     taken = 0
 
     def step() -> float:

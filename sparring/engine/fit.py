@@ -27,9 +27,9 @@ class Stream(Protocol):
 
 
 class Watcher(Protocol):
-    """Someone who looks on after each step, at their own pace, and may raise to stop."""
+    """Someone who looks on after each step, at their own pace; may answer True to end the training there, or raise."""
 
-    def __call__(self, moment: Moment) -> None: ...
+    def __call__(self, moment: Moment) -> bool | None: ...
 
 
 def fit(
@@ -44,7 +44,8 @@ def fit(
     first_batch: int | None = None,
     watchers: Sequence[Watcher] = (),
 ) -> None:
-    """Train `method` from step `start` until `total_steps`: ask who moves, let them move, remember, look on.
+    """Train `method` from step `start` until `total_steps`, or until a watcher ends it: ask who moves, let them move,
+    remember, look on.
 
     descents: for each of the method's players, how it moves. first_batch: the number of the batch to go on with, where
     not every batch so far was a step. seed: all chance in batch n (dropout, noise) follows from it, from n and from the
@@ -63,8 +64,8 @@ def fit(
         moment = Moment(clock, batch, moved, method.counts(moved))
         with torch.no_grad():
             method.after_step(moment)
-        for watcher in watchers:
-            watcher(moment)
+        if any([watcher(moment) for watcher in watchers]):  # a list: all look on, whoever ends it
+            return
         step, number, idle = step + moment.counted, number + 1, 0 if moment.counted else idle + 1
         if idle > total_steps + PATIENCE:
             raise UserError(

@@ -64,5 +64,13 @@ METHODS: dict[str, Slots] = {
         Slot("hard", {"augmentor": "mix", "turns": "joint", "lambda_t": 0.0}),
         *SOFT,
     ),
+    "hard-vae": Slots(
+        "HARD-VAE: images as a fine-tuned VAE draws them (perturb.vae=RUN of train-augmentor), 10 % and 60 %",
+        Slot("hard", {"augmentor": "vae"}),
+        *SOFT,
+    ),
+    "hard-vae-affine": Slots(
+        "HARD-VAE-Affine: HARD-VAE, then a learned affine map", Slot("hard", {"augmentor": "vae-affine"}), *SOFT
+    ),
     "gaussian-affine": Slots("HARD-Affine's control: affine maps that nobody learns", Slot("gaussian-affine"), *SOFT),
 }

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sparring.core import Setting, UserError, did_you_mean
+from sparring.nets import autoencoders
 from sparring.parts.augmentors.affine import Affine
-from sparring.parts.augmentors.augmentor import Augmentor
+from sparring.parts.augmentors.augmentor import Augmentor, Chain
 from sparring.parts.augmentors.gaussian import Gaussian
 from sparring.parts.augmentors.mix import Mix
+from sparring.parts.augmentors.vae import VAE
 from sparring.userfile import named
 
 
@@ -30,7 +32,36 @@ def mix(setting: Setting, *, patch: int | None = None, dim: int = 64, group: int
     return Mix(setting.shape, patch=patch, dim=dim, group=group, own=own)
 
 
-MAKERS: dict[str, Callable[..., Augmentor]] = {"affine": affine, "gaussian": gaussian, "mix": mix}
+def vae(setting: Setting, *, vae: str, first: int | None = None) -> Augmentor:
+    """An image as a trained VAE draws it again (HARD-VAE); only the posteriors of its later decoder blocks are learned.
+
+    vae: the folder of a `sparring train-augmentor` run, or diffusers:NAME_OR_FOLDER; first: the first decoder block
+    whose posterior is learned, counted from 0.
+    """
+    return VAE(autoencoders.load(vae, setting.shape), first)
+
+
+def vae_affine(
+    setting: Setting,
+    *,
+    vae: str,
+    first: int | None = None,
+    start: float = 0.01,
+    covariance: Literal["diagonal", "full"] = "diagonal",
+) -> Augmentor:
+    """A VAE's drawing, seen through a learned affine map (HARD-VAE-Affine)."""
+    return Chain(
+        VAE(autoencoders.load(vae, setting.shape), first), Affine(setting.shape, start=start, covariance=covariance)
+    )
+
+
+MAKERS: dict[str, Callable[..., Augmentor]] = {
+    "affine": affine,
+    "gaussian": gaussian,
+    "mix": mix,
+    "vae": vae,
+    "vae-affine": vae_affine,
+}
 
 
 def made(setting: Setting, kind: str, **options: Any) -> Augmentor:
@@ -51,6 +82,14 @@ def made(setting: Setting, kind: str, **options: Any) -> Augmentor:
     if wrong := [name for name in given if name not in known]:
         told = f"it takes {', '.join(known)}" if known else "it takes no options"
         raise UserError(f"perturb.{wrong[0]} is no option of the augmentor {kind}: {told}")
+    if lacking := [
+        p.name
+        for p in inspect.signature(maker).parameters.values()
+        if p.kind is p.KEYWORD_ONLY and p.default is p.empty and p.name not in given
+    ]:
+        raise UserError(
+            f"the augmentor {kind} needs perturb.{lacking[0]}=…: a run of `sparring train-augmentor`, for one"
+        )
     result = maker(setting, **given)
     if not isinstance(result, Augmentor):
         raise UserError(f"{kind} made a {type(result).__name__}: an augmentor is a sparring Augmentor, x → x̃")

@@ -101,6 +101,9 @@ TABLE: Mapping[str, Entry] = {
         partial(mlp, widths=(512, 128, 32), dropout=0.1, last_bias=False), "HARD's MNIST student, a perceptron"
     ),
     "orbit-cnn": Entry(orbit_cnn, "HARD's MNIST teacher, a small convolutional network"),
+    "orbit-cnn-32": Entry(
+        partial(orbit_cnn, widths=(32, 32, 32)), "the same with 32 channels throughout, an eighth of the work"
+    ),
     # The networks of MNIST-1D.
     "mnist1d-cnn": Entry(signal_cnn, "MNIST-1D's network of one-dimensional convolutions, 5 k parameters"),
     "mnist1d-mlp": Entry(partial(mlp, widths=(100, 100)), "MNIST-1D's perceptron, two hidden layers of 100"),

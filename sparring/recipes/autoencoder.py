@@ -136,6 +136,10 @@ def prepare(config: Config, given: Given) -> Making:
         raise UserError(f"train-augmentor takes no --method, and {config.method} was given; leave it out")
     if foreign := [key for key in UNUSED if getattr(config, key) != getattr(plain, key)]:
         raise UserError(f"{foreign[0]} was given, and an autoencoder is trained without it; leave it out")
+    if config.optim.schedule == "plateau":
+        raise UserError(
+            "optim.schedule=plateau waits for validation accuracy, which an autoencoder has not; try cosine"
+        )
     if not config.student:
         raise UserError("no autoencoder was given: pass --net, vdvae-mnist or vdvae-small")
     config = given.told_to(config).model_copy(update={"method": METHOD})

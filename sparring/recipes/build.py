@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from sparring import data as datasets
 from sparring import nets
 from sparring.core import Network, Setting, UserError, did_you_mean
 from sparring.core.seeds import seed_for
-from sparring.engine import Compute, Descent
+from sparring.engine import Compute
 from sparring.engine.device import choose_device, fast_bf16
 from sparring.methods import METHODS, OBJECTIVE, PERTURB, TARGETS, Slots
-from sparring.parts import schedules
 from sparring.parts.bout import Bout
-from sparring.parts.schedules import Schedule
-from sparring.recipes.config import SLOTS, Config, Optim, checked_options
-from sparring.recipes.ready import Ready
+from sparring.recipes.config import SLOTS, Config, checked_options
+from sparring.recipes.optim import require
 from sparring.userfile import named
 
 TABLES: dict[str, Mapping[str, Callable[..., Any]]] = {"perturb": PERTURB, "targets": TARGETS, "objective": OBJECTIVE}
@@ -70,6 +66,7 @@ def prepare(config: Config, given: Given) -> Prepared:
         torch.set_num_threads(config.threads)
     config = resolved(given.told_to(config))
     data = find_data(config, given)
+    require(config.optim, validation=data.validation is not None)
     compute = Compute(choose_device(config.device))
     teacher = None
     if asks_teacher(config):
@@ -244,36 +241,3 @@ def precision(config: Config, compute: Compute, student: nn.Module) -> tuple[boo
     convolutional = any(isinstance(module, nn.Conv2d) for module in student.modules())
     bf16 = config.precision == "bf16" or (config.precision == "auto" and convolutional and fast_bf16(compute.device))
     return bf16, convolutional if config.channels_last is None else config.channels_last
-
-
-def descents(prepared: Ready) -> dict[str, Descent]:
-    """How each player of a method moves: by its own optimiser where it brings one, else by the run's."""
-    optim = prepared.config.optim
-    result = {}
-    for name, player in prepared.method.players.items():
-        own = player.optimizer
-        result[name] = Descent(
-            player.module,
-            own or partial(optimizer, optim),
-            schedule=schedules.constant if own else schedule(optim),
-            clip=optim.clip,
-        )
-    return result
-
-
-def optimizer(optim: Optim, parameters: Iterable[nn.Parameter]) -> Optimizer:
-    """The optimiser of a configuration."""
-    shared: Mapping[str, Any] = {"lr": optim.lr, "weight_decay": optim.weight_decay, "fused": True}
-    if optim.name == "sgd":
-        return SGD(parameters, momentum=optim.momentum, nesterov=optim.nesterov, **shared)
-    return {"adam": Adam, "adamw": AdamW}[optim.name](parameters, **shared)
-
-
-def schedule(optim: Optim) -> Schedule:
-    """The learning rate's course of a configuration."""
-    shape = {
-        "constant": schedules.constant,
-        "cosine": schedules.cosine,
-        "steps": schedules.steps(optim.milestones, optim.decay),
-    }[optim.schedule]
-    return schedules.warmed(shape, optim.warmup) if optim.warmup else shape

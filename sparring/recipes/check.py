@@ -11,9 +11,10 @@ from sparring import data as datasets
 from sparring.core import Batch
 from sparring.engine import fit
 from sparring.evaluate import macs, parameters
-from sparring.recipes.build import Given, Prepared, descents, prepare
+from sparring.recipes.build import Given, Prepared, prepare
 from sparring.recipes.config import SLOTS, Config
 from sparring.recipes.folder import claim_folder
+from sparring.recipes.optim import descents
 from sparring.recipes.rehearse import Rehearsal, rehearse, untouched
 from sparring.recipes.run import peak_memory, training_stream
 from sparring.recipes.teacher import on_trial, refuse_weak_teacher
@@ -113,7 +114,7 @@ def timed(prepared: Prepared, stream: datasets.Stream) -> tuple[float, dict[str,
     """(seconds a step, the parts of it by what takes them), measured on a few real steps."""
     clocked: dict[str, float] = {}
     compute, method = prepared.compute, prepared.method
-    moves = descents(prepared)
+    moves = descents(prepared.config.optim, method.players)
 
     def steps(count: int) -> None:
         fit(method, stream, descents=moves, total_steps=count, compute=compute, seed=prepared.config.seed)

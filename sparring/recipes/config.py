@@ -21,18 +21,22 @@ class Optim(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Literal["sgd", "adam", "adamw"] = Field(default="sgd", description="the optimiser")
+    name: Literal["sgd", "adam", "adamw", "lion", "adamw8bit", "lion8bit"] = Field(
+        default="sgd", description="the optimiser"
+    )
     lr: float = Field(default=0.05, gt=0, description="learning rate at its height")
     momentum: float = Field(default=0.9, ge=0, lt=1, description="SGD's momentum")
     nesterov: bool = Field(default=False, description="SGD with Nesterov's look ahead")
     weight_decay: float = Field(default=5e-4, ge=0, description="weight decay (for adam and sgd: L2)")
-    schedule: Literal["steps", "cosine", "constant"] = Field(
+    schedule: Literal["steps", "cosine", "constant", "plateau"] = Field(
         default="steps", description="what the rate does over time"
     )
     milestones: tuple[float, ...] = Field(
         default=(0.625, 0.75, 0.875), description="steps: when, as parts of the training"
     )
-    decay: float = Field(default=0.1, gt=0, description="steps: by what factor")
+    decay: float = Field(default=0.1, gt=0, description="steps, plateau: by what factor")
+    patience: int = Field(default=20, gt=0, description="plateau: epochs without a better validation accuracy")
+    decays: int = Field(default=5, gt=0, description="plateau: at which drop of the rate training ends")
     warmup: float = Field(default=0.0, ge=0, description="epochs of linear warm-up")
     clip: float | None = Field(default=None, gt=0, description="largest norm of the whole gradient")
 

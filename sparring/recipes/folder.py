@@ -41,10 +41,12 @@ def standing(out: Path) -> Path:
 
 
 def refuse_full_disk(out: Path, prepared: Ready) -> None:
-    """Raise UserError where the checkpoints (weights and two moments, two kept and one drafted) would not fit."""
+    """Raise UserError where the checkpoints (weights, two moments and a plateau's best weights, two kept and one
+    drafted) would not fit."""
     weights = sum(value.numel() * value.element_size() for value in prepared.method.parameters())
     there = sum(file.stat().st_size for file in (out / "checkpoints").glob("*"))
-    needed, free = 2**18 + 11 * weights - there, shutil.disk_usage(standing(out)).free
+    times = 14 if prepared.config.optim.schedule == "plateau" else 11
+    needed, free = 2**18 + times * weights - there, shutil.disk_usage(standing(out)).free
     if free < needed:
         raise UserError(
             f"the disk of {out} has {free / 2**20:.1f} MiB free and the run needs {needed / 2**20:.1f} MiB; "

@@ -58,19 +58,19 @@ class Judge:
         self.every, self.asked_to_stop, self.since = every, 0, time.perf_counter()
         self.saved = self.since
 
-    def __call__(self, moment: Moment) -> None:
+    def __call__(self, moment: Moment) -> bool:
         try:
             self.meter(moment)
-            self.look(moment)
+            return self.look(moment)
         except NotFinite as spoilt:
             raise NotFinite(spoilt.step, spoilt.what, kept=bool(self.keeper.checkpoints.files())) from None
 
-    def look(self, moment: Moment) -> None:
-        """After a batch: score, save, stop, each where it is due."""
+    def look(self, moment: Moment) -> bool:
+        """After a batch: score, save, stop, each where it is due. Returns whether a plateau has ended the training."""
         late = speaks(moment) and time.perf_counter() - self.saved >= self.every
         number = self.told_to_stop(moment)
         if not (moment.ends_epoch or late or number):
-            return
+            return False
         self.meter.speak(moment)
         self.keeper.refuse_spoilt_weights(moment.clock)
         if moment.ends_epoch:
@@ -82,6 +82,7 @@ class Judge:
                 f"{self.keeper.checkpoints.folder.parent}",
                 number,
             )
+        return self.record.stopped is not None
 
     def told_to_stop(self, moment: Moment) -> int:
         """The signal to stop at after this step, or 0. Several processes agree on it, whenever the meter speaks."""
@@ -103,9 +104,12 @@ class Judge:
             line[part] = exam()
         if found := line.get("validation"):
             self.record.last = found
-            if found.get("accuracy", -1.0) > self.record.best_accuracy:
-                self.record.best_accuracy, self.record.best_epoch = found["accuracy"], moment.clock.epoch + 1
+            accuracy = found.get("accuracy", -1.0)
+            better = agreed(int(accuracy > self.record.best_accuracy)) > 0  # lest processes part here
+            if better:
+                self.record.best_accuracy, self.record.best_epoch = accuracy, moment.clock.epoch + 1
                 self.keeper.save_best()
+            line |= self.wait(moment.clock.epoch + 1, found, better)
         if found := line.get("test"):
             self.record.best_on_test = max(
                 self.record.best_on_test or found, found, key=lambda scores: scores["accuracy"]
@@ -113,6 +117,15 @@ class Judge:
         self.meter.tell(line)
         self.since = time.perf_counter()
         self.meter.restart()
+
+    def wait(self, epoch: int, found: Mapping[str, float], better: bool) -> dict[str, Any]:
+        """Let the plateau, where there is one, hear an epoch's scores; returns what the journal is told of it."""
+        if (plateau := self.keeper.plateau) is None:
+            return {}
+        if plateau.hear(epoch, found, better=better):
+            why = f"{plateau.drops} times no better validation accuracy in {plateau.optim.patience} epochs"
+            self.record.stopped = {"epoch": epoch, "why": why}
+        return {"plateau": plateau.told()}
 
     def time_since(self) -> float:
         """Count the seconds of training since last asked, and return them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import torch
 
@@ -11,6 +12,7 @@ from sparring import nets
 from sparring.core import Clock
 from sparring.engine import Checkpoints, Descent
 from sparring.errors import UserError, first_line
+from sparring.recipes.plateau import Plateau
 from sparring.recipes.ready import Ready
 from sparring.watch import NotFinite
 
@@ -22,7 +24,8 @@ class Record:
     """What a run remembers of itself beside its weights: how far it is, its best epoch so far, and how long it took.
 
     step: training steps done; batch: batches used, also by others than the student; seconds: of training, without
-    scoring and saving; waited: those of them in which the device waited for data.
+    scoring and saving; waited: those of them in which the device waited for data; stopped: the epoch in which a plateau
+    ended the training before its time, and why.
     """
 
     step: int = 0
@@ -33,6 +36,7 @@ class Record:
     best_accuracy: float = -1.0
     last: dict[str, float] = field(default_factory=dict)
     best_on_test: dict[str, float] = field(default_factory=dict)
+    stopped: dict[str, Any] | None = None
 
 
 @dataclass
@@ -46,6 +50,7 @@ class Keeper:
     prepared: Ready
     descents: Mapping[str, Descent]
     checkpoints: Checkpoints
+    plateau: Plateau | None = None
     record: Record = field(default_factory=Record)
 
     def restore(self) -> None:
@@ -57,6 +62,8 @@ class Keeper:
             self.prepared.method.load_state_dict(state["method"])
             for name, descent in self.descents.items():
                 descent.load_state_dict(state["descents"][name])
+            if self.plateau is not None:
+                self.plateau.load_state_dict(state["plateau"])
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"the checkpoints in {self.checkpoints.folder} are of another network or method than this one "
@@ -71,6 +78,7 @@ class Keeper:
                 "method": self.prepared.method.state_dict(),
                 "descents": {name: descent.state_dict() for name, descent in self.descents.items()},
                 "record": asdict(self.record),
+                "plateau": None if self.plateau is None else self.plateau.state_dict(),
             }
             self.checkpoints.save(self.record.batch, state)
 

@@ -24,14 +24,17 @@ from sparring.errors import Interrupted
 from sparring.evaluate import latency, macs, parameters
 from sparring.files import write_json
 from sparring.nets import weights
-from sparring.recipes.build import Given, Prepared, asks_teacher, descents, prepare, resolved
+from sparring.parts.schedules import constant
+from sparring.recipes.build import Given, Prepared, asks_teacher, prepare, resolved
 from sparring.recipes.config import SLOTS, Config
 from sparring.recipes.fetched import Fetched
 from sparring.recipes.folder import begin, claim_folder, refuse_other_run
 from sparring.recipes.judge import Exam, Exams, Judge, listening
 from sparring.recipes.keeper import BEST, Keeper, Record
 from sparring.recipes.manifest import manifest
+from sparring.recipes.optim import descents
 from sparring.recipes.paths import anchored
+from sparring.recipes.plateau import Plateau
 from sparring.recipes.published import Claim
 from sparring.recipes.ready import Ready
 from sparring.recipes.rehearse import rehearse
@@ -129,9 +132,12 @@ def training_stream(prepared: Ready) -> datasets.Stream:
 
 
 def train(prepared: Ready, stream: datasets.Stream, out: Path, exams: Exams, every: float) -> Record:
-    """From the newest checkpoint, or the beginning, to the last step."""
+    """From the newest checkpoint, or the beginning, to the last step, or to where a plateau ended it."""
     config, compute = prepared.config, prepared.compute
-    keeper = Keeper(prepared, descents(prepared), Checkpoints(out / "checkpoints", warn=say))
+    waits = config.optim.schedule == "plateau" and prepared.student is not None
+    plateau = Plateau(config.optim, prepared.student) if waits else None
+    moves = descents(config.optim, prepared.method.players, plateau or constant)
+    keeper = Keeper(prepared, moves, Checkpoints(out / "checkpoints", warn=say), plateau)
     keeper.restore()
     if compute.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(compute.device)
@@ -144,17 +150,21 @@ def train(prepared: Ready, stream: datasets.Stream, out: Path, exams: Exams, eve
         meter = Meter(sinks, prepared.method.gauges, batch_size=config.batch_size, mean=mean)
         judge = Judge(keeper, meter, fetched, exams, every=every)
         stack.callback(listening(judge))
-        fit(
-            prepared.method,
-            fetched,
-            descents=keeper.descents,
-            total_steps=total,
-            compute=compute,
-            seed=config.seed,
-            start=keeper.record.step,
-            first_batch=keeper.record.batch,
-            watchers=[judge],
-        )
+        if keeper.record.stopped is None:
+            fit(
+                prepared.method,
+                fetched,
+                descents=keeper.descents,
+                total_steps=total,
+                compute=compute,
+                seed=config.seed,
+                start=keeper.record.step,
+                first_batch=keeper.record.batch,
+                watchers=[judge],
+            )
+    if plateau is not None:
+        plateau.restore_best()
+        keeper.record.last = plateau.scores
     return keeper.record
 
 
@@ -176,7 +186,8 @@ def conclude(prepared: Prepared, record: Record, exams: Mapping[str, Exam], out:
         exams = {**exams, "test": exam}
         result["test"] = exam()
         best = out / "checkpoints" / BEST
-        if record.best_epoch not in (None, config.epochs) and best.exists():
+        last_is_best = config.optim.schedule == "plateau" or record.best_epoch in (None, config.epochs)
+        if not last_is_best and best.exists():
             last = {name: value.clone() for name, value in student.state_dict().items()}
             weights.put(student.body, weights.read(best)[0], best)
             result["test_at_best_validation"] = exam()
@@ -213,6 +224,7 @@ def facts(prepared: Prepared, record: Record) -> dict[str, Any]:
         "protocol": config.protocol,
         "validation": record.last or None,
         "best_epoch": record.best_epoch,
+        **({"stopped": record.stopped} if record.stopped else {}),
         **size(student, prepared),
         "seconds": record.seconds,
         "data_share": record.waited / max(record.seconds, 1e-9),

@@ -8,10 +8,12 @@ from runs import configured, losses
 from torch import nn
 
 from sparring.core import Clock
-from sparring.engine import Checkpoints, Compute, Descent
+from sparring.engine import Checkpoints, Compute, Descent, fit
 from sparring.engine.device import choose_device
 from sparring.errors import UserError
-from sparring.recipes.run import run
+from sparring.recipes.build import Given, prepare
+from sparring.recipes.optim import descents
+from sparring.recipes.run import run, training_stream
 
 
 def test_seeding_a_step_is_torchs_own():
@@ -81,3 +83,22 @@ def test_compiled_networks_train_alike(method, teacher, tiny, tmp_path):
     assert losses(tmp_path / "compiled")[0][1] == pytest.approx(eager[0][1], rel=1e-4)
     assert losses(tmp_path / "compiled")[-1][1] == pytest.approx(eager[-1][1], rel=0.3)
     assert compiled.metrics["test"]["accuracy"] > 0.7
+
+
+def test_a_watcher_may_end_the_training_and_all_have_looked():
+    prepared = prepare(configured(), Given())
+    told = []
+
+    def ends(moment):
+        return moment.step == 3
+
+    fit(
+        prepared.method,
+        training_stream(prepared),
+        descents=descents(prepared.config.optim, prepared.method.players),
+        total_steps=5,
+        compute=prepared.compute,
+        seed=0,
+        watchers=[ends, lambda moment: told.append(moment.step)],
+    )
+    assert told == [1, 2, 3]

@@ -5,7 +5,7 @@ import torch
 from torch.func import functional_call
 
 from sparring.core import Setting, UserError
-from sparring.methods.autoencoders import vae
+from sparring.methods.augmentors import vae
 from sparring.nets import autoencoders
 from sparring.nets.spec import AUGMENTOR
 from sparring.nets.vdvae import VDVAE, Plan

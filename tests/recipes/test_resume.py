@@ -7,10 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-from runs import assert_same, child, configured, ended, epochs, losses, resumed
+from runs import assert_same, child, configured, ended, epochs, kill_at, losses, resumed
 
 from sparring.errors import Interrupted
 from sparring.launch.local import grid, run_all
@@ -82,37 +81,6 @@ def test_kills_at_random_moments(name, uninterrupted, tmp_path):
     assert_same(out, whole)
     if name == "dropout":  # checkpoints lie where the meter spoke, so that its means are the same too
         assert losses(out) == losses(whole)
-
-
-def kill_at(calls, when):
-    """Let this process be killed at the `calls`-th file that is made safe: half written, written, or just in place."""
-    seen, fsync, write, replace = [0], os.fsync, Path.write_bytes, Path.replace
-
-    def die_now():
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    def count(stage):
-        if stage == when:
-            seen[0] += 1
-            if seen[0] == calls:
-                die_now()
-
-    def half(path, content):
-        if when == "half" and seen[0] == calls - 1:
-            write(path, content[: len(content) // 2])
-        count("half")
-        return write(path, content)
-
-    def flush(file):
-        count("written")
-        fsync(file)
-
-    def move(path, target):
-        moved = replace(path, target)
-        count("placed")
-        return moved
-
-    Path.write_bytes, os.fsync, Path.replace = half, flush, move
 
 
 @pytest.mark.parametrize("when", ["half", "written", "placed"])

@@ -13,6 +13,8 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
+from sparring.parts.augmentors.augmentor import Augmentor
+
 
 class Autoencoder(Protocol):
     """What the augmentor is made of; a module; `sparring.nets.autoencoders` has them."""
@@ -24,13 +26,15 @@ class Autoencoder(Protocol):
     def requires_grad_(self, requires_grad: bool = True) -> object: ...
 
 
-class VAE(nn.Module):
+class VAE(Augmentor):
     """x (B, C, H, W) in [0, 1] → x̃, the same shape and range: encoded, the latent drawn, decoded, differentiable.
 
     autoencoder: a trained one, used itself. first: the first decoder block whose posterior is learnt, counted from 0;
     by default the autoencoder's own choice. What is learnt requires a gradient, and nothing else in it does. Raises
     ValueError where `first` does not fit.
     """
+
+    rate = 1e-4
 
     def __init__(self, autoencoder: Autoencoder, first: int | None = None) -> None:
         super().__init__()
