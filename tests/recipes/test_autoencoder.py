@@ -10,13 +10,14 @@ import time
 from dataclasses import replace
 
 import pytest
+import torch
 from runs import child, ended, epochs
 
 from sparring import cli, nets
 from sparring.core import UserError
 from sparring.nets import autoencoders, vdvae
 from sparring.recipes import config as schema
-from sparring.recipes.autoencoder import DEFAULTS, prepare, train_augmentor
+from sparring.recipes.autoencoder import DEFAULTS, Exam, prepare, train_augmentor
 from sparring.recipes.build import Given
 from sparring.recipes.folder import refuse_other_run
 from sparring.recipes.manifest import manifest, weights_hash
@@ -141,6 +142,17 @@ def test_from_the_command_line(monkeypatch, tmp_path, capsys):
     with pytest.raises(SystemExit):
         cli.main()
     assert "pass --net" in capsys.readouterr().err
+
+
+def test_an_exam_has_its_own_chance():
+    making = prepare(configured(), Given())
+    exam = Exam(making, making.data.validation)
+    torch.manual_seed(1)
+    first, after = exam(), torch.rand(1)
+    torch.manual_seed(2)
+    assert exam() == first
+    torch.manual_seed(1)
+    assert torch.equal(torch.rand(1), after)
 
 
 def test_a_configuration_finds_its_autoencoder_from_anywhere(whole, tmp_path, monkeypatch):
