@@ -78,18 +78,12 @@ def made(setting: Setting, kind: str, **options: Any) -> Augmentor:
     else:
         raise UserError(f"there is no augmentor {kind!r}. {did_you_mean(kind, MAKERS)}")
     given = {name: value for name, value in options.items() if value is not None}
-    known = [p.name for p in inspect.signature(maker).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    known = {p.name: p.default for p in inspect.signature(maker).parameters.values() if p.kind is p.KEYWORD_ONLY}
     if wrong := [name for name in given if name not in known]:
         told = f"it takes {', '.join(known)}" if known else "it takes no options"
         raise UserError(f"perturb.{wrong[0]} is no option of the augmentor {kind}: {told}")
-    if lacking := [
-        p.name
-        for p in inspect.signature(maker).parameters.values()
-        if p.kind is p.KEYWORD_ONLY and p.default is p.empty and p.name not in given
-    ]:
-        raise UserError(
-            f"the augmentor {kind} needs perturb.{lacking[0]}=…: a run of `sparring train-augmentor`, for one"
-        )
+    if lacking := [name for name, default in known.items() if default is inspect.Parameter.empty and name not in given]:
+        raise UserError(f"the augmentor {kind} needs perturb.{lacking[0]}=…, such as a run of sparring train-augmentor")
     result = maker(setting, **given)
     if not isinstance(result, Augmentor):
         raise UserError(f"{kind} made a {type(result).__name__}: an augmentor is a sparring Augmentor, x → x̃")

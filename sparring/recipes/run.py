@@ -134,8 +134,8 @@ def training_stream(prepared: Ready) -> datasets.Stream:
 def train(prepared: Ready, stream: datasets.Stream, out: Path, exams: Exams, every: float) -> Record:
     """From the newest checkpoint, or the beginning, to the last step, or to where a plateau ended it."""
     config, compute = prepared.config, prepared.compute
-    waits = config.optim.schedule == "plateau" and prepared.student is not None
-    plateau = Plateau(config.optim, prepared.student) if waits else None
+    student = prepared.student if config.optim.schedule == "plateau" else None
+    plateau = None if student is None else Plateau(config.optim, student)
     moves = descents(config.optim, prepared.method.players, plateau or constant)
     keeper = Keeper(prepared, moves, Checkpoints(out / "checkpoints", warn=say), plateau)
     keeper.restore()
