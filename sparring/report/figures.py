@@ -220,7 +220,7 @@ def _svg(draw: Draw, *, height: float = 3.0) -> str:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.2, height))
         draw(figure.subplots())
-        return _markup(figure)
+        return markup(figure)
 
 
 def _svg_pair(draw: Callable[[Axes, Axes], None], *, height: float) -> str:
@@ -228,10 +228,10 @@ def _svg_pair(draw: Callable[[Axes, Axes], None], *, height: float) -> str:
         figure = Figure(figsize=(5.2, height), layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True)
         draw(left, right)
-        return _markup(figure)
+        return markup(figure)
 
 
-def _markup(figure: Figure) -> str:
+def markup(figure: Figure) -> str:
     """The figure as an svg element that names no address, has no ink of its own and fits its column."""
     figure.patch.set_alpha(0)
     for ax in figure.axes:

@@ -15,8 +15,9 @@ from runs import child, configured, ended, epochs, losses
 from safetensors.torch import load_file
 from torch import nn
 
+from sparring.core.processes import mean
 from sparring.engine import synchronised, together
-from sparring.engine.processes import agreed, at_first, mean
+from sparring.engine.processes import agreed, at_first
 from sparring.errors import UserError
 from sparring.recipes.run import run
 

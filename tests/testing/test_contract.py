@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +15,9 @@ from torch import Tensor, nn
 from sparring.core import Batch, Clock, Losses, Moment, Player, UserError, term
 from sparring.engine.fit import fit, on_turn, play
 from sparring.methods import METHODS, OBJECTIVE, PERTURB, TARGETS
+from sparring.nets import autoencoders
+from sparring.nets.spec import AUGMENTOR
+from sparring.nets.vdvae import VDVAE, Plan
 from sparring.parts.bout import Bout
 from sparring.parts.part import Part, Turns
 from sparring.parts.teachers import Teacher
@@ -20,13 +25,23 @@ from sparring.testing import Broken, Case, check_method, contract, tiny_batches,
 from sparring.testing.trial import descents, same, trained
 
 
+@cache
+def tiny_vae() -> str:
+    """The folder of an autoencoder for the tiny images."""
+    folder = tempfile.mkdtemp()
+    plan = Plan("8d2,4d4,1x1", "1x1,4m1,8m4", width=4, zdim=2, bottleneck=0.5)
+    autoencoders.save(VDVAE(plan, (3, 8, 8)), Path(folder) / AUGMENTOR)
+    return folder
+
+
 def named(method: str) -> Case:
     """A row of the methods' table between two tiny networks."""
     slots, teacher = METHODS[method], tiny_net(seed=7)
+    with_vae = {"vae": tiny_vae()} if "vae" in method else {}
     setting = tiny_setting(teacher)
     bout = Bout(
         tiny_net(seed=3),
-        perturb=PERTURB[slots.perturb.name](setting, **slots.perturb.options),
+        perturb=PERTURB[slots.perturb.name](setting, **slots.perturb.options, **with_vae),
         targets=TARGETS[slots.targets.name](setting),
         objective=OBJECTIVE[slots.objective.name](setting, **slots.objective.options),
     )
