@@ -20,6 +20,7 @@ class Network(nn.Module):
     mean, std: per channel, in [0, 1] units; buffers that move with the network but are not part of its weights.
     taps: names for the body's inner features, {tap: path of a submodule in the body}.
     name: what people call it; by default the body's class.
+    bf16: whether it computes in bfloat16, where it does not follow the precision around it (None, as it is made).
     """
 
     mean: Tensor
@@ -38,6 +39,7 @@ class Network(nn.Module):
         self.body = body
         self.name = name or type(body).__name__
         self.taps = dict(taps or {})
+        self.bf16: bool | None = None
         self.register_buffer("mean", torch.tensor(tuple(mean), dtype=torch.float32).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(tuple(std), dtype=torch.float32).view(-1, 1, 1), persistent=False)
 
@@ -48,6 +50,8 @@ class Network(nn.Module):
             for tap in taps:
                 module = self.body.get_submodule(self.taps.get(tap, tap))
                 listening.enter_context(module.register_forward_hook(partial(_note, seen, tap)))
+            if self.bf16 is not None:
+                listening.enter_context(torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16))
             return Output.of(self.body((x - self.mean) / self.std), seen)
 
 

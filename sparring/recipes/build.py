@@ -89,7 +89,9 @@ def prepare(config: Config, given: Given) -> Prepared:
     refuse_too_large(method, config, len(data.train))
     compute.place_module(method)
     if teacher is not None:
-        compute.place_module(teacher)
+        theirs, their_layout = precision(config, compute, teacher)
+        teacher.bf16 = None if theirs == bf16 else theirs  # a convolutional teacher of a perceptron is the dearer one
+        Compute(compute.device, theirs, their_layout).place_module(teacher)
     if config.compile:
         for net in (student, teacher):
             if net is not None:
@@ -236,8 +238,8 @@ def refuse_too_large(method: Bout, config: Config, images: int) -> None:
         )
 
 
-def precision(config: Config, compute: Compute, student: nn.Module) -> tuple[bool, bool]:
-    """(bf16?, channels-last?) for a run; "auto" by what was measured: see bench/README.md."""
-    convolutional = any(isinstance(module, nn.Conv2d) for module in student.modules())
+def precision(config: Config, compute: Compute, net: nn.Module) -> tuple[bool, bool]:
+    """(bf16?, channels-last?) for a network; "auto" by what was measured: see bench/README.md."""
+    convolutional = any(isinstance(module, nn.Conv2d) for module in net.modules())
     bf16 = config.precision == "bf16" or (config.precision == "auto" and convolutional and fast_bf16(compute.device))
     return bf16, convolutional if config.channels_last is None else config.channels_last
