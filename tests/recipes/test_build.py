@@ -1,6 +1,7 @@
 """What is handed over from Python is looked at before anything is trained with it."""
 
 import copy
+import os
 
 import pytest
 import torch
@@ -34,6 +35,31 @@ def test_a_frozen_part_may_be_shared():
     teacher, student = small(), small()
     student[0] = teacher[0].requires_grad_(False)
     assert torch.equal(prepared(teacher, student).student.body[0].weight, teacher[0].weight)
+
+
+def test_a_teacher_computes_as_suits_it_and_not_its_student(monkeypatch):
+    monkeypatch.setattr("sparring.recipes.build.fast_bf16", lambda device: True)
+    perceptron = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    apart = prepared(small(), perceptron)
+    assert apart.compute.bf16 is False
+    assert apart.teacher.bf16 is True
+    seen = []
+    apart.teacher.body[0].register_forward_hook(lambda module, x, y: seen.append(y.dtype))
+    apart.teacher(torch.rand(2, 1, 8, 8))
+    assert seen == [torch.bfloat16]
+    alike = prepared(small(), small())
+    assert alike.compute.bf16 is True
+    assert alike.teacher.bf16 is None  # it follows the run, and a climb that asks for float32
+
+
+def test_a_pool_that_would_outgrow_the_memory_is_refused(monkeypatch):
+    real = os.sysconf
+    monkeypatch.setattr("sparring.recipes.build.os.sysconf", lambda n: 1 if n == "SC_PHYS_PAGES" else real(n))
+    with pytest.raises(
+        UserError, match=r"the pool of snapshots could grow to 0\.0 GiB in this training, .* perturb\.pool=N"
+    ):
+        prepare(configured(method="hard-affine", epochs=30), Given(teacher=small(), student=small()))
+    prepare(configured(method="hard-affine", epochs=30, **{"perturb.pool": 3}), Given(teacher=small(), student=small()))
 
 
 def test_a_role_that_cannot_take_the_images():
