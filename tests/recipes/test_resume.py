@@ -26,6 +26,8 @@ CASES = {
         "perturb.cap": 15,
         "perturb.rest": 10,
         "perturb.fresh": "optimiser",
+        "perturb.lambda_t": 0.1,
+        "perturb.pool": 3,
         "optim.lr": 0.2,
         "epochs": 12,
     },
