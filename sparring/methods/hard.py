@@ -62,7 +62,8 @@ class Hard(Part):
     augmentor: its kind; start, covariance: of affine and gaussian; patch, dim, group, own: of mix; vae, first: of vae
     and vae-affine (`vae` is a run of `sparring train-augmentor`, or diffusers:NAME).
     T, measure: of L_st and L_tt; lambda_s, lambda_t: their weights in eq. 3; lr: of the augmentor's Adam, by default
-    what suits its kind. turns: "phases", or "joint": both move on every batch.
+    what suits its kind. turns: "phases", or "joint": both move on every batch. begin: whose phase is the first; the
+    student's is on images as they are, so that the first augmentor meets a student that knows something.
     l_min, l_max: thresholds of the error, in % (by kind: 10 and 60 with a VAE, else 5 and 40); patience: c; error:
     against the "labels", the "teacher", or the "loss" L_st itself (thresholds in its units then).
     cap: batches after which a phase of the augmentor that does not reach l_max is given up, without a snapshot, for at
@@ -92,6 +93,7 @@ class Hard(Part):
         lambda_t: float = 1.0,
         lr: float | None = None,
         turns: Literal["phases", "joint"] = "phases",
+        begin: Literal["augmentor", "student"] = "augmentor",
         l_min: float | None = None,
         l_max: float | None = None,
         patience: int = 5,
@@ -110,7 +112,7 @@ class Hard(Part):
         self.T, self.lr, self.joint, self.fresh = T, lr, turns == "joint", fresh
         low, high = THRESHOLDS.get(augmentor, (5.0, 40.0))
         low, high = low if l_min is None else l_min, high if l_max is None else l_max
-        self.phases = Phases(Rules(low, high, patience, cap, student_cap, rest))
+        self.phases = Phases(Rules(low, high, patience, cap, student_cap, rest), attacking=begin == "augmentor")
         self.pool = Pool(pool)
         self.start = {name: value.detach().clone() for name, value in self.augmentor.learned().items()}
         self.seen: dict[str, Tensor] = {}

@@ -51,11 +51,11 @@ class State:
 
 
 class Phases(nn.Module):
-    """The machine, beginning with an attack. All of it is in the state."""
+    """The machine, beginning with an attack or a defence. All of it is in the state."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, *, attacking: bool = True) -> None:
         super().__init__()
-        self.rules, self.state = rules, State()
+        self.rules, self.state = rules, State(attacking=int(attacking))
 
     @property
     def attacking(self) -> bool:

@@ -119,6 +119,13 @@ def test_turns_follow_the_error_and_the_pool_the_switches():
     assert len(part.pool) == movers.count("augmentor") // 3
 
 
+def test_the_student_may_begin_on_images_as_they_are():
+    hard = made(lambda: case(l_min=101.0, l_max=102.0, patience=2, begin="student"), seed=1).method
+    movers = []
+    trained(Case(hard), tiny_batches(), fit, lambda moment: movers.append(next(iter(moment.moved))))
+    assert movers[:3] == ["student", "student", "augmentor"]  # every error is below 101 %
+
+
 def test_the_student_meets_the_pool():
     hard = made(lambda: case(start=0.0), seed=1).method
     part, batch = hard.perturb, tiny_batches(1)[0]
