@@ -16,6 +16,7 @@ from rich.console import Console
 from sparring.arguments import File, Keys, Resume, Seeds, Settings, first, flags, gathered
 from sparring.cli_augmentor import train_augmentor
 from sparring.cli_evaluate import evaluate
+from sparring.cli_show import show
 from sparring.errors import Interrupted, UserError
 from sparring.files import plain_name
 from sparring.recipes.config import Config, explain
@@ -146,6 +147,7 @@ def check(
 
 
 app.command(evaluate)
+app.command(show)
 
 
 @app.command

@@ -21,6 +21,7 @@ from sparring.recipes.config import Config
 from sparring.recipes.elsewhere import elsewhere
 from sparring.recipes.examine import examine
 from sparring.recipes.run import Result
+from sparring.recipes.show import show as draw
 from sparring.recipes.stress import stress
 from sparring.report.groups import BASELINE
 
@@ -160,6 +161,18 @@ def evaluate(
     if corruptions is not None:
         return stress(Path(run), corruptions, severity, part=part, device=device)
     return examine(Path(run), part=part, curve=curve, device=device)
+
+
+def show(
+    run: str | Path,
+    *,
+    out: str | Path | None = None,
+    images: int = 8,
+    part: str = "test",
+    device: str | None = None,
+) -> list[Path]:
+    """Draw what a run's perturbation makes of images, and return the pictures' paths; see `sparring.recipes.show`."""
+    return draw(Path(run), out=None if out is None else Path(out), images=images, part=part, device=device)
 
 
 def reproduce(

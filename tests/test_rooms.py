@@ -34,7 +34,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "arguments": {"recipes"},
     "cli_augmentor": {"arguments", "recipes", "verbs"},
     "cli_evaluate": {"verbs"},
-    "cli": {"arguments", "cli_augmentor", "cli_evaluate", "recipes", "verbs", "report", "demo"},
+    "cli_show": {"verbs"},
+    "cli": {"arguments", "cli_augmentor", "cli_evaluate", "cli_show", "recipes", "verbs", "report", "demo"},
     "__init__": {"verbs", "core"},
     "__main__": {"cli"},
 }

@@ -30,12 +30,13 @@ from sparring.parts import divergences
 from sparring.parts.augmentors.affine import Affine
 from sparring.parts.augmentors.augmentor import distance
 from sparring.parts.bout import Bout
-from sparring.parts.part import Part, Targets, Turns
+from sparring.parts.part import Part, Stage, Targets, Turns
 from sparring.parts.phases import Phases, Rules
 from sparring.parts.pool import Pool
 
 Yardstick = Literal["labels", "teacher", "loss"]
 THRESHOLDS: dict[str, tuple[float, float]] = {"vae": (10.0, 60.0), "vae-affine": (10.0, 60.0)}  # else (5, 40)
+KEPT, KEPT_BYTES = 16, 64 << 20  # snapshots that a finished run keeps at most, where they are more than two
 
 
 def gap(s: Tensor, t: Tensor, T: float, measure: Literal["kl", "mse"]) -> Tensor:
@@ -125,7 +126,11 @@ class Hard(Part):
                 return self.augmentor(batch.x)
             if not len(self.pool):
                 return batch.x
-            return functional_call(self.augmentor, self.pool.draw(batch.x.device), (batch.x,))
+            return self.as_it_was(self.pool.draw(batch.x.device), batch.x)
+
+    def as_it_was(self, parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        """What the augmentor made of images (B, C, H, W) when its learned parameters were these."""
+        return functional_call(self.augmentor, {name: value.to(x.device) for name, value in parameters.items()}, (x,))
 
     def attack(self, bout: Bout, batch: Batch) -> Losses:
         """The augmentor's phase, eq. 3: gradients reach it through the teacher and the student, who do not move."""
@@ -172,7 +177,7 @@ class Hard(Part):
         if self.joint:
             return
         if self.phases.advance(float(mean(self.seen["error"]))):
-            self.pool.add(self.augmentor.learned())
+            self.pool.add(self.augmentor.learned(), (moment.clock.batch + 1, moment.step))
 
     @torch.no_grad()
     def begin_anew(self) -> None:
@@ -195,13 +200,33 @@ class Hard(Part):
 
     def gauges(self) -> Mapping[str, Tensor]:
         """error and teacher_error of the last batch in %, the augmentor's distance from its start; and of the phases:
-        attacking (1 in the augmentor's phase), the pool's size, how many there were and how many were given up."""
+        attacking (1 in the augmentor's phase), the pool's size, how many there were and how many were given up, and
+        the thresholds of the error."""
         told = {**self.seen, "distance": distance(self.augmentor.learned(), self.start)}
         if not self.joint:
-            state = self.phases.state
+            state, rules = self.phases.state, self.phases.rules
             counts = {"attacking": state.attacking, "phases": state.phases, "given_up": state.given_up}
-            told |= {name: torch.tensor(float(count)) for name, count in {**counts, "pool": len(self.pool)}.items()}
+            counts |= {"pool": len(self.pool), "l_min": rules.low, "l_max": rules.high}
+            told |= {name: torch.tensor(float(count)) for name, count in counts.items()}
         return told
+
+    def keepsakes(self) -> Mapping[str, Tensor]:
+        """The augmentor's learned parameters at the end ("final.NAME") and some of its snapshots ("pool.0.NAME", …)."""
+        final = {f"final.{name}": parameter.detach() for name, parameter in self.augmentor.learned().items()}
+        return final | {f"pool.{name}": value for name, value in self.pool.keepsakes(KEPT, KEPT_BYTES).items()}
+
+    def stages(self, kept: Mapping[str, Tensor]) -> Sequence[Stage]:
+        """The augmentor as each snapshot kept has it, and as it was at the end."""
+        by_name: dict[str, dict[str, Tensor]] = {}
+        for key, value in kept.items():
+            at, _, name = key.removeprefix("pool.").partition(".")
+            by_name.setdefault(at, {})[name] = value
+        final = Stage(partial(self.as_it_was, by_name.pop("final")))
+        found = []
+        for _, parameters in sorted(by_name.items(), key=lambda item: int(item[0])):
+            batch, step = parameters.pop("joined").tolist()
+            found.append(Stage(partial(self.as_it_was, parameters), (batch, step)))
+        return [*found, final]
 
 
 class GaussianAffine(Part):

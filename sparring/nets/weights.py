@@ -206,10 +206,14 @@ def write(module: nn.Module, path: Path, notes: Mapping[str, str]) -> None:
     if odd := [name for name, value in state.items() if not isinstance(value, Tensor)]:
         raise UserError(f"{odd[0]} in the network's state is not a tensor and cannot be kept in a weights file")
     repeated = {name for group in _tied(state) for name in group[1:]}
-    tensors = {
+    write_tensors({name: value for name, value in state.items() if name not in repeated}, path, notes)
+
+
+def write_tensors(tensors: Mapping[str, Tensor], path: Path, notes: Mapping[str, str]) -> None:
+    """Write tensors by name and string `notes` as safetensors; the file appears whole or not at all."""
+    copies = {
         name: value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
-        for name, value in state.items()
-        if name not in repeated
+        for name, value in tensors.items()
     }
     with atomic(path) as unfinished:
-        unfinished.write_bytes(save(tensors, metadata=dict(notes)))
+        unfinished.write_bytes(save(copies, metadata=dict(notes)))

@@ -73,6 +73,11 @@ class Bout(Method):
         """What its parts' states may grow by, in bytes of the host's memory, over `steps` steps."""
         return sum(part.most_bytes(steps) for part in self.parts())
 
+    def keepsakes(self) -> Mapping[str, Tensor]:
+        """What its parts keep beside the student when a run ends, each name after its slot's: "perturb.final.mean"."""
+        slots = {"perturb": self.perturb, "targets": self.targets, "objective": self.objective}
+        return {f"{slot}.{name}": value for slot, part in slots.items() for name, value in part.keepsakes().items()}
+
     @property
     def waivers(self) -> frozenset[str]:
         """The contract's rules that some part breaks on purpose."""

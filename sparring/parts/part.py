@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor, nn
@@ -46,6 +47,17 @@ class Objective(Protocol):
     def __call__(self, output: Output, target: Output | None, batch: Batch) -> Losses: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What a perturbation was at some time: `change` takes images (B, C, H, W) to what it made of them then.
+
+    joined: the batches and the steps of the training that were over then; None at its end.
+    """
+
+    change: Callable[[Tensor], Tensor]
+    joined: tuple[int, int] | None = None
+
+
 class Part(nn.Module):
     """A slot's content that has a state, learns, or needs or offers something; a plain function is enough otherwise.
 
@@ -83,6 +95,14 @@ class Part(nn.Module):
     def gauges(self) -> Mapping[str, Tensor]:
         """Scalars worth watching, by name, on the device; usually none."""
         return {}
+
+    def keepsakes(self) -> Mapping[str, Tensor]:
+        """What is worth keeping beside the student when a run ends (in parts.safetensors), by name; usually nothing."""
+        return {}
+
+    def stages(self, kept: Mapping[str, Tensor]) -> Sequence[Stage]:
+        """What it was over the training, the earliest first and its end last, told from its keepsakes; usually none."""
+        return ()
 
 
 class Plain(Part):

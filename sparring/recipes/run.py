@@ -31,6 +31,7 @@ from sparring.recipes.fetched import Fetched
 from sparring.recipes.folder import begin, claim_folder, refuse_other_run
 from sparring.recipes.judge import Exam, Exams, Judge, listening
 from sparring.recipes.keeper import BEST, Keeper, Record
+from sparring.recipes.keepsakes import keep
 from sparring.recipes.manifest import manifest
 from sparring.recipes.optim import descents
 from sparring.recipes.paths import anchored
@@ -202,6 +203,7 @@ def conclude(prepared: Prepared, record: Record, exams: Mapping[str, Exam], out:
 
     def write() -> None:
         nets.save(student, out / "student.safetensors", class_names=data.class_names)
+        keep(prepared, out, warn=say)
         write_json(out / "result.json", result)
 
     at_first(write)

@@ -72,7 +72,7 @@ def disagreement_curve(group: Group) -> str | None:
                     points.append(_climb(mine, f"{side}_accuracy"))
     known = [arm.label for arm in group.arms]  # an arm keeps the colour it has among the validation curves
     order = known + [name for name in found if name not in known]
-    return _svg(lambda ax: _draw_climb(ax, found, order), height=3.4) if found else None
+    return svg(lambda ax: _draw_climb(ax, found, order), height=3.4) if found else None
 
 
 def _draw_climb(ax: Axes, found: Mapping[str, Mapping[str, list[Points]]], order: Sequence[str]) -> None:
@@ -173,7 +173,7 @@ def _lines(found: Mapping[str, Sequence[Points]], across: str, up: str) -> str |
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         _legend(ax)
 
-    return _svg(draw)
+    return svg(draw)
 
 
 def _line(ax: Axes, name: str, runs: Sequence[Points], colour: str, *, dash: str = "-", marker: str = "") -> None:
@@ -216,11 +216,20 @@ def _legend(ax: Axes) -> None:
     ax.legend(ncols=2, loc="lower left", bbox_to_anchor=(-0.02, 1.0), borderaxespad=0.2, handlelength=1.6)
 
 
-def _svg(draw: Draw, *, height: float = 3.0) -> str:
+def svg(draw: Draw, *, height: float = 3.0) -> str:
+    """An svg element with one pair of axes, drawn on by `draw`."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.2, height))
         draw(figure.subplots())
         return markup(figure)
+
+
+def svg_stack(draw: Callable[[Sequence[Axes]], None], count: int, *, height: float) -> str:
+    """An svg element with `count` axes above each other that share their x, drawn on by `draw`."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(5.2, height), layout="constrained")
+        draw(list(figure.subplots(count, 1, sharex=True)))
+        return _markup(figure)
 
 
 def _svg_pair(draw: Callable[[Axes, Axes], None], *, height: float) -> str:

@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 from sparring.errors import UserError
 from sparring.files import write_text
-from sparring.report import figures, robust, teacher
-from sparring.report.groups import BASELINE, Group, groups
+from sparring.report import augmented, figures, phases, robust, teacher
+from sparring.report.groups import BASELINE, Arm, Group, groups
 from sparring.report.ledger import Run, runs
 from sparring.report.table import claim, costs, markdown_table, table
 from sparring.report.units import amount
@@ -117,6 +117,7 @@ def _view(group: Group) -> dict[str, Any]:
         "losses": [(arm.label, svg) for arm in group.arms if (svg := _svg(figures.loss_curves(arm)))],
         "climb": _svg(figures.disagreement_curve(group)),
         "gallery": _gallery(members),
+        "augmentors": [found for arm in group.arms if (found := _augmentor(arm))],
         "cost": _svg(figures.cost(group)),
         "provenance": [(arm.label, [_origin(run) for run in arm.runs]) for arm in group.arms],
     }
@@ -127,6 +128,15 @@ def _gallery(members: list[Run]) -> dict[str, Any] | None:
     for run in reversed(members):
         if pictures := figures.gallery(run):
             return {"run": run, "pictures": pictures}
+    return None
+
+
+def _augmentor(arm: Arm) -> dict[str, Any] | None:
+    """What the first run of an arm that perturbed its images made of them, and how its phases went."""
+    for run in arm.runs:
+        images, line = augmented.augmented(run), phases.timeline(run)
+        if images or line:
+            return {"label": arm.label, "seed": run.seed, "images": _svg(images), "timeline": _svg(line)}
     return None
 
 

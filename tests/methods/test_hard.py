@@ -131,7 +131,7 @@ def test_the_student_meets_the_pool():
     part, batch = hard.perturb, tiny_batches(1)[0]
     assert torch.equal(part(batch, hard.student, hard.targets), batch.x)  # nobody has been made yet
     shifted = {"mean": torch.tensor([1.0, 0, 0.5, 0, 1, 0]), "spread": torch.zeros(6)}
-    part.pool.add(shifted)
+    part.pool.add(shifted, (5, 0))
     seen = part(batch, hard.student, hard.targets)
     assert not seen.requires_grad
     assert torch.allclose(seen[..., :-2], batch.x[..., 2:], atol=1e-5)

@@ -91,7 +91,7 @@ def test_a_pool_draws_each_as_often_and_keeps_copies():
     pool, weight = Pool(), torch.zeros(())
     for value in range(4):
         weight.fill_(value)
-        pool.add({"w": weight})
+        pool.add({"w": weight}, (value, 0))
     drawn = Counter(int(pool.draw(torch.device("cpu"))["w"]) for _ in range(2000))
     assert set(drawn) == {0, 1, 2, 3}
     assert min(drawn.values()) > 400
@@ -100,10 +100,11 @@ def test_a_pool_draws_each_as_often_and_keeps_copies():
 def test_a_full_pool_keeps_the_newest_and_a_sample_of_the_past():
     pool = Pool(3)
     for value in range(50):
-        pool.add(snapshot(value))
+        pool.add(snapshot(value), (value, value // 2))
         assert int(pool.snapshots[-1]["w"]) == value
     assert len(pool) == 3
     assert int(pool.snapshots[0]["w"]) < 49
+    assert pool.joined == [(int(kept["w"]), int(kept["w"]) // 2) for kept in pool.snapshots]
     with pytest.raises(ValueError, match="a pool of 0 holds nothing"):
         Pool(0)
 
@@ -111,9 +112,23 @@ def test_a_full_pool_keeps_the_newest_and_a_sample_of_the_past():
 def test_a_pool_goes_on_from_its_state():
     pool = Pool()
     for value in range(5):
-        pool.add(snapshot(value))
+        pool.add(snapshot(value), (value, value // 2))
     state = pool.state_dict()
     expected = [int(pool.draw(torch.device("cpu"))["w"]) for _ in range(20)]
     other = Pool()
     other.load_state_dict(state)
     assert [int(other.draw(torch.device("cpu"))["w"]) for _ in range(20)] == expected
+    assert other.joined == [(value, value // 2) for value in range(5)]
+
+
+def test_what_a_pool_leaves_is_spread_over_its_past():
+    pool = Pool()
+    assert pool.keepsakes(4, 100) == {}
+    for value in range(10):
+        pool.add(snapshot(value), (10 * value, value))
+    for most, most_bytes, values in ((4, 100, [0, 3, 6, 9]), (100, 12, [0, 4, 9]), (4, 1, [0, 9])):
+        kept = pool.keepsakes(most, most_bytes)
+        assert [int(kept[f"{n}.w"]) for n in range(len(values))] == values
+        assert [kept[f"{n}.joined"].tolist() for n in range(len(values))] == [[10 * value, value] for value in values]
+        assert len(kept) == 2 * len(values)
+    assert len(pool.keepsakes(100, 1000)) == 20

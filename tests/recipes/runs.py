@@ -12,6 +12,7 @@ import torch
 
 from sparring.errors import Interrupted, UserError
 from sparring.recipes import config as schema
+from sparring.recipes.keepsakes import KEEPSAKES
 from sparring.recipes.run import run
 
 torch.set_num_threads(1)
@@ -48,6 +49,9 @@ def losses(out):
 def assert_same(out, reference):
     """Two runs ended alike: weights bit for bit, every epoch told once, one result."""
     assert (out / "student.safetensors").read_bytes() == (reference / "student.safetensors").read_bytes()
+    assert [path.read_bytes() for path in out.glob(KEEPSAKES)] == [
+        path.read_bytes() for path in reference.glob(KEEPSAKES)
+    ]
     assert epochs(out) == epochs(reference)
     assert result(out) == result(reference)
 
