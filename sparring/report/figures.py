@@ -229,7 +229,7 @@ def svg_stack(draw: Callable[[Sequence[Axes]], None], count: int, *, height: flo
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.2, height), layout="constrained")
         draw(list(figure.subplots(count, 1, sharex=True)))
-        return _markup(figure)
+        return markup(figure)
 
 
 def _svg_pair(draw: Callable[[Axes, Axes], None], *, height: float) -> str:
