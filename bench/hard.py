@@ -50,7 +50,7 @@ def stepper(name: str, args: argparse.Namespace) -> Callable[[], None]:
     part = prepared.method.perturb
     if isinstance(part, Hard):
         for _ in range(POOL):
-            part.pool.add(part.augmentor.learned(), joined=0)
+            part.pool.add(part.augmentor.learned(), joined=(0, 0))
         part.phases.state = State(attacking=int(name == "hard, augmentor"))
     stream, descents = Timed(training_stream(prepared)), optim.descents(prepared.config.optim, prepared.method.players)
 
