@@ -54,7 +54,7 @@ def picture(found: Pictures, run: Run, path: Path) -> None:
         for side in right:
             phases.draw(side.subplots(phases.PANELS, 1, sharex=True), lines, run.config)
         with atomic(path) as unfinished:
-            figure.savefig(unfinished, format="png")
+            figure.savefig(unfinished, format="png", bbox_inches="tight")
 
 
 def draw(ax: Axes, found: Pictures) -> None:
@@ -70,7 +70,7 @@ def draw(ax: Axes, found: Pictures) -> None:
         ax.imshow(_grid(images, gap), extent=(0, columns * (wide + gap), rows * (high + gap), 0), interpolation="none")
     ax.set_xlim(0, columns * (wide + gap))
     ax.set_ylim(rows * (high + gap), 0)
-    ax.set_aspect("equal")
+    ax.set_aspect("equal", anchor="N")
     names = [str(title) if len(str(title)) <= 18 else f"{str(title)[:17]}…" for title in found["titles"]]
     ax.set_xticks([column * (wide + gap) + wide / 2 for column in range(columns)], names)
     ax.tick_params(axis="x", top=True, labeltop=True, bottom=False, labelbottom=False, length=0)

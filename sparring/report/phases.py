@@ -7,6 +7,7 @@ from math import nan
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from sparring.files import read_lines
 from sparring.report.figures import COLOURS, svg_stack
@@ -40,6 +41,7 @@ def draw(axes: Sequence[Axes], lines: Sequence[Mapping[str, Any]], config: Mappi
     _line(axes[1], x, _gauge(lines, "pool"), "snapshots kept", 0, drawstyle="steps-post")
     _line(axes[1], x, _gauge(lines, "given_up"), "phases given up", 6, drawstyle="steps-post")
     axes[1].set_ylabel("pool, count")
+    axes[1].yaxis.set_major_locator(MaxNLocator(integer=True))
     for colour, (term, name) in enumerate({"st": "L_st, student – teacher", "tt": "L_tt, teacher – itself"}.items()):
         _line(axes[2], x, [_of(line, "terms", f"augmentor.{term}") for line in lines], name, colour)
     axes[2].set_ylabel(f"gap on its batches,\n{lost}")
@@ -50,7 +52,14 @@ def draw(axes: Sequence[Axes], lines: Sequence[Mapping[str, Any]], config: Mappi
         _shade(ax, x, lines)
         ax.set_ylim(bottom=0)
         if ax.get_legend_handles_labels()[0]:
-            ax.legend(ncols=4, loc="lower left", bbox_to_anchor=(-0.02, 1.0), borderaxespad=0.1, handlelength=1.4)
+            ax.legend(
+                ncols=5,
+                columnspacing=1.0,
+                loc="lower left",
+                bbox_to_anchor=(-0.02, 1.0),
+                borderaxespad=0.1,
+                handlelength=1.4,
+            )
 
 
 def _error(ax: Axes, x: list[float], lines: Sequence[Mapping[str, Any]], unit: str) -> None:
@@ -60,6 +69,7 @@ def _error(ax: Axes, x: list[float], lines: Sequence[Mapping[str, Any]], unit: s
         found = _gauge(lines, name)
         if found[-1] == found[-1]:
             ax.axhline(found[-1], color=COLOURS[6], linestyle=dash, linewidth=1.2, label=f"{name} {found[-1]:g}")
+    ax.fill_between([], [], color=COLOURS[7], alpha=SHADE, linewidth=0, label="augmentor moves")
     ax.set_ylabel(unit)
 
 
