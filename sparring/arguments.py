@@ -15,6 +15,7 @@ Settings = Annotated[Config | None, Parameter(name="*")]
 File = Annotated[Path | None, Parameter(name=["--config", "-c"], help="A config.yaml to start from.")]
 Seeds = Annotated[int, Parameter(help="How many runs of each method, with seeds from --seed on.")]
 Resume = Annotated[bool, Parameter(help="Go on with what that folder holds.")]
+Several = Parameter(consume_multiple=True, negative=())
 
 
 def gathered(
@@ -34,3 +35,8 @@ def flags(settings: Config | None) -> dict[str, Any]:
 def first() -> bool:
     """Whether this is the process that speaks, of those that torchrun started."""
     return os.environ.get("RANK", "0") == "0"
+
+
+def words(given: tuple[str, ...]) -> tuple[str, ...]:
+    """Names, given as a b c or a,b,c."""
+    return tuple(word for each in given for word in each.split(",") if word)

@@ -13,7 +13,7 @@ from cyclopts import App, Parameter
 from pydantic import ValidationError
 from rich.console import Console
 
-from sparring.arguments import File, Keys, Resume, Seeds, Settings, first, flags, gathered
+from sparring.arguments import File, Keys, Resume, Seeds, Settings, Several, first, flags, gathered, words
 from sparring.cli_augmentor import train_augmentor
 from sparring.cli_evaluate import evaluate
 from sparring.cli_show import show
@@ -178,8 +178,11 @@ def reproduce(
     out: Path | None = None,
     scale: Literal["smoke", "cpu", "full"] = "cpu",
     row: str | None = None,
+    variants: Annotated[tuple[str, ...], Several] = (),
     seeds: int | None = None,
-    methods: tuple[str, ...] = (),
+    methods: Annotated[tuple[str, ...], Several] = (),
+    vae: str | None = None,
+    on: Path | None = None,
     changes: Changes = None,
 ) -> None:
     """Run a published table again: its teachers, then its students, and the table beside the paper's numbers.
@@ -196,16 +199,36 @@ def reproduce(
         Only this row, such as resnet32x4-resnet8x4.
     seeds
         How many, in place of the recipe's.
+    variants
+        Only these ways of training the student, such as kd hard-affine.
     methods
-        Which, in place of the baseline and the table's own.
+        Which methods, plainly, in place of the table's own variants (or beside those named).
+    vae
+        An autoencoder in place of the one that would be trained: a run of train-augmentor, or diffusers:NAME.
+    on
+        A folder that holds variants of ImageNet side by side, for tables that are about them.
     """
     from sparring import verbs
+    from sparring.recipes import published
 
-    place = out or Path("runs") / f"{name}-{scale}"
-    page = verbs.reproduce(name, place, scale=scale, row=row, seeds=seeds, methods=methods, changes=flags(changes))
+    recipe = published.find(name)
+    place = out or Path("runs") / f"{recipe.place or name}-{scale}"
+    page = verbs.reproduce(
+        name,
+        place,
+        scale=scale,
+        row=row,
+        variants=words(variants),
+        seeds=seeds,
+        methods=words(methods),
+        vae=vae,
+        on=on,
+        changes=flags(changes),
+    )
     if not first():
         return
-    print(verbs.report.markdown([place]))
+    if recipe.rows is not None:
+        print(verbs.report.markdown([place]))
     print(f"The report: {page}\nNext: sparring report {place}")
 
 

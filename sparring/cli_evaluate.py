@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from sparring.arguments import Several
 from sparring.errors import UserError
 
 UNITS = {"nll": " nats", "latency": " s for one image", "macs": " for one image"}
-Several = Parameter(consume_multiple=True, negative=())
 
 
 def evaluate(

@@ -10,8 +10,10 @@ from typing import Any
 from sparring import data as datasets
 from sparring import nets, report
 from sparring.core import Network
-from sparring.errors import UserError, did_you_mean
+from sparring.errors import UserError
 from sparring.launch.local import Job, grid, run_all
+from sparring.launch.reproduce import Wish
+from sparring.launch.reproduce import reproduce as play_recipe
 from sparring.methods import METHODS
 from sparring.recipes import autoencoder, published
 from sparring.recipes import config as schema
@@ -20,6 +22,7 @@ from sparring.recipes.check import Check, inspect
 from sparring.recipes.config import Config
 from sparring.recipes.elsewhere import elsewhere
 from sparring.recipes.examine import examine
+from sparring.recipes.rows import Scale
 from sparring.recipes.run import Result
 from sparring.recipes.show import show as draw
 from sparring.recipes.stress import stress
@@ -179,32 +182,29 @@ def reproduce(
     name: str,
     out: str | Path,
     *,
-    scale: published.Scale = "cpu",
+    scale: Scale = "cpu",
     row: str | None = None,
+    variants: Sequence[str] = (),
     seeds: int | None = None,
     methods: Sequence[str] = (),
+    vae: str | None = None,
+    on: str | Path | None = None,
     changes: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Run the rows of a published table at a scale, below `out`, and return the report's path.
+    """Run the rows of a published table (or draw a figure) at a scale, below `out`, and return the report's path.
 
-    Teachers are trained where they are missing; what is finished is read, the rest goes on. row: only this one; seeds,
-    methods: in place of the recipe's own (the baseline and the table's methods); changes: keys of `Config`, for all.
+    Teachers are trained where they are missing; what is finished is read, the rest goes on. row, variants: only these;
+    methods: these, plainly; seeds: in place of the recipe's own; vae: an autoencoder in place of one that is trained;
+    on: a folder of ImageNet's variants; changes: keys of `Config`, for all. See `launch.reproduce.Wish`.
     """
-    rows = [found for found in published.find(name).rows(scale) if row in (None, found.name)]
-    if not rows:
-        known_rows = [found.name for found in published.find(name).rows(scale)]
-        raise UserError(f"{name} has no row {row!r}. {did_you_mean(row or '', known_rows)}")
-    for found in rows:
-        place = Path(out) / found.name
-        settings = schema.merged(found.teacher, changes or {})
-        size = f"-{settings.size}px" if settings.size else ""
-        teacher = Job(settings, Path(out) / "teachers" / f"{settings.student}{size}")
-        run_all([teacher], Given(), resume=True)
-        student = schema.merged(found.student, {**(changes or {}), "teacher": str(teacher.out)})
-        wanted = list(methods or (BASELINE, *(found.claims or ("kd", "da"))))
-        jobs = grid(student, place, methods=wanted, seeds=seeds or found.seeds, claims=found.claims)
-        run_all(jobs, Given(), resume=True)
-    return report.page([out], Path(out) / "report.html")
+    recipe, out = published.find(name), Path(out)
+    wish = Wish(row, variants, methods, seeds, changes or {}, vae, None if on is None else Path(on))
+    if recipe.draw is not None:
+        if wish != Wish(seeds=seeds):
+            raise UserError(f"{name} is a figure and no table of runs: it takes --out, --scale and --seeds alone")
+        return recipe.draw(out, scale, seeds)
+    play_recipe(name, recipe, scale, out, wish)
+    return report.page([out], out / "report.html")
 
 
 def known(what: str) -> dict[str, str]:

@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "verbs": {"core", "recipes", "launch", "report", "methods", "nets", "data", "evaluate"},
     "arguments": {"recipes"},
     "cli_augmentor": {"arguments", "recipes", "verbs"},
-    "cli_evaluate": {"verbs"},
+    "cli_evaluate": {"arguments", "verbs"},
     "cli_show": {"verbs"},
     "cli": {"arguments", "cli_augmentor", "cli_evaluate", "cli_show", "recipes", "verbs", "report", "demo"},
     "__init__": {"verbs", "core"},

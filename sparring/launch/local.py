@@ -12,7 +12,7 @@ from sparring.files import plain_name
 from sparring.recipes.build import Given
 from sparring.recipes.config import Config
 from sparring.recipes.folder import claim_folder
-from sparring.recipes.published import Claim
+from sparring.recipes.rows import Claim
 from sparring.recipes.run import Result, run
 
 
@@ -25,24 +25,33 @@ class Job:
     claim: Claim | None = None
 
 
-def grid(
-    config: Config, out: Path, *, methods: Sequence[str], seeds: int, claims: Mapping[str, Claim] | None = None
-) -> list[Job]:
+def grid(config: Config, out: Path, *, methods: Sequence[str], seeds: int) -> list[Job]:
     """The runs of some methods over `seeds` seeds from the configuration's own on: out/METHOD/seed-N.
 
-    The configuration's slot options belong to its own method; the others run as their row of the table says. claims:
-    published numbers by method.
+    The configuration's slot options belong to its own method; the others run as their row of the table says.
+    """
+    plain = {"perturb": {}, "targets": {}, "objective": {}}
+    changed = {
+        plain_name(method): config.model_copy(update={} if method == config.method else {"method": method, **plain})
+        for method in methods
+    }
+    return seeded(changed, out, seeds=seeds)
+
+
+def seeded(
+    configs: Mapping[str, Config], out: Path, *, seeds: int, claims: Mapping[str, Claim | None] | None = None
+) -> list[Job]:
+    """The runs of some configurations over `seeds` seeds from each one's own on: out/NAME/seed-N.
+
+    configs, claims: by name, the latter what was published. Raises UserError where `out` is itself a run.
     """
     if (out / "config.yaml").exists():
         raise UserError(f"{out} holds a single run, where several were asked for; give another --out")
-    plain = {"perturb": {}, "targets": {}, "objective": {}}
-    jobs = []
-    for method in methods:
-        changes = {} if method == config.method else {"method": method, **plain}
-        for seed in range(config.seed, config.seed + seeds):
-            seeded = config.model_copy(update=changes | {"seed": seed})
-            jobs.append(Job(seeded, out / plain_name(method) / f"seed-{seed}", (claims or {}).get(method)))
-    return jobs
+    return [
+        Job(config.model_copy(update={"seed": seed}), out / name / f"seed-{seed}", (claims or {}).get(name))
+        for name, config in configs.items()
+        for seed in range(config.seed, config.seed + seeds)
+    ]
 
 
 def run_all(jobs: Sequence[Job], given: Given, *, resume: bool) -> list[Result]:

@@ -17,9 +17,14 @@ from sparring.parts.augmentors.vae import VAE
 from sparring.userfile import named
 
 
+def silence(setting: Setting) -> float:
+    """What lies beyond an image's border: black; of a signal (one row), whose 0 is no pixel of 0, its mean."""
+    return sum(setting.mean) / len(setting.mean) if setting.shape[1] == 1 else 0.0
+
+
 def affine(setting: Setting, *, start: float = 0.01, covariance: Literal["diagonal", "full"] = "diagonal") -> Augmentor:
     """A learned distribution of affine maps of the image plane (HARD-Affine)."""
-    return Affine(setting.shape, start=start, covariance=covariance)
+    return Affine(setting.shape, start=start, covariance=covariance, outside=silence(setting))
 
 
 def gaussian(setting: Setting, *, start: float = 0.01) -> Augmentor:

@@ -25,7 +25,7 @@ from torch.optim import Adam, Optimizer
 
 from sparring.core import Batch, Clock, Losses, Moment, Output, Player, Setting, term
 from sparring.core.processes import mean
-from sparring.methods.augmentors import made
+from sparring.methods.augmentors import made, silence
 from sparring.parts import divergences
 from sparring.parts.augmentors.affine import Affine
 from sparring.parts.augmentors.augmentor import distance
@@ -237,7 +237,7 @@ class GaussianAffine(Part):
 
     def __init__(self, setting: Setting, *, spread: float = 0.15) -> None:
         super().__init__()
-        self.augmentor = Affine(setting.shape, start=spread).requires_grad_(False)
+        self.augmentor = Affine(setting.shape, start=spread, outside=silence(setting)).requires_grad_(False)
 
     def forward(self, batch: Batch, student: nn.Module, targets: Targets) -> Tensor:
         return self.augmentor(batch.x)

@@ -45,6 +45,20 @@ def elsewhere(run: Path, folder: Path, kind: str | None = None, *, device: str |
     return found
 
 
+def variants_in(folder: Path) -> dict[str, Path]:
+    """The variants of ImageNet that lie side by side in `folder`, by kind. Raises UserError where there is none."""
+    folder = folder.expanduser()
+    found: dict[str, Path] = {}
+    for place in sorted(folder.iterdir()) if folder.is_dir() else []:
+        try:
+            found.setdefault(kind_of(place), place)
+        except UserError:
+            say(f"left out {place}: no variant of ImageNet can be told from it")
+    if not found:
+        raise UserError(f"--on {folder} holds no variant of ImageNet: give a folder of folders such as imagenet-a")
+    return found
+
+
 def _mce(accuracies: dict[str, float]) -> float | None:
     errors: dict[str, dict[int, float]] = {}
     for key, accuracy in accuracies.items():

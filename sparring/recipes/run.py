@@ -36,9 +36,9 @@ from sparring.recipes.manifest import manifest
 from sparring.recipes.optim import descents
 from sparring.recipes.paths import anchored
 from sparring.recipes.plateau import Plateau
-from sparring.recipes.published import Claim
 from sparring.recipes.ready import Ready
 from sparring.recipes.rehearse import rehearse
+from sparring.recipes.rows import Claim
 from sparring.recipes.teacher import judge_teacher
 from sparring.watch import Bar, Journal, Meter, Sink, require_tracker, tracker
 

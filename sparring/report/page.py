@@ -15,6 +15,7 @@ from sparring.files import write_text
 from sparring.report import augmented, figures, phases, robust, teacher
 from sparring.report.groups import BASELINE, Arm, Group, groups
 from sparring.report.ledger import Run, runs
+from sparring.report.reproduced import reproduced
 from sparring.report.table import claim, costs, markdown_table, table
 from sparring.report.units import amount
 from sparring.report.verdict import every_pair, summary, verdicts
@@ -26,8 +27,10 @@ def page(paths: Iterable[str | Path] | str | Path, out: str | Path) -> Path:
     Nothing in it is fetched from elsewhere: it can be mailed, printed and read on a phone. Raises UserError where
     there is no finished run.
     """
+    paths = [paths] if isinstance(paths, str | Path) else list(paths)
     found = runs(paths)
     text = _template().render(
+        reproduced=reproduced(paths),
         groups=[_view(group) for group in _groups(found)],
         unfinished=[run for run in found if not run.finished],
         finished=sum(run.finished for run in found),
@@ -41,8 +44,11 @@ def markdown(paths: Iterable[str | Path] | str | Path) -> str:
 
     Raises UserError where there is no finished run.
     """
+    paths = [paths] if isinstance(paths, str | Path) else list(paths)
     found = runs(paths)
-    parts = []
+    parts = [
+        f"## {_plain(row.title)}\n\n{markdown_table(row.table)}\n\n{_plain(row.note)}" for row in reproduced(paths)
+    ]
     for group in _groups(found):
         parts.append(f"## {_plain(group.student)} on {_plain(group.data)}")
         parts.append("\n".join(f"- {_plain(line)}" for line in sentences(group)))

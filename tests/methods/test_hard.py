@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from sparring.core import Batch, Network, UserError
+from sparring.core import Batch, Network, Setting, UserError
 from sparring.engine import fit
 from sparring.methods import METHODS, OBJECTIVE, PERTURB, TARGETS
 from sparring.methods.hard import Hard, error, gap
@@ -197,3 +197,17 @@ def test_the_control_is_fixed_and_moves_each_image_otherwise():
     seen = part(batch, None, None)
     assert not seen.requires_grad
     assert (seen[1:] - seen[0]).abs().amax((1, 2, 3)).min() > 0.01
+
+
+@pytest.mark.parametrize("name", ["hard", "gaussian-affine"])
+def test_beyond_a_signal_lies_its_mean(name):
+    setting = Setting(10, (1, 1, 40), (0.5,), (0.1,))
+    part = PERTURB[name](setting)
+    with torch.no_grad():
+        part.augmentor.spread.fill_(0.5)
+    moved = part.augmentor(torch.full((64, 1, 1, 40), 0.5))
+    assert torch.allclose(moved, torch.full_like(moved, 0.5), atol=1e-6)
+    picture = PERTURB[name](Setting(10, (1, 8, 8), (0.5,), (0.1,)))
+    with torch.no_grad():
+        picture.augmentor.spread.fill_(0.5)
+    assert picture.augmentor(torch.full((64, 1, 8, 8), 0.5)).min() == 0  # beyond a picture lies black

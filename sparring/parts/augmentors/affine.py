@@ -30,7 +30,7 @@ class Affine(Augmentor):
 
     shape: (C, H, W) of the images; one of a single row is only scaled and shifted along it.
     start: s at the beginning, for all entries. covariance: "diagonal", or "full" for ϑ = μ + L ε with a learned 6 × 6
-    lower triangle L.
+    lower triangle L. outside: the pixel that lies everywhere beyond the border.
     """
 
     mask: Tensor
@@ -41,15 +41,18 @@ class Affine(Augmentor):
         *,
         start: float = 0.01,
         covariance: Literal["diagonal", "full"] = "diagonal",
+        outside: float = 0.0,
     ) -> None:
         super().__init__()
+        self.outside = outside
         mask = torch.tensor(LINE) if shape[1] == 1 else torch.ones(2, 3)
         self.register_buffer("mask", mask.flatten(), persistent=False)
         self.mean = nn.Parameter(torch.tensor(IDENTITY).flatten())
         self.spread = nn.Parameter(torch.full((6,), start) if covariance == "diagonal" else start * torch.eye(6))
 
     def forward(self, x: Tensor) -> Tensor:
-        return warp(x, self.maps(torch.randn(len(x), 6, device=x.device)))
+        maps = self.maps(torch.randn(len(x), 6, device=x.device))
+        return warp(x - self.outside, maps) + self.outside if self.outside else warp(x, maps)
 
     def maps(self, noise: Tensor) -> Tensor:
         """The affine maps (B, 2, 3) of some noise (B, 6)."""

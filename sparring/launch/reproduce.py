@@ -1,0 +1,172 @@
+"""A published table, run again: its teachers and autoencoders, its students, and what is measured of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from sparring.engine.processes import at_first, together
+from sparring.errors import UserError, did_you_mean
+from sparring.files import plain_name, write_json
+from sparring.launch.local import Job, run_all, seeded
+from sparring.recipes import autoencoder
+from sparring.recipes import config as schema
+from sparring.recipes.build import Given
+from sparring.recipes.elsewhere import elsewhere, variants_in
+from sparring.recipes.rows import TEACHER, VAE, Recipe, Row, Scale
+from sparring.recipes.stress import stress
+
+PLAN = ".recipe.json"  # ends the name of what a reproduced table's report is made from
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a user wants otherwise than a recipe has it.
+
+    row: only this one; variants: only these; methods: these, plainly, in place of all variants or beside those named;
+    seeds: how many; changes: keys of `Config`, for all runs; a teacher among them takes the place of the row's.
+    vae: an autoencoder in place of the row's; on: a folder of folders, ImageNet's variants.
+    """
+
+    row: str | None = None
+    variants: Sequence[str] = ()
+    methods: Sequence[str] = ()
+    seeds: int | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    vae: str | None = None
+    on: Path | None = None
+
+
+def reproduce(name: str, recipe: Recipe, scale: Scale, out: Path, wish: Wish) -> None:
+    """Run a recipe's rows below `out`: teachers where they are missing; what is finished is read, the rest goes on.
+
+    Beside the runs lies `out`/NAME.recipe.json, from which the report sets them beside what is published. Raises
+    UserError for a row or variant that does not exist and for what must be given and is not.
+    """
+    if recipe.rows is None or scale not in recipe.scales:
+        raise UserError(f"{name} has no scale {scale!r}; give --scale {' or '.join(recipe.scales)}")
+    for (key, where), sentence in recipe.needs.items():
+        if where == scale and not wish.changes.get(key):
+            raise UserError(f"{name} needs --{key}: {sentence}")
+    every = recipe.rows(scale)
+    rows = [narrowed(row, name, wish) for row in chosen(every, name, wish)]
+    folders = variants_in(wish.on) if wish.on else {}
+    plan = {"name": name, "about": recipe.about, "scale": scale, "rows": [plan_of(row, wish) for row in every]}
+    with together():
+        at_first(lambda: write_json(out / f"{name}{PLAN}", plan))
+    for row in rows:
+        play(row, out, wish, folders)
+
+
+def chosen(rows: Sequence[Row], name: str, wish: Wish) -> list[Row]:
+    """The rows that are wished for."""
+    found = [row for row in rows if wish.row in (None, row.name)]
+    if not found:
+        raise UserError(f"{name} has no row {wish.row!r}. {did_you_mean(wish.row or '', [row.name for row in rows])}")
+    known = {variant for row in found for variant in row.variants}
+    for variant in wish.variants:
+        if variant not in known:
+            raise UserError(f"{name} has no variant {variant!r}. {did_you_mean(variant, sorted(known))}")
+    return found
+
+
+def narrowed(row: Row, name: str, wish: Wish) -> Row:
+    """A row with the variants that are wished for. Raises UserError where one needs an autoencoder that nobody has."""
+    if not (wish.variants or wish.methods):
+        kept = dict(row.variants)
+    else:
+        kept = {key: changes for key, changes in row.variants.items() if key in wish.variants}
+        kept |= {plain_name(method): {"method": method} for method in wish.methods}
+    lacking = [key for key, changes in kept.items() if VAE in changes.values() and not (row.vae or wish.vae)]
+    if lacking and set(lacking) & set(wish.variants):
+        raise UserError(f"{name}'s {lacking[0]} needs --vae: a `sparring train-augmentor` run, or diffusers:NAME")
+    return replace(row, variants={key: changes for key, changes in kept.items() if key not in lacking})
+
+
+def play(row: Row, out: Path, wish: Wish, folders: Mapping[str, Path]) -> None:
+    """Train what a row needs and its students, then measure them all."""
+    taught = teacher_job(row, out, wish)
+    runs = []
+    if taught is not None:
+        runs += [result.out for result in run_all([taught], Given(), resume=True)]
+    teacher = str(taught.out) if taught else wish.changes["teacher"]
+    drawing = wish.vae
+    if drawing is None and any(VAE in changes.values() for changes in row.variants.values()):
+        drawing = drawn(row, out, wish)
+    student = schema.merged(row.student, {**wish.changes, "teacher": teacher})
+    configs = {}
+    for name, changes in row.variants.items():
+        filled = {key: drawing if value == VAE else value for key, value in changes.items()}
+        configs[name] = schema.merged(student, filled)
+    told = row.claims if row.like else {}
+    claims = {name: numbers.get("accuracy") or numbers.get("best") for name, numbers in told.items()}
+    jobs = seeded(configs, out / row.name, seeds=wish.seeds or row.seeds, claims=claims)
+    runs += [result.out for result in run_all(jobs, Given(), resume=True)]
+    with together():
+        at_first(lambda: measure(runs, row, folders))
+
+
+def teacher_job(row: Row, out: Path, wish: Wish) -> Job | None:
+    """The run that trains a row's teacher, or None where one is given."""
+    if wish.changes.get("teacher") or row.teacher is None:
+        return None
+    config = schema.merged(row.teacher, wish.changes)
+    size = f"-{config.size}px" if config.size else ""
+    return Job(config, out / "teachers" / f"{plain_name(config.student)}{size}")
+
+
+def drawn(row: Row, out: Path, wish: Wish) -> str:
+    """Train a row's autoencoder where it is missing, and return its folder."""
+    assert row.vae is not None
+    foreign = {*autoencoder.UNUSED, "method", "student", "optim", "augment"}
+    config = schema.merged(row.vae, {key: value for key, value in wish.changes.items() if key not in foreign})
+    folder = out / "augmentors" / plain_name(f"{Path(config.data).name}-{config.student}")
+    return str(autoencoder.train_augmentor(config, folder, resume=True).out)
+
+
+def measure(runs: Sequence[Path], row: Row, folders: Mapping[str, Path]) -> None:
+    """Corrupt the test images for some runs, and ask them about ImageNet's variants, where that was not done before."""
+    for run in runs:
+        seen = kept(run / "corruptions.json").get("accuracy", {})
+        for corruption in row.corruptions:
+            name, _, severity = corruption.partition("/")
+            if severity not in seen.get(name, {}):
+                stress(run, [name], [int(severity)])
+        done = kept(run / "imagenet.json")
+        for kind, folder in folders.items():
+            if kind not in done:
+                elsewhere(run, folder, kind)
+
+
+def kept(file: Path) -> dict[str, Any]:
+    """What an earlier measurement left, or {}."""
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
+def plan_of(row: Row, wish: Wish) -> dict[str, Any]:
+    """What the report is told of a row: its lines, where their runs lie below the recipe's folder, and the claims."""
+    given = wish.changes.get("teacher") or row.teacher is None
+    job = None if given else teacher_job(row, Path(), wish)
+    ours = {TEACHER: str(job.out)} if job else {}
+    methods = {plain_name(method): {} for method in wish.methods}
+    ours |= {name: str(Path(row.name) / name) for name in {**row.variants, **methods}}
+    lines = {name: ours.get(name) for name in {**row.claims, **ours}}
+    claimed = [metric for numbers in row.claims.values() for metric in numbers]
+    metrics = dict.fromkeys([*(claimed or ["accuracy"]), *row.corruptions])
+    return {
+        "name": row.name,
+        "note": row.note,
+        "like": row.like,
+        "metrics": list(metrics),
+        "lines": [
+            {
+                "name": name,
+                "runs": runs,
+                "claims": {metric: claim.as_dict() for metric, claim in row.claims.get(name, {}).items()},
+            }
+            for name, runs in lines.items()
+        ],
+    }

@@ -1,0 +1,79 @@
+"""What a published table is made of: claims, rows, and the recipe that makes the rows at a scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import sqrt
+from pathlib import Path
+from typing import Any, Literal
+
+from sparring.recipes.config import Config
+
+Scale = Literal["smoke", "cpu", "full"]
+TEACHER = "teacher"  # the line of a table that is the teacher itself
+VAE = "the row's autoencoder"  # stands in a variant's changes for what the row's `vae` leaves
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A published number in %, mean ± sd over n runs, under a protocol ("best epoch on test"); None: not told."""
+
+    source: str
+    mean: float
+    sd: float | None
+    n: int | None
+    protocol: str
+
+    @classmethod
+    def of_sem(cls, source: str, mean: float, sem: float | None, n: int, protocol: str) -> Claim:
+        """A number that was published with its standard error over n runs: sd = SEM · √n, as rough as the SEM is."""
+        return cls(source, mean, None if sem is None else sem * sqrt(n), None if sem is None else n, protocol)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As result.json keeps it."""
+        published = {"mean": self.mean, "sd": self.sd, "n": self.n}
+        return {"source": self.source, "published": published, "protocol": self.protocol}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A teacher, and a student to train in several ways over some seeds.
+
+    teacher: the configuration to train it by; None where it must be given (--teacher). student: a configuration whose
+    teacher is filled in. variants: by name what each changes of it (dotted keys; `VAE` for the row's autoencoder).
+    claims: what was published, by variant (or TEACHER, or a line that is not run) and by metric: "accuracy", "best" (of
+    the best epoch on test), a corruption and severity as "translate/3", one of ImageNet's variants as "a", "mce".
+    corruptions: which of these are measured once the runs are there. vae: the autoencoder to train first, where a
+    variant asks for one; None where it must be given (--vae). like: whether students and data are the paper's, so that
+    a difference to its numbers says something. note: what this scale leaves out of the protocol.
+    """
+
+    name: str
+    teacher: Config | None
+    student: Config
+    variants: Mapping[str, Mapping[str, Any]]
+    claims: Mapping[str, Mapping[str, Claim]]
+    seeds: int
+    corruptions: tuple[str, ...] = ()
+    vae: Config | None = None
+    like: bool = True
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A table or a figure: a line about it, and how it is made.
+
+    rows: those of a table at a scale. draw: of a figure that is no grid of runs, in place of `rows`: fills a folder at
+    a scale with a number of seeds (None: its own) and returns its page. needs: (key of the configuration, scale) where
+    a user must give it, and what to say where it is missing. scales: those there are. place: whose folder the runs lie
+    in by default, where they are another recipe's.
+    """
+
+    about: str
+    rows: Callable[[Scale], list[Row]] | None = None
+    draw: Callable[[Path, Scale, int | None], Path] | None = None
+    needs: Mapping[tuple[str, Scale], str] = field(default_factory=dict)
+    scales: tuple[Scale, ...] = ("smoke", "cpu", "full")
+    place: str | None = None

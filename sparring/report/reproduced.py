@@ -1,0 +1,107 @@
+"""A reproduced table beside the published one: what `sparring reproduce` left in its folder, line by line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sparring.errors import UserError
+from sparring.report.ledger import Run, kept, number, runs
+from sparring.report.table import EMPTY, Cell, Table, filled, published, spread
+from sparring.report.units import signed
+from sparring.report.verdict import summary
+
+PLANS = "*.recipe.json"
+SHOWN = {
+    "accuracy": "test accuracy",
+    "best": "best epoch on test",
+    "translate/3": "shifted (MNIST-C translate, severity 3)",
+    "real": "ReaL",
+    "v2": "V2",
+    "a": "ImageNet-A",
+    "r": "ImageNet-R",
+    "mce": "ImageNet-C, mCE (less is better)",
+    "sketch": "Sketch",
+    "style": "Style",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduced:
+    """One row of a published table. title: which, at what scale; note: the protocols, ours and the paper's."""
+
+    title: str
+    note: str
+    table: Table
+
+
+def reproduced(paths: Iterable[str | Path] | str | Path) -> list[Reproduced]:
+    """The rows of every recipe whose folder is among `paths`, in which at least one run is finished."""
+    found = []
+    for path in [paths] if isinstance(paths, str | Path) else paths:
+        for file in sorted(Path(path).glob(PLANS)):
+            plan = json.loads(file.read_text(encoding="utf-8"))
+            rows = (_row(plan, row, Path(path)) for row in plan["rows"])
+            found += [row for row in rows if row is not None]
+    return found
+
+
+def _row(plan: Mapping[str, Any], row: Mapping[str, Any], folder: Path) -> Reproduced | None:
+    ours = {line["name"]: _finished(folder / line["runs"]) if line["runs"] else [] for line in row["lines"]}
+    if not any(ours.values()):
+        return None
+    columns: dict[str, list[Cell]] = {"line": [Cell(line["name"], line["name"]) for line in row["lines"]]}
+    for metric in row["metrics"]:
+        shown = SHOWN.get(metric, metric)
+        values = [[v for run in ours[line["name"]] if (v := _value(run, metric)) is not None] for line in row["lines"]]
+        claims = [line["claims"].get(metric) for line in row["lines"]]
+        columns[f"{shown}: ours, %"] = [spread(each, 100) for each in values]
+        columns[f"{shown}: published, %"] = [published(claim) for claim in claims]
+        if row["like"]:
+            columns[f"{shown}: difference, points"] = [_gap(*pair) for pair in zip(values, claims, strict=True)]
+    told = [claim for line in row["lines"] for claim in line["claims"].values()]
+    sources = dict.fromkeys(f"{claim['source']} ({claim['protocol']})" for claim in told)
+    missing = " Where no spread is published none is shown." if any(c["published"]["sd"] is None for c in told) else ""
+    note = f"{row['note']} " + (f"Published: {'; '.join(sources)}.{missing} " if sources else "") + _ours(ours.values())
+    return Reproduced(f"{plan['name']}, {plan['scale']} scale: {row['name']}", note.strip(), filled(columns))
+
+
+def _finished(folder: Path) -> list[Run]:
+    """The finished runs in a line's folder; none where none has begun."""
+    try:
+        return [run for run in runs(folder) if run.finished]
+    except UserError:
+        return []
+
+
+def _value(run: Run, metric: str) -> float | None:
+    """A metric of a run, as a fraction."""
+    if metric == "accuracy":
+        return run.number("test", "accuracy")
+    if metric == "best":
+        return run.number("test_best", "accuracy")
+    if metric == "mce":
+        return number(kept(run, "imagenet.json"), "c", "mce")
+    name, _, severity = metric.partition("/")
+    if severity:
+        return number(kept(run, "corruptions.json"), "accuracy", name, severity)
+    return number(kept(run, "imagenet.json"), name, "accuracy")
+
+
+def _gap(values: list[float], claim: Mapping[str, Any] | None) -> Cell:
+    ours = summary(values)
+    if ours is None or claim is None:
+        return EMPTY
+    gap = ours.mean - claim["published"]["mean"] / 100
+    return Cell(signed(gap), gap)
+
+
+def _ours(found: Iterable[list[Run]]) -> str:
+    """How our runs were chosen and how long they were, in a sentence."""
+    members = [run for each in found for run in each]
+    plateau = any((run.config.get("optim") or {}).get("schedule") == "plateau" for run in members)
+    which = "the epoch that was best on validation" if plateau else "the last epoch"
+    return f"Ours: mean ± sample sd (n seeds), {which}; a difference is of the means."

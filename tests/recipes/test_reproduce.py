@@ -1,0 +1,269 @@
+"""Published tables as recipes: what they ask for exists, what they claim is what is printed, and how they are run."""
+
+import json
+from dataclasses import replace
+from math import sqrt
+
+import pytest
+from PIL import Image
+from runs import configured
+
+from sparring import nets, verbs
+from sparring.data import augmentations
+from sparring.errors import UserError
+from sparring.launch.reproduce import Wish, measure
+from sparring.nets.vdvae import SIZES
+from sparring.recipes import config as schema
+from sparring.recipes import da_tables, hard_numbers, hard_tables, published
+from sparring.recipes.build import resolved
+from sparring.recipes.rows import TEACHER, VAE, Claim, Recipe, Row
+from sparring.report import markdown
+
+TABLES = [
+    (name, scale) for name, recipe in published.RECIPES.items() for scale in recipe.scales if recipe.rows is not None
+]
+
+
+@pytest.mark.parametrize(("name", "scale"), TABLES)
+def test_all_that_a_recipe_names_exists(name, scale):
+    for row in published.find(name).rows(scale):
+        student = row.student
+        teachers = [] if row.teacher is None else [row.teacher]
+        configs = teachers + [
+            schema.merged(student, {key: "x" if value == VAE else value for key, value in changes.items()})
+            for changes in row.variants.values()
+        ]
+        for config in configs:
+            resolved(config)  # methods, parts and every option
+            assert set(config.augment.split("+")) <= {*augmentations(), "default"}
+            assert config.student.startswith("timm:") or config.student in nets.names()
+        assert row.vae is None or row.vae.student in SIZES
+        claimed = {line for line, numbers in row.claims.items() if numbers}
+        elsewhere = {"orbit", TEACHER} | (
+            {"student-only", "standard-aug", "random-affine"} if "101" in row.name else set()
+        )
+        assert claimed - set(row.variants) <= elsewhere
+        assert row.note
+
+
+def test_a_standard_error_becomes_a_standard_deviation():
+    claim = hard_numbers.table1("cnn-mlp")["hard-affine"]["translate/3"]
+    assert (claim.mean, claim.n) == (68.9, 4)
+    assert claim.sd == pytest.approx(2.5 * 2)
+    assert hard_numbers.table2("resnet18-vit")["kd"]["accuracy"].sd == pytest.approx(0.1 * sqrt(3))
+    single = hard_numbers.table1("resnet18-vit")["orbit"]["accuracy"]
+    assert (single.mean, single.sd, single.n) == (98.4, None, None)
+    assert "Orbit" in single.source
+
+
+def test_differences_that_the_papers_prose_states():
+    """MNIST: KD +0.2 / +0.3 and +5.1 / +4.3; HARD over KD +28.6 / +39.4; ImageNet +0.9 and +0.6."""
+    found = {}
+    for pair in hard_numbers.TABLE_1:
+        claims = hard_numbers.table1(pair)
+        for upper, lower in (("kd", "student-only"), ("hard-affine", "kd")):
+            for metric in ("accuracy", "translate/3"):
+                found[pair, upper, metric] = claims[upper][metric].mean - claims[lower][metric].mean
+    assert found["cnn-mlp", "kd", "accuracy"] == pytest.approx(0.2)
+    assert found["resnet18-vit", "kd", "accuracy"] == pytest.approx(0.3)
+    assert found["cnn-mlp", "kd", "translate/3"] == pytest.approx(5.1)
+    assert found["resnet18-vit", "kd", "translate/3"] == pytest.approx(4.3)
+    assert found["cnn-mlp", "hard-affine", "translate/3"] == pytest.approx(28.6)
+    assert found["resnet18-vit", "hard-affine", "translate/3"] == pytest.approx(39.4)
+    r18, vit = (hard_numbers.imagenet(3, student) for student in ("resnet18", "vit-s14"))
+    assert r18["hard-affine"]["accuracy"].mean - r18["student-only"]["accuracy"].mean == pytest.approx(0.9)
+    assert vit["hard-vae"]["v2"].mean - vit["kd"]["v2"].mean == pytest.approx(0.6)
+    assert hard_numbers.imagenet(4, "resnet18")["student-only"]["mce"].mean == 88.1
+
+
+def test_full_scale_is_orbits_schedule():
+    rows = {row.name: row for row in hard_tables.table1("full")}
+    assert {name: row.student.batch_size for name, row in rows.items()} == {"cnn-mlp": 64, "resnet18-vit": 256}
+    for row in rows.values():
+        optim, config = row.student.optim, row.student
+        assert (optim.name, optim.lr, optim.weight_decay, optim.schedule) == ("adam", 3e-4, 2e-9, "plateau")
+        assert (optim.patience, optim.decay, optim.decays, optim.warmup) == (20, 0.8, 5, 20)
+        assert (config.epochs, config.val, config.normalise, config.augment, row.seeds) == (400, 0.1, "none", "none", 4)
+    assert [row.seeds for row in hard_tables.table2("full")] == [3, 3, 3]
+    spreads = [rows["cnn-mlp"].variants[f"gaussian-affine-{s}"]["perturb.spread"] for s in (0.07, 0.15, 0.3)]
+    assert spreads == [0.07, 0.15, 0.3]
+
+
+CLAIMS = {
+    TEACHER: {"accuracy": Claim("A paper", 99.0, None, None, "best of all")},
+    "orbit": {"accuracy": Claim("A paper", 98.8, None, None, "best of all")},
+    "alone": {
+        "accuracy": Claim.of_sem("A paper", 50.0, 0.5, 4, "best of all"),
+        "translate/3": Claim.of_sem("A paper", 10.0, 0.1, 4, "best of all"),
+    },
+}
+
+
+def small(scale="cpu"):
+    """A table of one row, of seconds."""
+    base = configured(size=28, epochs=1)
+    ways = {
+        "alone": {"method": "ce"},
+        "shifted": {"method": "ce", "augment": "shift3"},
+        "taught": {"method": "kd-soft"},
+    }
+    teacher = base.model_copy(update={"student": "mlp-32"})
+    shifts = ("translate/3",)
+    return [Row("a-pair", teacher, base, ways, CLAIMS, 1, shifts, note="All is smaller.", like=scale != "smoke")]
+
+
+@pytest.fixture
+def table(monkeypatch):
+    monkeypatch.setitem(published.RECIPES, "small", Recipe("a table of seconds", small))
+
+
+def lines(text, title):
+    """The table under a heading, as {line: {column: cell}}."""
+    rows = text.partition(f"## {title}\n")[2].strip().partition("\n\n")[0].splitlines()
+    head, _, *body = [[cell.strip() for cell in row.strip("| ").split(" | ")] for row in rows]
+    return {row[0]: dict(zip(head, row, strict=False)) for row in body}
+
+
+def test_a_table_is_run_measured_and_set_beside_what_is_published(table, tmp_path, monkeypatch):
+    page = verbs.reproduce("small", tmp_path)
+    runs = sorted(str(file.parent.relative_to(tmp_path)) for file in tmp_path.rglob("result.json"))
+    assert runs == [*(f"a-pair/{way}/seed-0" for way in ("alone", "shifted", "taught")), "teachers/mlp-32-28px"]
+    assert schema.read(tmp_path / "a-pair/shifted/seed-0/config.yaml").augment == "shift3"
+    told = json.loads((tmp_path / "a-pair/alone/seed-0/result.json").read_text())
+    shifted = json.loads((tmp_path / "a-pair/alone/seed-0/corruptions.json").read_text())["accuracy"]["translate"]["3"]
+    text = markdown([tmp_path])
+    shown = lines(text, "small, cpu scale: a-pair")
+    assert list(shown) == [TEACHER, "orbit", "alone", "shifted", "taught"]
+    accuracy, moved = "test accuracy", "shifted (MNIST-C translate, severity 3)"
+    row = shown["alone"]
+    ours = 100 * told["test"]["accuracy"]
+    assert row[f"{accuracy}: ours, %"] == f"{ours:.2f} (1)"
+    assert row[f"{accuracy}: published, %"] == "50.00 ± 1.00 (4)"
+    assert row[f"{accuracy}: difference, points"] == f"{ours - 50:+.2f}".replace("-", "−")
+    assert row[f"{moved}: ours, %"] == f"{100 * shifted:.2f} (1)"
+    assert shown["orbit"][f"{accuracy}: published, %"] == "98.80"
+    assert shown["orbit"][f"{accuracy}: ours, %"] == ""
+    assert shown[TEACHER][f"{accuracy}: ours, %"].endswith("(1)")
+    assert shown["taught"][f"{moved}: ours, %"].endswith("(1)")
+    assert "All is smaller. Published: A paper (best of all)." in text
+    assert "small, cpu scale: a-pair" in page.read_text()
+    monkeypatch.setattr("sparring.launch.reproduce.stress", lambda *_: pytest.fail("measured twice"))
+    before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("result.json")}
+    verbs.reproduce("small", tmp_path)
+    assert before == {file: file.stat().st_mtime_ns for file in tmp_path.rglob("result.json")}
+
+
+def test_no_difference_is_taken_where_nothing_is_alike(table, tmp_path):
+    verbs.reproduce("small", tmp_path, scale="smoke", variants=["alone"], seeds=2)
+    row = lines(markdown([tmp_path]), "small, smoke scale: a-pair")["alone"]
+    assert row["test accuracy: ours, %"].endswith("(2)")
+    assert row["test accuracy: published, %"] == "50.00 ± 1.00 (4)"
+    assert "test accuracy: difference, points" not in row
+    assert "claim" not in json.loads((tmp_path / "a-pair/alone/seed-0/result.json").read_text())
+    assert not (tmp_path / "a-pair/taught").exists()
+
+
+def test_methods_and_a_teacher_of_ones_own(table, tmp_path, teacher):
+    given = {"teacher": str(teacher), "size": 8}
+    monkeyed = small()[0]
+    published.RECIPES["small"] = Recipe("a table", lambda _: [replace(monkeyed, corruptions=())])
+    verbs.reproduce("small", tmp_path, methods=["kd"], changes=given)
+    assert not (tmp_path / "teachers").exists()
+    assert [path.name for path in (tmp_path / "a-pair").iterdir()] == ["kd"]
+    assert schema.read(tmp_path / "a-pair/kd/seed-0/config.yaml").teacher == str(teacher.resolve())
+    assert lines(markdown([tmp_path]), "small, cpu scale: a-pair")["kd"]["test accuracy: ours, %"].endswith("(1)")
+
+
+def test_an_autoencoder_is_trained_where_a_variant_draws_by_it(table, tmp_path, monkeypatch):
+    asked = []
+
+    def trained(config, folder, **_):
+        asked.append((config.student, config.data, config.size, folder))
+        raise UserError("stop here")
+
+    monkeypatch.setattr("sparring.launch.reproduce.autoencoder.train_augmentor", trained)
+    row = small()[0]
+    drawn = {"method": "hard-vae", "perturb.vae": VAE}
+    vae = hard_tables.autoencoder("vdvae-mnist", row.student, 1)
+    asks = replace(row, variants={"alone": {"method": "ce"}, "hard-vae": drawn}, vae=vae, corruptions=())
+    published.RECIPES["small"] = Recipe("a table", lambda _: [asks])
+    verbs.reproduce("small", tmp_path, variants=["alone"])
+    assert not asked
+    with pytest.raises(UserError, match="stop here"):
+        verbs.reproduce("small", tmp_path)
+    assert asked == [("vdvae-mnist", "digits", 28, tmp_path / "augmentors" / "digits-vdvae-mnist")]
+    published.RECIPES["small"] = Recipe("a table", lambda _: [replace(asks, vae=None)])
+    with pytest.raises(UserError, match="hard-vae needs --vae"):
+        verbs.reproduce("small", tmp_path, variants=["hard-vae"])
+    verbs.reproduce("small", tmp_path)  # without being asked for by name it is left out
+    with pytest.raises(UserError, match="nowhere"):
+        verbs.reproduce("small", tmp_path, variants=["hard-vae"], vae="nowhere")
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "wish"),
+    [
+        ("hard-table1", "no row 'cnn-mpl'. Did you mean 'cnn-mlp'", {"row": "cnn-mpl"}),
+        ("hard-table1", "no variant 'hard-afine'. Did you mean 'hard-affine'", {"variants": ["hard-afine"]}),
+        ("hard-table1", "imagenet-a", {"on": "nowhere"}),
+        ("hard-table3", "no scale 'cpu'; give --scale smoke or full", {}),
+        ("hard-table3", "needs --data: a folder of ImageNet's layout", {"scale": "full"}),
+        ("hard-table4", "needs --teacher: the ResNet50", {"scale": "full", "changes": {"data": "x"}}),
+        ("da-table1", "no variant 'hard-affine'", {"variants": ["hard-affine"]}),
+    ],
+)
+def test_what_is_wrong_is_told_before_anything_runs(tmp_path, name, told, wish):
+    with pytest.raises(UserError) as caught:
+        verbs.reproduce(name, tmp_path, **wish)
+    assert told in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_figure_draws_itself(tmp_path, monkeypatch):
+    def draw(out, scale, seeds):
+        (out / "page.html").write_text(f"{scale} {seeds}")
+        return out / "page.html"
+
+    monkeypatch.setitem(published.RECIPES, "figure", Recipe("a figure", draw=draw))
+    assert verbs.reproduce("figure", tmp_path, scale="smoke", seeds=3).read_text() == "smoke 3"
+    with pytest.raises(UserError, match="a figure and no table"):
+        verbs.reproduce("figure", tmp_path, row="x")
+
+
+def test_variants_of_imagenet_are_asked_once(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("sparring.launch.reproduce.elsewhere", lambda run, folder, kind: asked.append(kind))
+    (tmp_path / "imagenet.json").write_text(json.dumps({"a": {"accuracy": 0.5}}))
+    row = replace(da_tables.table1("smoke")[0], corruptions=())
+    measure([tmp_path], row, {"a": tmp_path, "sketch": tmp_path})
+    assert asked == ["sketch"]
+    assert Wish().variants == ()
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A folder of ImageNet's layout, and one of its variants beside each other."""
+    place = tmp_path_factory.mktemp("imagenet")
+    for label, wnid in enumerate(("n01", "n02", "n03")):
+        for number in range(12):
+            parts = ["data/train", *(["data/val", "on/imagenet-a"] if number < 4 else [])]
+            for part in parts:
+                file = place / part / wnid / f"{number}.png"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                Image.new("RGB", (28, 28), (80 * label + number,) * 3).save(file)
+    return place
+
+
+def test_table_4_reads_the_runs_of_table_3(pictures, tmp_path):
+    asked = {"row": "resnet18", "variants": ["student-only"], "scale": "smoke"}
+    changes = {"data": str(pictures / "data"), "workers": 0, "threads": 1}
+    verbs.reproduce("hard-table3", tmp_path, changes=changes, **asked)
+    before = (tmp_path / "resnet18/student-only/seed-0/result.json").stat().st_mtime_ns
+    verbs.reproduce("hard-table4", tmp_path, changes=changes, on=pictures / "on", **asked)
+    assert (tmp_path / "resnet18/student-only/seed-0/result.json").stat().st_mtime_ns == before
+    text = markdown([tmp_path])
+    row = lines(text, "hard-table4, smoke scale: resnet18")["student-only"]
+    assert row["ImageNet-A: ours, %"].endswith("(1)")
+    assert row["ImageNet-A: published, %"] == "1.60"
+    assert row["ImageNet-C, mCE (less is better): published, %"] == "88.10"
+    assert lines(text, "hard-table3, smoke scale: resnet18")["student-only"]["ReaL: published, %"] == "78.10"
