@@ -94,7 +94,7 @@ class Hard(Part):
         lambda_t: float = 1.0,
         lr: float | None = None,
         turns: Literal["phases", "joint"] = "phases",
-        begin: Literal["augmentor", "student"] = "augmentor",
+        begin: Literal["augmentor", "student"] = "student",
         l_min: float | None = None,
         l_max: float | None = None,
         patience: int = 5,

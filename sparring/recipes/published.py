@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from sparring.errors import UserError, did_you_mean
 from sparring.recipes import da_tables, hard_imagenet, hard_tables
 from sparring.recipes.rows import Recipe
+from sparring.recipes.toy import toy
 
 RECIPES: dict[str, Recipe] = {
     "da-table1": Recipe(
         "Disagreement Augmentation, Table I: CIFAR-100, three pairs × (KD, DA), five seeds", da_tables.table1
     ),
+    "hard-fig2": Recipe("HARD, Fig. 2: the toy, four ways to learn cos(x) from two clusters, ten seeds", draw=toy),
     "hard-table1": Recipe(
         "HARD, Table 1: MNIST and its MNIST-C shift, two pairs, controls and learned augmentors, four seeds",
         hard_tables.table1,

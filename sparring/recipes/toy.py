@@ -27,6 +27,7 @@ from sparring.methods import PERTURB
 from sparring.parts import schedules
 from sparring.parts.bout import Bout
 from sparring.parts.teachers import Teacher
+from sparring.recipes.rows import Scale
 from sparring.report import toy as report
 from sparring.report.toy import Learned
 
@@ -145,7 +146,7 @@ def learn(method: str, *, seeds: list[int], steps: int, options: Mapping[str, An
     return Learned(*arrays)
 
 
-def toy(out: Path, scale: str, *, seeds: int | None = None) -> Path:
+def toy(out: Path, scale: Scale, seeds: int | None = None) -> Path:
     """Fill the folder `out` with Fig. 2: an array file a method, toy.json, report.html and report.md; returns the page.
 
     Methods whose file is there are read, not trained again. scale: "smoke" is 200 steps and three seeds, else ten
