@@ -153,8 +153,9 @@ def _make(asked: Spec, classes: int, shape: Shape, options: Mapping[str, Any]) -
     if taken := set(options) & {"pretrained", "weights", "checkpoint_path", "num_classes", "in_chans"}:
         raise UserError(f"{asked} was given {sorted(taken)[0]}=; name weights after an @ instead: {asked}@{PRETRAINED}")
     if asked.kind == "timm":
-        body = vision.timm_body(asked.name, classes, shape, asked.pretrained, dict(options))
-        own = vision.timm_normalisation(body) if asked.pretrained else None
+        own_weights = asked.pretrained or asked.backbone
+        body = vision.timm_body(asked.name, classes, shape, own_weights, dict(options), head=not asked.pretrained)
+        own = vision.timm_normalisation(body) if own_weights else None
     else:
         body = vision.torchvision_body(asked.name, classes, asked.pretrained, dict(options))
         own = vision.torchvision_normalisation(asked.name) if asked.pretrained else None

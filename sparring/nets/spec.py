@@ -3,6 +3,7 @@
 NAME                      an own network, untrained                     resnet8x4
 NAME@WEIGHTS              with weights from a file or a run             resnet8x4@teacher.safetensors
 timm:NAME                 untrained; @pretrained, or @WEIGHTS           timm:resnet18@pretrained
+timm:NAME@backbone        pretrained, with a new head, to be trained    timm:resnet18@backbone
 torchvision:NAME          likewise                                      torchvision:resnet18@pretrained
 hf:NAME                   a trained transformers classifier or folder   hf:my-folder
 FILE.py:CALLABLE          a class or function of yours; or @WEIGHTS     nets.py:tiny@runs/a
@@ -20,6 +21,7 @@ from sparring.core import UserError
 STUDENT = "student.safetensors"
 AUGMENTOR = "augmentor.safetensors"  # what a `train-augmentor` run leaves instead
 PRETRAINED = "pretrained"
+BACKBONE = "backbone"  # the same weights under a head that begins anew, for classes of one's own
 LIBRARIES = ("timm", "torchvision", "hf")
 
 
@@ -46,12 +48,17 @@ class Spec:
         return self.weights == PRETRAINED and self.kind in ("timm", "torchvision")
 
     @property
+    def backbone(self) -> bool:
+        """Whether timm's own weights are asked for under a new head."""
+        return self.weights == BACKBONE and self.kind == "timm"
+
+    @property
     def weights_file(self) -> Path | None:
         """The file of weights to load, where there is one; of a run directory, its student's.
 
         Raises UserError for a directory that is no finished run.
         """
-        if self.weights is None or self.pretrained:
+        if self.weights is None or self.pretrained or self.backbone:
             return None
         path = Path(self.weights).expanduser()
         return _student_of(path) if path.is_dir() else path

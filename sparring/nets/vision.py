@@ -51,10 +51,12 @@ def extra(module: str, group: str) -> ModuleType:
         ) from missing
 
 
-def timm_body(name: str, classes: int, shape: Shape, pretrained: bool, options: dict[str, Any]) -> nn.Module:
-    """The timm network `name`; a pretrained one keeps its own head, whatever `classes` says."""
+def timm_body(
+    name: str, classes: int, shape: Shape, pretrained: bool, options: dict[str, Any], *, head: bool
+) -> nn.Module:
+    """The timm network `name`. head: a new one for `classes`; without, a pretrained network keeps its own."""
     timm = extra("timm", "vision")
-    heads = {} if pretrained else {"num_classes": classes}
+    heads = {"num_classes": classes} if head else {}
     if ":" in name:
         raise UserError(
             f"timm:{name} is not a name in timm; repositories of the hub are not supported here, use hf:NAME"

@@ -73,6 +73,23 @@ def test_pretrained_timm_brings_its_head_and_normalisation(monkeypatch):
     assert grey.origin.mean == (0.1,)
 
 
+def test_a_backbone_brings_its_normalisation_and_gets_a_new_head(monkeypatch, tmp_path):
+    timm = needs("timm")
+    made, asked = timm.create_model, []
+
+    def with_weights(name, *, pretrained, **more):
+        asked.append((pretrained, more.get("num_classes")))
+        return made(name, pretrained=False, **more)
+
+    monkeypatch.setattr(timm, "create_model", with_weights)
+    net = load("timm:resnet10t@backbone", **DATA)
+    assert asked == [(True, 5)]
+    assert net.origin.mean == IMAGENET
+    assert not net.origin.trained  # as a teacher it would know nothing of these classes
+    monkeypatch.setattr(timm, "create_model", made)
+    assert comes_back(net, tmp_path).origin.spec == "timm:resnet10t"
+
+
 def test_pretrained_without_a_network(monkeypatch):
     timm = needs("timm")
 
