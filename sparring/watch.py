@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from torch import Tensor
 
-from sparring.core import Moment, UserError, did_you_mean
+from sparring.core import Clock, Moment, UserError, did_you_mean
 from sparring.files import as_json, read_lines, write_text
 from sparring.keys import flat
 
@@ -79,7 +79,7 @@ class Meter:
         for name, values in moment.moved.items():
             for term, value in values.items():
                 key = term if name == "student" else f"{name}.{term}"
-                self.heard.append((moment.clock.step, key, value))
+                self.heard.append((moment.clock, key, value))
         self.count += 1
         if speaks(moment):
             self.speak(moment)
@@ -90,9 +90,9 @@ class Meter:
             return
         values = self.mean(torch.stack([value.float() for _, _, value in self.heard])).tolist()
         terms: dict[str, list[float]] = {}
-        for (step, key, _), value in zip(self.heard, values, strict=True):
+        for (clock, key, _), value in zip(self.heard, values, strict=True):
             if not math.isfinite(value):
-                raise NotFinite(step, self.at(step, values))
+                raise NotFinite(clock.step, self.at(clock, values))
             terms.setdefault(key, []).append(value)
         seconds = time.perf_counter() - self.began
         line = {
@@ -112,14 +112,14 @@ class Meter:
         for sink in self.sinks:
             sink(line)
 
-    def at(self, step: int, values: Sequence[float]) -> str:
-        """The terms of one step, in words."""
-        here = [(key, value) for (at, key, _), value in zip(self.heard, values, strict=True) if at == step]
+    def at(self, clock: Clock, values: Sequence[float]) -> str:
+        """The terms of one batch, in words."""
+        here = [(key, value) for (at, key, _), value in zip(self.heard, values, strict=True) if at == clock]
         return "a loss is not finite: " + ", ".join(f"{key}={value:.4g}" for key, value in here)
 
     def restart(self) -> None:
         """Forget what was heard, and start the clock again."""
-        self.heard: list[tuple[int, str, Tensor]] = []
+        self.heard: list[tuple[Clock, str, Tensor]] = []
         self.count, self.began = 0, time.perf_counter()
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from sparring.core.output import Output
+
+ASKED: ContextVar[bool | None] = ContextVar("ASKED", default=None)  # bf16 or not, where `computing` says it
 
 
 class Network(nn.Module):
@@ -50,9 +53,20 @@ class Network(nn.Module):
             for tap in taps:
                 module = self.body.get_submodule(self.taps.get(tap, tap))
                 listening.enter_context(module.register_forward_hook(partial(_note, seen, tap)))
-            if self.bf16 is not None:
+            if self.bf16 is not None and ASKED.get() is None:
                 listening.enter_context(torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16))
             return Output.of(self.body((x - self.mean) / self.std), seen)
+
+
+@contextmanager
+def computing(device: str, *, bf16: bool) -> Iterator[None]:
+    """Every network in bfloat16 or float32 on that type of device, also one that has a precision of its own."""
+    before = ASKED.set(bf16)
+    try:
+        with torch.autocast(device, torch.bfloat16, enabled=bf16):
+            yield
+    finally:
+        ASKED.reset(before)
 
 
 def _note(seen: dict[str, Tensor], tap: str, module: nn.Module, args: Any, answer: Any) -> None:

@@ -78,6 +78,8 @@ def made(setting: Setting, kind: str, **options: Any) -> Augmentor:
     if ".py:" in kind:
         file, _, name = kind.rpartition(":")
         maker = named(Path(file).expanduser(), name)
+        if not callable(maker):
+            raise UserError(f"{kind} is a {type(maker).__name__}: give a class or function that makes an Augmentor")
     elif kind in MAKERS:
         maker = MAKERS[kind]
     else:
@@ -88,7 +90,8 @@ def made(setting: Setting, kind: str, **options: Any) -> Augmentor:
         told = f"it takes {', '.join(known)}" if known else "it takes no options"
         raise UserError(f"perturb.{wrong[0]} is no option of the augmentor {kind}: {told}")
     if lacking := [name for name, default in known.items() if default is inspect.Parameter.empty and name not in given]:
-        raise UserError(f"the augmentor {kind} needs perturb.{lacking[0]}=…, such as a run of sparring train-augmentor")
+        example = ", a run of sparring train-augmentor" if lacking[0] == "vae" else ""
+        raise UserError(f"the augmentor {kind} needs perturb.{lacking[0]}=…{example}")
     result = maker(setting, **given)
     if not isinstance(result, Augmentor):
         raise UserError(f"{kind} made a {type(result).__name__}: an augmentor is a sparring Augmentor, x → x̃")

@@ -11,6 +11,7 @@ standardised inputs (σ: the training pixels' standard deviation). Defaults repr
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Literal
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from sparring.core import Batch, Setting
 from sparring.core.mode import mode
+from sparring.core.network import computing
 from sparring.core.processes import world
 from sparring.parts import divergences
 from sparring.parts.ascend import STEPS, ascend
@@ -49,7 +51,7 @@ class DisagreementAugmentation(Part):
     "quiet" (in train mode too, by batch statistics, but the running ones stay) or "eval".
     clamp: "box" keeps pixels in [0, 1]. Not in the paper, to save time: share, the part of a chosen batch that is moved
     (its first rows; in train mode BatchNorm sees them alone), and precision, of the climb's forward and backward
-    ("auto": as the run's; the loss climbed is always float32).
+    ("auto": as the run's and the teacher's own; the loss climbed is always float32).
     """
 
     needs = frozenset({"target"})
@@ -115,11 +117,14 @@ class DisagreementAugmentation(Part):
         # d is a mean over the whole batch, that of all processes together: Adam's eps makes its scale matter
         rows_here = len(batch) / (whole * world())
         device = batch.x.device.type
-        bf16 = torch.is_autocast_enabled(device) if self.precision == "auto" else self.precision == "bf16"
+        if self.precision == "auto":
+            asking = partial(torch.autocast, device, torch.bfloat16, torch.is_autocast_enabled(device))
+        else:
+            asking = partial(computing, device, bf16=self.precision == "bf16")
 
         def objective(delta: Tensor) -> Tensor:
             x = batch.x + self.sigma * delta
-            with torch.autocast(device, torch.bfloat16, enabled=bf16):
+            with asking():
                 s, t = ask(student, x), targets(x, batch)
             assert t is not None  # the bout checked that someone offers a target
             return disagreement(s.logits, t.logits, self.measure, self.normalise) * rows_here

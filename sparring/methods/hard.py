@@ -13,7 +13,7 @@ what was read into it, and docs/hard.md what was measured for each reading.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Literal
 
@@ -44,10 +44,10 @@ def gap(s: Tensor, t: Tensor, T: float, measure: Literal["kl", "mse"]) -> Tensor
     return divergences.kd(s, t, T) if measure == "kl" else F.mse_loss(s, t)
 
 
-def error(s: Tensor, t: Tensor | None, batch: Batch, yardstick: Yardstick, T: float) -> Tensor:
+def error(s: Tensor, t: Tensor | None, batch: Batch, yardstick: Yardstick, gap: Callable[..., Tensor]) -> Tensor:
     """How badly the student does on a batch (): in % against labels or the teacher's answers, or as the loss L_st."""
     if yardstick == "loss" and t is not None:
-        return divergences.kd(s, t, T)
+        return gap(s, t)
     right = t.argmax(1) if yardstick == "teacher" and t is not None else named(batch)
     return 100 * (s.argmax(1) != right).float().mean()
 
@@ -106,11 +106,15 @@ class Hard(Part):
         pool: int | None = None,
     ) -> None:
         super().__init__()
+        if T <= 0 or (lr is not None and lr <= 0):
+            raise ValueError(f"T is {T:g} and lr is {lr}: give a temperature and a learning rate above 0")
+        if error == "loss" and (l_min is None or l_max is None):
+            raise ValueError("error=loss is held against thresholds in its own units: give perturb.l_min and l_max too")
         of_kind = {"start": start, "covariance": covariance, "patch": patch, "dim": dim, "group": group, "own": own}
         self.augmentor = made(setting, augmentor, **of_kind, vae=vae, first=first)
         self.gap, self.lambda_s, self.lambda_t = partial(gap, T=T, measure=measure), lambda_s, lambda_t
         self.yardstick: Yardstick = error
-        self.T, self.lr, self.joint, self.fresh = T, lr, turns == "joint", fresh
+        self.lr, self.joint, self.fresh = lr, turns == "joint", fresh
         low, high = THRESHOLDS.get(augmentor, (5.0, 40.0))
         low, high = low if l_min is None else l_min, high if l_max is None else l_max
         self.phases = Phases(Rules(low, high, patience, cap, student_cap, rest), attacking=begin == "augmentor")
@@ -151,7 +155,7 @@ class Hard(Part):
 
     def note(self, s: Tensor, t: Tensor | None, batch: Batch) -> None:
         """Remember how student and teacher did on these images."""
-        self.seen["error"] = error(s, t, batch, self.yardstick, self.T)
+        self.seen["error"] = error(s, t, batch, self.yardstick, self.gap)
         if t is not None and t.shape[1] > 1:
             self.seen["teacher_error"] = 100 * (t.argmax(1) != named(batch)).float().mean()
 
@@ -161,7 +165,7 @@ class Hard(Part):
     def make_adam(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
         """Adam for the augmentor's learned parameters, each kind at its own rate."""
         groups = self.augmentor.groups()
-        self.adam = Adam([{**group, "lr": self.lr or group["lr"]} for group in groups])
+        self.adam = Adam([{**group, "lr": group["lr"] if self.lr is None else self.lr} for group in groups])
         return self.adam
 
     @property
@@ -191,10 +195,11 @@ class Hard(Part):
             self.adam.state.clear()
 
     def most_bytes(self, steps: int) -> int:
-        """What the pool may grow to: a snapshot for each phase of the student, which lasts c steps or more."""
+        """What the pool may grow to: a snapshot for each phase of the student, which lasts c steps or its cap."""
         if self.joint:
             return 0
-        count = steps // self.phases.rules.patience + 1
+        rules = self.phases.rules
+        count = steps // min(rules.patience, rules.defence_cap or rules.patience) + 1
         each = sum(value.numel() * value.element_size() for value in self.start.values())
         return each * (count if self.pool.cap is None else min(count, self.pool.cap))
 

@@ -35,6 +35,11 @@ class Rules:
                 f"patience is {self.patience} and the caps are {self.attack_cap}, {self.defence_cap} and {self.rest}: "
                 "give a patience of 1 or more, and caps of 0 (none) or more"
             )
+        if 0 < self.attack_cap < self.patience:
+            raise ValueError(
+                f"the augmentor's phase is given up after {self.attack_cap} batches and cannot succeed before "
+                f"{self.patience}: give a cap of {self.patience} or more (or 0, none), or less patience"
+            )
 
 
 @dataclass(slots=True)

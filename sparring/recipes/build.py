@@ -71,6 +71,7 @@ def prepare(config: Config, given: Given) -> Prepared:
     teacher = None
     if asks_teacher(config):
         teacher = network("teacher", config.teacher, given.teacher, config.teacher_normalise, data)
+        teacher = copy.copy(teacher)  # one that was handed over keeps its own precision: only the weights are shared
         if given.teacher is None and not nets.origin_of(teacher).trained and not config.any_teacher:
             raise UserError(
                 f"the teacher {config.teacher} has no weights, so it knows nothing: "
@@ -86,7 +87,7 @@ def prepare(config: Config, given: Given) -> Prepared:
     bf16, channels_last = precision(config, compute, student)
     compute = Compute(compute.device, bf16, channels_last)
     method = bout(config, student, teacher, data)
-    refuse_too_large(method, config, len(data.train))
+    refuse_too_large(method, config, len(data.train), compute.world)
     compute.place_module(method)
     if teacher is not None:
         theirs, their_layout = precision(config, compute, teacher)
@@ -227,13 +228,15 @@ def bout(config: Config, student: Network, teacher: Network | None, data: datase
     return Bout(student, **made)
 
 
-def refuse_too_large(method: Bout, config: Config, images: int) -> None:
-    """Raise UserError where what a method gathers over the training would not fit into this machine's memory."""
-    wanted = method.most_bytes(config.epochs * max(1, images // config.batch_size))
+def refuse_too_large(method: Bout, config: Config, images: int, world: int) -> None:
+    """Raise UserError where what a method gathers over the training would not fit into this machine's memory: once in
+    each process, and once more where a checkpoint is written."""
+    wanted = (world + 1) * method.most_bytes(config.epochs * max(1, images // config.batch_size))
     there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if wanted > there / 2:
         raise UserError(
-            f"the pool of snapshots could grow to {wanted / 2**30:.1f} GiB in this training, more than half of the "
+            f"the pool of snapshots could grow to {wanted / 2**30:.1f} GiB in this training, with its copy in a "
+            f"checkpoint, more than half of the "
             f"{there / 2**30:.0f} GiB of memory here; give perturb.pool=N to keep at most N of them"
         )
 

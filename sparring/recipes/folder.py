@@ -63,9 +63,12 @@ def refuse_other_run(out: Path, config: Config, origin: Mapping[str, Any]) -> No
         before = json.loads((out / "manifest.json").read_text())
         if before["data"] != origin["data"]:
             changed.append(f"the images of {origin['data']['name']}")
+        then, now = before["teacher"] or {}, origin["teacher"] or {}
         if before["bf16"] != origin["bf16"]:
             changed.append("bf16: {} → {}, which --precision decides".format(before["bf16"], origin["bf16"]))
-        if (before["teacher"] or {}).get("sha256") != (origin["teacher"] or {}).get("sha256"):
+        elif then.get("bf16") != now.get("bf16"):
+            changed.append("the teacher's precision, which --precision decides")
+        if then.get("sha256") != now.get("sha256"):
             changed.append("the weights of the teacher")
         if (before.get("vae") or {}).get("sha256") != (origin["vae"] or {}).get("sha256"):
             changed.append("the weights of the autoencoder")

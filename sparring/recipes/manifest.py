@@ -26,7 +26,8 @@ def manifest(prepared: Ready) -> dict[str, Any]:
     data, compute, config = prepared.data, prepared.compute, prepared.config
     teacher = None
     if prepared.teacher is not None:
-        teacher = {"spec": config.teacher or prepared.teacher.name, "sha256": weights_hash(prepared.teacher)}
+        spec, digest = config.teacher or prepared.teacher.name, weights_hash(prepared.teacher)
+        teacher = {"spec": spec, "sha256": digest, "bf16": prepared.teacher.bf16}
     return {
         "sparring": sparring.__version__,
         "python": platform.python_version(),

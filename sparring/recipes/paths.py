@@ -44,4 +44,8 @@ def imported(spec: str) -> str:
     return f"{path.resolve()}:{name}" if file.endswith(".py") and path.is_file() else spec
 
 
-INSIDE = {"name": imported, "vae": absolute}  # options of what fills a slot that may be a path, or hold one
+INSIDE = {
+    "name": imported,
+    "augmentor": imported,
+    "vae": absolute,
+}  # options of what fills a slot that may be a path, or hold one

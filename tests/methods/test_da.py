@@ -204,6 +204,14 @@ def test_bf16_climbs_where_float32_does() -> None:
     assert float(torch.cosine_similarity(*steps, dim=0)) > 0.9
 
 
+def test_a_climb_that_asks_for_float32_gets_it_from_a_teacher_with_a_precision_of_its_own() -> None:
+    batch, student, teacher = tiny_batches(1)[0], tiny_net(seed=3), tiny_net(seed=7)
+    expected = part(p=1.0, student="eval", precision="float32")(batch, student, Teacher(teacher))
+    teacher.bf16 = True
+    assert torch.equal(part(p=1.0, student="eval", precision="float32")(batch, student, Teacher(teacher)), expected)
+    assert not torch.equal(part(p=1.0, student="eval")(batch, student, Teacher(teacher)), expected)
+
+
 @pytest.mark.parametrize("run", [False, True])
 def test_by_default_it_climbs_in_the_precision_of_the_run(run: bool) -> None:
     batch, student, teacher = tiny_batches(1, size=64)[0], tiny_net(seed=3), Teacher(tiny_net(seed=7))

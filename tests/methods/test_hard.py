@@ -148,9 +148,11 @@ def test_what_the_error_is():
     s = torch.tensor([[2.0, 0, 0], [0, 1, 0], [0, 0, 3], [1, 0, 0]])
     t = torch.tensor([[2.0, 0, 0], [0, 1, 0], [3, 0, 0], [0, 1, 0]])
     batch = Batch(torch.zeros(4, 1, 1, 1), torch.tensor([0, 1, 2, 1]), torch.arange(4))
-    assert float(error(s, t, batch, "labels", 5.0)) == 25
-    assert float(error(s, t, batch, "teacher", 5.0)) == 50
-    assert float(error(s, t, batch, "loss", 5.0)) == pytest.approx(float(gap(s, t, 5.0, "kl")))
+    part = Hard(tiny_setting(tiny_net()), error="loss", measure="mse", l_min=0.1, l_max=0.2)
+    assert float(error(s, t, batch, "labels", part.gap)) == 25
+    assert float(error(s, t, batch, "teacher", part.gap)) == 50
+    part.note(s, t, batch)
+    assert float(part.seen["error"]) == pytest.approx(float(gap(s, t, 5.0, "mse")))  # L_st itself, whatever measures it
 
 
 @pytest.mark.parametrize(
@@ -161,6 +163,11 @@ def test_what_the_error_is():
         ({"patch": 4}, UserError, "perturb.patch is no option of the augmentor affine: it takes start, covariance"),
         ({"augmentor": "mix", "patch": 3}, UserError, "patches of 3 pixels and these are 8×8"),
         ({"pool": 0}, ValueError, "a pool of 0 holds nothing"),
+        ({"T": 0.0}, ValueError, "T is 0 and lr is None: give a temperature"),
+        ({"lr": 0.0}, ValueError, "lr is 0.0: give .* a learning rate above 0"),
+        ({"error": "loss", "l_min": 1.0}, ValueError, "error=loss .* give perturb.l_min and l_max too"),
+        ({"cap": 4}, ValueError, "given up after 4 batches and cannot succeed before 5"),
+        ({"augmentor": "vae"}, UserError, "vae needs perturb.vae=…, a run of sparring train-augmentor"),
     ],
 )
 def test_refusals(options, kind, text):
@@ -175,17 +182,20 @@ def test_an_augmentor_of_ones_own(tmp_path):
         "    def __init__(self, setting, *, start=0.0):\n"
         "        super().__init__()\n        self.by = torch.nn.Parameter(torch.tensor(start))\n"
         "    def forward(self, x):\n        return x + self.by * torch.randn(len(x), 1, 1, 1)\n"
-        "def nothing(setting):\n    return torch.nn.Identity()\n"
+        "def nothing(setting):\n    return torch.nn.Identity()\nthree = 3\n"
     )
     part = Hard(tiny_setting(tiny_net()), augmentor=f"{tmp_path}/mine.py:Bright", start=0.5)
     assert float(part.augmentor.by.detach()) == 0.5
     with pytest.raises(UserError, match="an augmentor is a sparring Augmentor"):
         Hard(tiny_setting(tiny_net()), augmentor=f"{tmp_path}/mine.py:nothing")
+    with pytest.raises(UserError, match=r"mine\.py:three is a int: give a class or function"):
+        Hard(tiny_setting(tiny_net()), augmentor=f"{tmp_path}/mine.py:three")
 
 
 def test_the_pool_tells_what_it_may_grow_to():
     assert case().method.most_bytes(1000) == 12 * 4 * 201
     assert case(pool=7).method.most_bytes(1000) == 12 * 4 * 7
+    assert case(student_cap=2).method.most_bytes(1000) == 12 * 4 * 501
 
 
 def test_the_gauges_tell_of_the_phases():

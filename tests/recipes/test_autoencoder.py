@@ -165,6 +165,14 @@ def test_a_configuration_finds_its_autoencoder_from_anywhere(whole, tmp_path, mo
     assert anchored(config).perturb["vae"] == "diffusers:some/name"
 
 
+def test_an_augmentor_in_a_file_of_ones_own_is_a_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("")
+    config = schema.make({"perturb": {"name": "hard", "augmentor": "mine.py:Blur"}})
+    assert anchored(config).perturb["augmentor"] == f"{tmp_path}/mine.py:Blur"
+    assert anchored(schema.make({"perturb": {"augmentor": "affine"}})).perturb["augmentor"] == "affine"
+
+
 def test_the_manifest_tells_the_weights_of_the_autoencoder(whole):
     _, out = whole
     making = prepare(configured(), Given())

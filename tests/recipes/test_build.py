@@ -8,8 +8,11 @@ import torch
 from runs import configured
 from torch import nn
 
+from sparring.core import Network
 from sparring.errors import UserError
 from sparring.recipes.build import Given, prepare
+from sparring.recipes.folder import begin, refuse_other_run
+from sparring.recipes.manifest import manifest
 from sparring.recipes.teacher import on_trial
 
 
@@ -47,9 +50,26 @@ def test_a_teacher_computes_as_suits_it_and_not_its_student(monkeypatch):
     apart.teacher.body[0].register_forward_hook(lambda module, x, y: seen.append(y.dtype))
     apart.teacher(torch.rand(2, 1, 8, 8))
     assert seen == [torch.bfloat16]
+    mine = small()
+    teacher = Network(mine)
+    assert prepared(teacher, perceptron).teacher.bf16 is True
+    assert teacher.bf16 is None  # what was handed over goes on as it was, as a float32 run's student for one
     alike = prepared(small(), small())
     assert alike.compute.bf16 is True
     assert alike.teacher.bf16 is None  # it follows the run, and a climb that asks for float32
+
+
+def test_a_run_goes_on_with_its_teacher_in_the_same_precision(monkeypatch, tmp_path):
+    perceptron = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    teacher, origins = small(), {}
+    for fast in (True, False):
+        monkeypatch.setattr("sparring.recipes.build.fast_bf16", lambda device, fast=fast: fast)
+        made = prepared(teacher, perceptron)
+        origins[fast] = manifest(made)
+    begin(tmp_path, made, origins[True])
+    refuse_other_run(tmp_path, made.config, origins[True])
+    with pytest.raises(UserError, match=r"other arguments .the teacher's precision, which --precision decides.; give"):
+        refuse_other_run(tmp_path, made.config, origins[False])
 
 
 def test_a_pool_that_would_outgrow_the_memory_is_refused(monkeypatch):

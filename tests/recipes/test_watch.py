@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -84,6 +85,16 @@ def test_the_meter_names_the_first_bad_step():
         meter(moment(step, ce=value, kd=2.0))
     with pytest.raises(NotFinite, match=r"stopped at step 2: a loss is not finite: ce=inf, kd=2. Try a lower"):
         meter(moment(4, ce=1.0, kd=2.0))
+
+
+def test_the_meter_names_the_terms_of_the_bad_batch_alone():
+    """While others move than the student, many batches are of one step."""
+    meter = Meter([], dict, batch_size=2, mean=lambda values: values)
+    for number in range(4):
+        now = moment(0, ce=1.0 if number < 3 else math.nan)
+        meter(replace(now, clock=replace(now.clock, batch=number)))
+    with pytest.raises(NotFinite, match=r"a loss is not finite: ce=nan\. Try"):
+        meter(moment(4, ce=1.0))
 
 
 @pytest.mark.parametrize(("length", "words"), [(1, 1), (19, 19), (20, 20), (45, 23), (100, 20), (5004, 101)])
