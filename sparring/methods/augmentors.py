@@ -22,9 +22,15 @@ def silence(setting: Setting) -> float:
     return sum(setting.mean) / len(setting.mean) if setting.shape[1] == 1 else 0.0
 
 
-def affine(setting: Setting, *, start: float = 0.01, covariance: Literal["diagonal", "full"] = "diagonal") -> Augmentor:
+def affine(
+    setting: Setting,
+    *,
+    start: float = 0.01,
+    covariance: Literal["diagonal", "full"] = "diagonal",
+    mean: Literal["learned", "identity"] = "learned",
+) -> Augmentor:
     """A learned distribution of affine maps of the image plane (HARD-Affine)."""
-    return Affine(setting.shape, start=start, covariance=covariance, outside=silence(setting))
+    return Affine(setting.shape, start=start, covariance=covariance, mean=mean, outside=silence(setting))
 
 
 def gaussian(setting: Setting, *, start: float = 0.01) -> Augmentor:
@@ -53,11 +59,11 @@ def vae_affine(
     first: int | None = None,
     start: float = 0.01,
     covariance: Literal["diagonal", "full"] = "diagonal",
+    mean: Literal["learned", "identity"] = "learned",
 ) -> Augmentor:
     """A VAE's drawing, seen through a learned affine map (HARD-VAE-Affine)."""
-    return Chain(
-        VAE(autoencoders.load(vae, setting.shape), first), Affine(setting.shape, start=start, covariance=covariance)
-    )
+    bent = affine(setting, start=start, covariance=covariance, mean=mean)
+    return Chain(VAE(autoencoders.load(vae, setting.shape), first), bent)
 
 
 MAKERS: dict[str, Callable[..., Augmentor]] = {

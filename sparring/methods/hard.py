@@ -60,8 +60,8 @@ def named(batch: Batch) -> Tensor:
 class Hard(Part):
     """Learn from images that a learned augmentor has changed, in alternating phases (or both at once).
 
-    augmentor: its kind; start, covariance: of affine and gaussian; patch, dim, group, own: of mix; vae, first: of vae
-    and vae-affine (`vae` is a run of `sparring train-augmentor`, or diffusers:NAME).
+    augmentor: its kind; start, covariance, mean: of affine (start of gaussian too); patch, dim, group, own: of mix; vae,
+    first: of vae and vae-affine (`vae` is a run of `sparring train-augmentor`, or diffusers:NAME).
     T, measure: of L_st and L_tt; lambda_s, lambda_t: their weights in eq. 3; lr: of the augmentor's Adam, by default
     what suits its kind. turns: "phases", or "joint": both move on every batch. begin: whose phase is the first; the
     student's is on images as they are, so that the first augmentor meets a student that knows something.
@@ -82,6 +82,7 @@ class Hard(Part):
         augmentor: str = "affine",
         start: float | None = None,
         covariance: Literal["diagonal", "full"] | None = None,
+        mean: Literal["learned", "identity"] | None = None,
         patch: int | None = None,
         dim: int | None = None,
         group: int | None = None,
@@ -111,7 +112,7 @@ class Hard(Part):
         if error == "loss" and (l_min is None or l_max is None):
             raise ValueError("error=loss is held against thresholds in its own units: give perturb.l_min and l_max too")
         of_kind = {"start": start, "covariance": covariance, "patch": patch, "dim": dim, "group": group, "own": own}
-        self.augmentor = made(setting, augmentor, **of_kind, vae=vae, first=first)
+        self.augmentor = made(setting, augmentor, **of_kind, mean=mean, vae=vae, first=first)
         self.gap, self.lambda_s, self.lambda_t = partial(gap, T=T, measure=measure), lambda_s, lambda_t
         self.yardstick: Yardstick = error
         self.lr, self.joint, self.fresh = lr, turns == "joint", fresh

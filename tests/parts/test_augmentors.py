@@ -68,6 +68,12 @@ def test_the_full_covariance_is_the_triangles():
     assert torch.allclose(torch.cov(maps.detach().T), lower @ lower.T, atol=0.1)
 
 
+def test_the_mean_may_stay_the_identity():
+    augmentor = Affine((1, 8, 8), start=0.3, mean="identity")
+    assert list(augmentor.learned()) == ["spread"]
+    assert augmentor.maps(torch.randn(50_000, 6)).mean(0).sub(torch.eye(2, 3)).abs().max() < 0.01
+
+
 def test_mix_does_as_the_worked_example():
     augmentor = Mix((1, 2, 2), patch=1, dim=1, group=2, own=0.0)
     with torch.no_grad():

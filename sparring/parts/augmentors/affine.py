@@ -30,7 +30,8 @@ class Affine(Augmentor):
 
     shape: (C, H, W) of the images; one of a single row is only scaled and shifted along it.
     start: s at the beginning, for all entries. covariance: "diagonal", or "full" for ϑ = μ + L ε with a learned 6 × 6
-    lower triangle L. outside: the pixel that lies everywhere beyond the border.
+    lower triangle L. mean: "identity" keeps μ where it starts, so that the spread alone is learned. outside: the pixel
+    that lies everywhere beyond the border.
     """
 
     mask: Tensor
@@ -41,13 +42,14 @@ class Affine(Augmentor):
         *,
         start: float = 0.01,
         covariance: Literal["diagonal", "full"] = "diagonal",
+        mean: Literal["learned", "identity"] = "learned",
         outside: float = 0.0,
     ) -> None:
         super().__init__()
         self.outside = outside
         mask = torch.tensor(LINE) if shape[1] == 1 else torch.ones(2, 3)
         self.register_buffer("mask", mask.flatten(), persistent=False)
-        self.mean = nn.Parameter(torch.tensor(IDENTITY).flatten())
+        self.mean = nn.Parameter(torch.tensor(IDENTITY).flatten(), requires_grad=mean == "learned")
         self.spread = nn.Parameter(torch.full((6,), start) if covariance == "diagonal" else start * torch.eye(6))
 
     def forward(self, x: Tensor) -> Tensor:
