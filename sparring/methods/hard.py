@@ -60,7 +60,7 @@ def named(batch: Batch) -> Tensor:
 class Hard(Part):
     """Learn from images that a learned augmentor has changed, in alternating phases (or both at once).
 
-    augmentor: its kind; start, covariance, mean: of affine (start of gaussian too); patch, dim, group, own: of mix; vae,
+    augmentor: its kind; start, covariance, mean: of affine (start: gaussian too); patch, dim, group, own: of mix; vae,
     first: of vae and vae-affine (`vae` is a run of `sparring train-augmentor`, or diffusers:NAME).
     T, measure: of L_st and L_tt; lambda_s, lambda_t: their weights in eq. 3; lr: of the augmentor's Adam, by default
     what suits its kind. turns: "phases", or "joint": both move on every batch. begin: whose phase is the first; the
