@@ -32,7 +32,7 @@ def page(paths: Iterable[str | Path] | str | Path, out: str | Path) -> Path:
     text = _template().render(
         reproduced=reproduced(paths),
         groups=[_view(group) for group in _groups(found)],
-        unfinished=[run for run in found if not run.finished],
+        unfinished=waiting(found),
         finished=sum(run.finished for run in found),
     )
     write_text(out, text)
@@ -58,9 +58,14 @@ def markdown(paths: Iterable[str | Path] | str | Path) -> str:
         parts += [f"{_plain(found.title)}:\n\n{markdown_table(found.means)}" for found in robust.corrupted(group)]
         if others := robust.variants(group):
             parts.append(markdown_table(others))
-    if waiting := [run for run in found if not run.finished]:
-        parts.append("Not counted: " + "; ".join(f"`{run.path}` ({run.problem})" for run in waiting) + ".")
+    if left := waiting(found):
+        parts.append("Not counted: " + "; ".join(f"`{run.path}` ({run.problem})" for run in left) + ".")
     return "\n\n".join(parts) + "\n"
+
+
+def waiting(found: Iterable[Run]) -> list[Run]:
+    """The runs that do not count; an autoencoder, which no test accuracy is expected of, is not among them."""
+    return [run for run in found if not run.finished and run.method != "autoencoder"]
 
 
 def sentences(group: Group) -> list[str]:

@@ -217,3 +217,11 @@ def test_markdown(tmp_path):
     assert "(not finished)" in text
     heads = {line.count("|") - line.count("\\|") for line in text.split("## ")[1].splitlines() if line.startswith("|")}
     assert len(heads) == 2  # of the results, and of the teacher beside them
+
+
+def test_an_autoencoder_beside_the_runs_is_not_waited_for(tmp_path):
+    write_run(tmp_path / "kd", method="kd")
+    write_run(tmp_path / "vae", method="autoencoder", test={"mse": 0.1})
+    assert "Not counted" not in markdown([tmp_path])
+    write_run(tmp_path / "late", method="kd", seed=1, finished=False)
+    assert "late` (not finished)" in markdown([tmp_path])
