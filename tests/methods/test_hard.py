@@ -45,7 +45,7 @@ QUICK = {
     [
         QUICK,
         QUICK | {"augmentor": "gaussian", "error": "teacher", "fresh": "augmentor"},
-        QUICK | {"covariance": "full", "fresh": "optimiser", "pool": 2, "student_cap": 2},
+        QUICK | {"mean": "learned", "covariance": "full", "fresh": "optimiser", "pool": 2, "student_cap": 2},
         {"begin": "augmentor", "error": "loss", "l_min": 0.001, "l_max": 0.01, "patience": 1, "lambda_t": 0.0},
         {"augmentor": "mix", "patch": 4, "turns": "joint", "lambda_t": 0.0},
     ],
@@ -193,8 +193,8 @@ def test_an_augmentor_of_ones_own(tmp_path):
 
 
 def test_the_pool_tells_what_it_may_grow_to():
-    assert case().method.most_bytes(1000) == 12 * 4 * 201
-    assert case(pool=7).method.most_bytes(1000) == 12 * 4 * 7
+    assert case().method.most_bytes(1000) == 6 * 4 * 201
+    assert case(pool=7).method.most_bytes(1000) == 6 * 4 * 7
     assert case(student_cap=2).method.most_bytes(1000) == 12 * 4 * 501
 
 
