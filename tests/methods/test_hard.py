@@ -195,7 +195,7 @@ def test_an_augmentor_of_ones_own(tmp_path):
 def test_the_pool_tells_what_it_may_grow_to():
     assert case().method.most_bytes(1000) == 6 * 4 * 201
     assert case(pool=7).method.most_bytes(1000) == 6 * 4 * 7
-    assert case(student_cap=2).method.most_bytes(1000) == 12 * 4 * 501
+    assert case(student_cap=2).method.most_bytes(1000) == 6 * 4 * 501
 
 
 def test_the_gauges_tell_of_the_phases():
