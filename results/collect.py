@@ -1,7 +1,7 @@
 """Keep what runs measured, without their weights: python results/collect.py NAME RUNS… fills results/NAME.
 
-What is kept of a run (result.json, manifest.json, config.yaml, the epoch lines of metrics.jsonl) is enough for
-`sparring report results/NAME` to draw the same table, curves and verdict again.
+What is kept of a run (result.json, manifest.json, config.yaml, corruptions.json, the epoch lines of metrics.jsonl) is
+enough for `sparring report results/NAME` to draw the same table, curves and verdict again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from sparring.report import markdown, page, runs
 
 HERE = Path(__file__).parent
-WHOLE = ("result.json", "manifest.json", "config.yaml", "disagreement.json")
+WHOLE = ("result.json", "manifest.json", "config.yaml", "disagreement.json", "corruptions.json")
 
 
 def collect(name: str, sources: list[Path]) -> None:
