@@ -31,8 +31,8 @@ def affine(
 ) -> Augmentor:
     """A learned distribution of affine maps of the image plane (HARD-Affine).
 
-    mean: "identity" learns the spread alone; "learned" is the plainer reading, in which eq. 3 drives the mean to the one
-    worst map and the spread dies out (docs/hard.md).
+    mean: "identity" learns the spread alone; "learned" is the plainer reading, in which eq. 3 drives the mean to the
+    one worst map and the spread dies out (docs/hard.md).
     """
     return Affine(setting.shape, start=start, covariance=covariance, mean=mean, outside=silence(setting))
 
