@@ -16,7 +16,12 @@ from sparring.recipes.run import run
 from sparring.report import page
 
 QUICK = {"perturb.l_min": 20, "perturb.l_max": 25, "perturb.patience": 1, "perturb.cap": 30, "perturb.rest": 2}
-QUICK |= {"perturb.fresh": "augmentor", "perturb.start": 0.1}  # many phases in three epochs
+QUICK |= {
+    "perturb.begin": "augmentor",
+    "perturb.mean": "learned",
+    "perturb.fresh": "augmentor",
+    "perturb.start": 0.1,
+}  # many phases in three epochs
 
 
 @pytest.fixture(scope="module")
