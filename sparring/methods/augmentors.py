@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sparring.core import Setting, UserError, did_you_mean
+from sparring.errors import first_line
 from sparring.nets import autoencoders
 from sparring.parts.augmentors.affine import Affine
 from sparring.parts.augmentors.augmentor import Augmentor, Chain
@@ -102,7 +103,10 @@ def made(setting: Setting, kind: str, **options: Any) -> Augmentor:
     if lacking := [name for name, default in known.items() if default is inspect.Parameter.empty and name not in given]:
         example = ", a run of sparring train-augmentor" if lacking[0] == "vae" else ""
         raise UserError(f"the augmentor {kind} needs perturb.{lacking[0]}=…{example}")
-    result = maker(setting, **given)
+    try:
+        result = maker(setting, **given)
+    except (TypeError, RuntimeError, AttributeError) as error:  # of one's own
+        raise UserError(f"{kind} could not be made: {first_line(error)}; it is called as {kind}(setting)") from error
     if not isinstance(result, Augmentor):
         raise UserError(f"{kind} made a {type(result).__name__}: an augmentor is a sparring Augmentor, x → x̃")
     if not result.learned():

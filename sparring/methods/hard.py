@@ -109,6 +109,8 @@ class Hard(Part):
         super().__init__()
         if T <= 0 or (lr is not None and lr <= 0):
             raise ValueError(f"T is {T:g} and lr is {lr}: give a temperature and a learning rate above 0")
+        if lambda_s <= 0 or lambda_t < 0:
+            raise ValueError(f"lambda_s is {lambda_s:g} and lambda_t {lambda_t:g}: give one above 0, and one not below")
         if error == "loss" and (l_min is None or l_max is None):
             raise ValueError("error=loss is held against thresholds in its own units: give perturb.l_min and l_max too")
         of_kind = {"start": start, "covariance": covariance, "patch": patch, "dim": dim, "group": group, "own": own}
@@ -204,6 +206,22 @@ class Hard(Part):
         each = sum(value.numel() * value.element_size() for value in self.start.values())
         return each * (count if self.pool.cap is None else min(count, self.pool.cap))
 
+    def remark(self) -> str | None:
+        """Say where nobody was augmented: what was trained then is KD."""
+        if self.joint or len(self.pool):
+            return None
+        state, rules = self.phases.state, self.phases.rules
+        if state.phases == 1 and not state.attacking:
+            return (
+                f"the augmentor never moved: the student's error was never below l_min={rules.low:g} for "
+                f"{rules.patience} batches in a row, so this was plain distillation; train longer, raise "
+                "perturb.l_min, or give perturb.student_cap"
+            )
+        return (
+            f"the student met no augmented image: {state.given_up} phases of the augmentor did not reach "
+            f"l_max={rules.high:g}, so this was plain distillation; lower perturb.l_max, or raise perturb.cap"
+        )
+
     def gauges(self) -> Mapping[str, Tensor]:
         """error and teacher_error of the last batch in %, the augmentor's distance from its start; and of the phases:
         attacking (1 in the augmentor's phase), the pool's size, how many there were and how many were given up, and
@@ -243,6 +261,8 @@ class GaussianAffine(Part):
 
     def __init__(self, setting: Setting, *, spread: float = 0.15) -> None:
         super().__init__()
+        if spread < 0:
+            raise ValueError(f"spread is {spread:g}: give a standard deviation of 0 or more")
         self.augmentor = Affine(setting.shape, start=spread, outside=silence(setting)).requires_grad_(False)
 
     def forward(self, batch: Batch, student: nn.Module, targets: Targets) -> Tensor:

@@ -78,6 +78,10 @@ class Bout(Method):
         slots = {"perturb": self.perturb, "targets": self.targets, "objective": self.objective}
         return {f"{slot}.{name}": value for slot, part in slots.items() for name, value in part.keepsakes().items()}
 
+    def remarks(self) -> list[str]:
+        """What its parts have to say when a run ends."""
+        return [told for part in self.parts() if (told := part.remark()) is not None]
+
     @property
     def waivers(self) -> frozenset[str]:
         """The contract's rules that some part breaks on purpose."""

@@ -100,6 +100,10 @@ class Part(nn.Module):
         """What is worth keeping beside the student when a run ends (in parts.safetensors), by name; usually nothing."""
         return {}
 
+    def remark(self) -> str | None:
+        """A sentence that whoever reads the run's result must know, told when it ends; usually none."""
+        return None
+
     def stages(self, kept: Mapping[str, Tensor]) -> Sequence[Stage]:
         """What it was over the training, the earliest first and its end last, told from its keepsakes; usually none."""
         return ()

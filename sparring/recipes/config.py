@@ -165,7 +165,7 @@ def options_of(factory: Callable[..., Any]) -> type[BaseModel]:
         for name, parameter in inspect.signature(function).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY
     }
-    return create_model(factory.__name__, __config__=ConfigDict(extra="forbid"), **fields)
+    return create_model(factory.__name__, __config__=ConfigDict(extra="forbid", allow_inf_nan=False), **fields)
 
 
 def described(factory: Callable[..., Any]) -> str:

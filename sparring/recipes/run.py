@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,8 @@ def conclude(prepared: Prepared, record: Record, exams: Mapping[str, Exam], out:
         result["teacher_facts"] = {"name": prepared.teacher.name} | scores | size(prepared.teacher, prepared)
     if claim is not None:
         result["claim"] = claim.as_dict()
+    if remarks := prepared.method.remarks():
+        result["remarks"] = remarks
 
     def write() -> None:
         nets.save(student, out / "student.safetensors", class_names=data.class_names)
@@ -207,6 +210,8 @@ def conclude(prepared: Prepared, record: Record, exams: Mapping[str, Exam], out:
         write_json(out / "result.json", result)
 
     at_first(write)
+    for remark in remarks:
+        at_first(partial(say, f"{config.method}: {remark}"))
     return Result(student.eval(), result, out)
 
 

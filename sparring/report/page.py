@@ -70,7 +70,7 @@ def waiting(found: Iterable[Run]) -> list[Run]:
 
 def sentences(group: Group) -> list[str]:
     """The verdict on each arm of a group, the best arm's first; or what is missing for there to be one."""
-    beyond = [line] if (line := teacher.sentence(group)) else []
+    beyond = ([line] if (line := teacher.sentence(group)) else []) + remarks(group)
     if found := verdicts(group):
         return [verdict.sentence for verdict in found] + beyond
     best = summary(group.arms[0].values("test", "accuracy"))
@@ -83,6 +83,15 @@ def sentences(group: Group) -> list[str]:
         f"(method '{BASELINE}', the same student, data and budget without a teacher). Train one on the same seeds.",
         *beyond,
     ]
+
+
+def remarks(group: Group) -> list[str]:
+    """What a method had to say of its own runs when they ended, such as that it did nothing."""
+    told = []
+    for arm in group.arms:
+        heard = [text for run in arm.runs for text in run.result.get("remarks", ())]
+        told += [f"{arm.label}, {heard.count(text)} of {len(arm.runs)} runs: {text}." for text in dict.fromkeys(heard)]
+    return told
 
 
 def default_place(paths: Sequence[str | Path]) -> Path:

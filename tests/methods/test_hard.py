@@ -162,6 +162,8 @@ def test_what_the_error_is():
         ({"augmentor": "afine"}, UserError, "there is no augmentor 'afine'.*affine"),
         ({"patch": 4}, UserError, "perturb.patch is no option of the augmentor affine: it takes start, covariance"),
         ({"augmentor": "mix", "patch": 3}, UserError, "patches of 3 pixels and these are 8×8"),
+        ({"lambda_s": -1.0}, ValueError, "lambda_s is -1 and lambda_t 1: give one above 0"),
+        ({"augmentor": "mix", "patch": -2}, UserError, "perturb.patch=-2 and perturb.dim=64: give patches"),
         ({"pool": 0}, ValueError, "a pool of 0 holds nothing"),
         ({"T": 0.0}, ValueError, "T is 0 and lr is None: give a temperature"),
         ({"lr": 0.0}, ValueError, "lr is 0.0: give .* a learning rate above 0"),
@@ -186,6 +188,11 @@ def test_an_augmentor_of_ones_own(tmp_path):
     )
     part = Hard(tiny_setting(tiny_net()), augmentor=f"{tmp_path}/mine.py:Bright", start=0.5)
     assert float(part.augmentor.by.detach()) == 0.5
+    (tmp_path / "bad.py").write_text(
+        "from sparring.parts.augmentors.augmentor import Augmentor\nclass Idle(Augmentor):\n    pass\n"
+    )
+    with pytest.raises(UserError, match=r"bad.py:Idle could not be made: .*abstract.*; it is called as"):
+        Hard(tiny_setting(tiny_net()), augmentor=f"{tmp_path}/bad.py:Idle")
     with pytest.raises(UserError, match="an augmentor is a sparring Augmentor"):
         Hard(tiny_setting(tiny_net()), augmentor=f"{tmp_path}/mine.py:nothing")
     with pytest.raises(UserError, match=r"mine\.py:three is a int: give a class or function"):
@@ -196,6 +203,18 @@ def test_the_pool_tells_what_it_may_grow_to():
     assert case().method.most_bytes(1000) == 6 * 4 * 201
     assert case(pool=7).method.most_bytes(1000) == 6 * 4 * 7
     assert case(student_cap=2).method.most_bytes(1000) == 6 * 4 * 501
+
+
+def test_a_run_that_was_plain_distillation_says_so():
+    never = made(lambda: case(l_min=-1.0), seed=1)
+    trained(never, tiny_batches(), fit)
+    assert "the augmentor never moved: the student's error was never below l_min=-1" in never.method.remarks()[0]
+    given_up = made(lambda: case(begin="augmentor", l_max=101.0, cap=5, rest=2), seed=1)
+    trained(given_up, tiny_batches(), fit)
+    assert "phases of the augmentor did not reach l_max=101" in given_up.method.remarks()[0]
+    met = made(lambda: case(**QUICK), seed=1)
+    trained(met, tiny_batches() * 3, fit)
+    assert met.method.remarks() == []
 
 
 def test_the_gauges_tell_of_the_phases():

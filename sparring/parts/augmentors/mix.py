@@ -29,7 +29,9 @@ class Mix(Augmentor):
         self, shape: tuple[int, int, int], *, patch: int | None = None, dim: int = 64, group: int = 2, own: float = 6.0
     ) -> None:
         super().__init__()
-        self.patch, self.group = patch or (16 if min(shape[1:]) >= 224 else 4), group
+        self.patch, self.group = (16 if min(shape[1:]) >= 224 else 4) if patch is None else patch, group
+        if self.patch < 1 or dim < 1:
+            raise UserError(f"perturb.patch={self.patch} and perturb.dim={dim}: give patches and a width of 1 or more")
         if shape[1] % self.patch or shape[2] % self.patch:
             raise UserError(
                 f"HARD-Mix cuts images into patches of {self.patch} pixels and these are {shape[1]}×{shape[2]}: "
