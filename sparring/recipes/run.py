@@ -233,6 +233,8 @@ def facts(prepared: Prepared, record: Record) -> dict[str, Any]:
         "best_epoch": record.best_epoch,
         **({"stopped": record.stopped} if record.stopped else {}),
         **size(student, prepared),
+        "steps": record.step,
+        "batches": record.batch,  # more than steps where others than the student moved too
         "seconds": record.seconds,
         "data_share": record.waited / max(record.seconds, 1e-9),
         "images_per_second": record.step * config.batch_size / max(record.seconds, 1e-9),
