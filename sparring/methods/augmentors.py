@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
 from sparring.core import Setting, UserError, did_you_mean
 from sparring.errors import first_line
 from sparring.nets import autoencoders
@@ -111,4 +113,21 @@ def made(setting: Setting, kind: str, **options: Any) -> Augmentor:
         raise UserError(f"{kind} made a {type(result).__name__}: an augmentor is a sparring Augmentor, x → x̃")
     if not result.learned():
         raise UserError(f"the augmentor {kind} has no parameter to learn")
+    if ".py:" in kind:
+        refuse_reshaping(result, kind, setting.shape)
     return result
+
+
+@torch.no_grad()
+def refuse_reshaping(augmentor: Augmentor, kind: str, shape: tuple[int, int, int]) -> None:
+    """Raise UserError where one's own augmentor fails on images (C, H, W), or makes something of another shape."""
+    x = torch.full((4, *shape), 0.5)
+    with torch.random.fork_rng([]):
+        try:
+            changed = augmentor(x)
+        except (TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+            told = f"{kind} failed on images (4, {', '.join(map(str, shape))}): {first_line(error)}"
+            raise UserError(f"{told}; its forward takes (B, C, H, W)") from error
+    if not isinstance(changed, torch.Tensor) or changed.shape != x.shape:
+        found = tuple(changed.shape) if isinstance(changed, torch.Tensor) else type(changed).__name__
+        raise UserError(f"{kind} made {found} of images {tuple(x.shape)}: an augmentor keeps their shape")

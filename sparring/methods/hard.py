@@ -13,6 +13,7 @@ what was read into it, and docs/hard.md what was measured for each reading.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Literal
@@ -57,6 +58,16 @@ def named(batch: Batch) -> Tensor:
     return batch.y if batch.shares is None else batch.shares.argmax(1)
 
 
+def refuse_idle(**phased: object) -> None:
+    """Raise ValueError for an option about phases that is set where there are none."""
+    defaults = inspect.signature(Hard).parameters
+    for name, value in phased.items():
+        if value != defaults[name].default:
+            raise ValueError(
+                f"{name}={value} is about phases, and with turns=joint there are none: leave it out, or give turns=phases"
+            )
+
+
 class Hard(Part):
     """Learn from images that a learned augmentor has changed, in alternating phases (or both at once).
 
@@ -70,7 +81,7 @@ class Hard(Part):
     cap: batches after which a phase of the augmentor that does not reach l_max is given up, without a snapshot, for at
     least `rest` steps of the student; student_cap: the same for the student's phase; 0 for never.
     fresh: what begins anew with each phase of the augmentor: nothing, its "optimiser", or the "augmentor" too.
-    pool: how many snapshots are kept at most.
+    pool: how many snapshots are kept at most; start_in_pool: whether the augmentor as it begins is the first of them.
     """
 
     needs = frozenset({"target"})
@@ -105,6 +116,7 @@ class Hard(Part):
         student_cap: int = 0,
         fresh: Literal["nothing", "optimiser", "augmentor"] = "nothing",
         pool: int | None = None,
+        start_in_pool: bool = True,
     ) -> None:
         super().__init__()
         if T <= 0 or (lr is not None and lr <= 0):
@@ -113,16 +125,26 @@ class Hard(Part):
             raise ValueError(f"lambda_s is {lambda_s:g} and lambda_t {lambda_t:g}: give one above 0, and one not below")
         if error == "loss" and (l_min is None or l_max is None):
             raise ValueError("error=loss is held against thresholds in its own units: give perturb.l_min and l_max too")
+        if turns == "joint":
+            timed = {"l_min": l_min, "l_max": l_max, "patience": patience, "cap": cap, "rest": rest, "pool": pool}
+            refuse_idle(**timed, begin=begin, student_cap=student_cap, fresh=fresh, start_in_pool=start_in_pool)
+        low, high = THRESHOLDS.get(augmentor, (5.0, 40.0))
+        low, high = low if l_min is None else l_min, high if l_max is None else l_max
+        if low <= 0 or (high >= 100 and error != "loss"):
+            raise ValueError(
+                f"l_min is {low:g} and l_max {high:g}: an error below the one or above the other never is; give an "
+                "l_min above 0, and an l_max below 100 where it is in %"
+            )
         of_kind = {"start": start, "covariance": covariance, "patch": patch, "dim": dim, "group": group, "own": own}
         self.augmentor = made(setting, augmentor, **of_kind, mean=mean, vae=vae, first=first)
         self.gap, self.lambda_s, self.lambda_t = partial(gap, T=T, measure=measure), lambda_s, lambda_t
         self.yardstick: Yardstick = error
         self.lr, self.joint, self.fresh = lr, turns == "joint", fresh
-        low, high = THRESHOLDS.get(augmentor, (5.0, 40.0))
-        low, high = low if l_min is None else l_min, high if l_max is None else l_max
         self.phases = Phases(Rules(low, high, patience, cap, student_cap, rest), attacking=begin == "augmentor")
         self.pool = Pool(pool)
         self.start = {name: value.detach().clone() for name, value in self.augmentor.learned().items()}
+        if start_in_pool and not self.joint:
+            self.pool.add(self.start, (0, 0))
         self.seen: dict[str, Tensor] = {}
         self.adam: Optimizer | None = None
 
@@ -204,11 +226,11 @@ class Hard(Part):
         rules = self.phases.rules
         count = steps // min(rules.patience, rules.defence_cap or rules.patience) + 1
         each = sum(value.numel() * value.element_size() for value in self.start.values())
-        return each * (count if self.pool.cap is None else min(count, self.pool.cap))
+        return each * (count + len(self.pool) if self.pool.cap is None else min(count, self.pool.cap))
 
     def remark(self) -> str | None:
         """Say where nobody was augmented: what was trained then is KD."""
-        if self.joint or len(self.pool):
+        if self.joint or any(batches for batches, _ in self.pool.joined):
             return None
         state, rules = self.phases.state, self.phases.rules
         if state.phases == 1 and not state.attacking:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.core import Batch, Clock, Losses, Method, Moment, Output, Player, UserError
-from sparring.parts.part import Objective, Part, Perturb, Plain, Targets, Turns
+from sparring.parts.part import Objective, Part, Perturb, Plain, Targets, Turns, as_part, met
 
 
 class Bout(Method):
@@ -38,14 +38,13 @@ class Bout(Method):
 
     def student_loss(self, batch: Batch) -> Losses:
         """One exchange: what the student loses at the inputs that the perturbation chose."""
-        chosen: Tensor | Batch = self.perturb(batch, self.student, self.targets)
-        met = chosen if isinstance(chosen, Batch) else batch.at(chosen)
-        target: Output | None = self.targets(met.x, batch)
-        output: Output = self.student(met.x)
+        rows = met(self.perturb(batch, self.student, self.targets), batch)
+        target: Output | None = self.targets(rows.x, batch)
+        output: Output = self.student(rows.x)
         with torch.no_grad():
             for part in self.parts():
-                part.hear(met, output, target)
-        return self.objective(output, target, met)
+                part.hear(rows, output, target)
+        return self.objective(output, target, rows)
 
     def counts(self, moved: Collection[str]) -> bool:
         """Only a batch on which the student moved is a step of its training."""
@@ -100,11 +99,6 @@ class Bout(Method):
 
     def _everyone(self, clock: Clock) -> Sequence[str]:
         return (*(name for name in self._players if name != "student"), "student")
-
-
-def as_part(choice: Perturb | Objective) -> Part:
-    """A slot's content as a module: a `Part` as it is, a function wrapped."""
-    return choice if isinstance(choice, Part) else Plain(choice)
 
 
 def refuse_misfits(**slots: Part) -> None:

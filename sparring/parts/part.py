@@ -119,3 +119,13 @@ class Plain(Part):
 
     def forward(self, *args: Any) -> Any:
         return self.function(*args)
+
+
+def as_part(choice: Perturb | Objective) -> Part:
+    """A slot's content as a module: a `Part` as it is, a function wrapped."""
+    return choice if isinstance(choice, Part) else Plain(choice)
+
+
+def met(chosen: Tensor | Batch, batch: Batch) -> Batch:
+    """The rows that a perturbation of `batch` chose: those it gave, or the batch's own at the inputs it gave."""
+    return chosen if isinstance(chosen, Batch) else batch.at(chosen)

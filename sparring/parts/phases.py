@@ -32,8 +32,8 @@ class Rules:
             )
         if self.patience < 1 or min(self.attack_cap, self.defence_cap, self.rest) < 0:
             raise ValueError(
-                f"patience is {self.patience} and the caps are {self.attack_cap}, {self.defence_cap} and {self.rest}: "
-                "give a patience of 1 or more, and caps of 0 (none) or more"
+                f"patience is {self.patience}, cap {self.attack_cap}, student_cap {self.defence_cap} and rest "
+                f"{self.rest}: give a patience of 1 or more, and the others as 0 (none) or more"
             )
         if 0 < self.attack_cap < self.patience:
             raise ValueError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,15 @@ from sparring.core import Network, Setting, UserError, did_you_mean
 from sparring.core.seeds import seed_for
 from sparring.engine import Compute
 from sparring.engine.device import choose_device, fast_bf16
-from sparring.methods import METHODS, OBJECTIVE, PERTURB, TARGETS, Slots
+from sparring.methods import METHODS, OBJECTIVE, PERTURB, TARGETS, Slot, Slots
 from sparring.parts.bout import Bout
-from sparring.recipes.config import SLOTS, Config, checked_options
+from sparring.parts.chain import Chain
+from sparring.recipes.config import SLOTS, Config, checked_options, options_of
 from sparring.recipes.optim import require
 from sparring.userfile import named
 
 TABLES: dict[str, Mapping[str, Callable[..., Any]]] = {"perturb": PERTURB, "targets": TARGETS, "objective": OBJECTIVE}
+LINK = "+"  # between the names of a chain of perturbations
 PYTHON = "python:"  # begins the name, in config.yaml, of what was handed over from Python
 STATISTICS = {
     "none": ((0.0,), (1.0,)),
@@ -173,12 +175,38 @@ def resolved(config: Config) -> Config:
     slots = method_slots(config.method)
     chosen: dict[str, Any] = {}
     for slot in SLOTS:
-        preset = getattr(slots, slot)
+        preset: Slot = getattr(slots, slot)
         options = dict(getattr(config, slot))
         name = options.pop("name", None) or preset.name
-        start = dict(preset.options) if name == preset.name else {}
-        chosen[slot] = {"name": name, **checked_options(factory(slot, name), start | options, slot)}
+        if slot == "perturb" and LINK in name:
+            chosen[slot] = {"name": name, **chained(name.split(LINK), options, preset)}
+        else:
+            start = dict(preset.options) if name == preset.name else {}
+            chosen[slot] = {"name": name, **checked_options(factory(slot, name), start | options, slot)}
     return config.model_copy(update=chosen)
+
+
+def chained(names: Sequence[str], options: Mapping[str, Any], preset: Slot) -> dict[str, dict[str, Any]]:
+    """The options of a chain of perturbations by link: given as perturb.LINK.OPTION, or as perturb.OPTION where one
+    link alone has it."""
+    if len(set(names)) < len(names):
+        raise UserError(f"perturb={LINK.join(names)} has a link twice: name each once")
+    having = {name: set(options_of(factory("perturb", name)).model_fields) for name in names}
+    given = {name: dict(preset.options) if name == preset.name else {} for name in names}
+    for key, value in options.items():
+        if key in given and isinstance(value, Mapping):
+            given[key] |= value
+            continue
+        owners = [name for name in names if key in having[name]]
+        if len(owners) > 1:
+            raise UserError(
+                f"perturb.{key} is an option of {owners[0]} and of {owners[1]}: write perturb.{owners[0]}.{key}=…"
+            )
+        if not owners:
+            known = [f"perturb.{name}.{option}" for name in names for option in sorted(having[name])]
+            raise UserError(f"unknown key 'perturb.{key}'. {did_you_mean(f'perturb.{key}', known)}")
+        given[owners[0]][key] = value
+    return {name: checked_options(factory("perturb", name), given[name], f"perturb.{name}") for name in names}
 
 
 def method_slots(name: str) -> Slots:
@@ -220,9 +248,12 @@ def bout(config: Config, student: Network, teacher: Network | None, data: datase
     made = {}
     for slot in SLOTS:
         options = dict(getattr(config, slot))
-        make = factory(slot, options.pop("name"))
+        name = options.pop("name")
         try:
-            made[slot] = make(setting, **options)
+            if slot == "perturb" and LINK in name:
+                made[slot] = Chain([factory(slot, link)(setting, **options[link]) for link in name.split(LINK)])
+            else:
+                made[slot] = factory(slot, name)(setting, **options)
         except ValueError as error:
             raise UserError(f"{slot}: {error}") from error
     return Bout(student, **made)

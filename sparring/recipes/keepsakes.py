@@ -18,7 +18,7 @@ from sparring.errors import UserError
 from sparring.files import atomic
 from sparring.nets import weights
 from sparring.parts.bout import Bout
-from sparring.parts.part import Stage
+from sparring.parts.part import Stage, met
 from sparring.recipes.build import Prepared
 from sparring.recipes.config import Config
 
@@ -103,8 +103,7 @@ def named(stage: Stage, per_epoch: int, *, learned: bool) -> str:
 
 def as_it_is(method: Bout, batch: Batch) -> Tensor:
     """What a method's perturbation makes of a batch now (B, C, H, W)."""
-    chosen = method.perturb(batch, method.student, method.targets)
-    return chosen.x if isinstance(chosen, Batch) else chosen
+    return met(method.perturb(batch, method.student, method.targets), batch).x
 
 
 def of_each_class(labels: np.ndarray, count: int) -> np.ndarray:

@@ -24,6 +24,7 @@ from sparring.engine.processes import at_first, together
 from sparring.errors import Interrupted
 from sparring.evaluate import latency, macs, parameters
 from sparring.files import write_json
+from sparring.keys import flat
 from sparring.nets import weights
 from sparring.parts.schedules import constant
 from sparring.recipes.build import Given, Prepared, asks_teacher, prepare, resolved
@@ -269,8 +270,8 @@ def changes(config: Config) -> dict[str, Any]:
     named = resolved(config.model_copy(update={slot: {"name": told[slot]["name"]} for slot in SLOTS}))
     for slot, bare in named.model_dump(mode="json", include=set(SLOTS)).items():
         swapped = told[slot]["name"] != row[slot]["name"]
-        plain = {**bare, "name": row[slot]["name"]} if swapped else row[slot]
-        differing = {key: value for key, value in told[slot].items() if value != plain[key]}
+        plain = flat({**bare, "name": row[slot]["name"]} if swapped else row[slot])
+        differing = {key: value for key, value in flat(told[slot]).items() if value != plain[key]}
         found |= {slot if key == "name" else f"{slot}.{key}": value for key, value in differing.items()}
     return found
 

@@ -123,14 +123,14 @@ def test_turns_follow_the_error_and_the_pool_the_switches():
     cycle = ["augmentor"] * 3 + ["student"] * 3
     assert movers[:18] == cycle * 3
     assert movers.count("student") == 18  # the clock counts the student's steps alone
-    assert len(part.pool) == movers.count("augmentor") // 3
+    assert len(part.pool) == 1 + movers.count("augmentor") // 3  # the augmentor as it began is the first member
 
 
 def test_the_student_may_begin_on_images_as_they_are():
-    hard = made(lambda: case(l_min=101.0, l_max=102.0, patience=2), seed=1).method
+    hard = made(lambda: case(error="loss", l_min=1e8, l_max=1e9, patience=2), seed=1).method
     movers = []
     trained(Case(hard), tiny_batches(), fit, lambda moment: movers.append(next(iter(moment.moved))))
-    assert movers[:3] == ["student", "student", "augmentor"]  # every error is below 101 %
+    assert movers[:3] == ["student", "student", "augmentor"]  # every loss is below 1e8
 
 
 def test_the_student_meets_the_pool():
@@ -197,21 +197,45 @@ def test_an_augmentor_of_ones_own(tmp_path):
         Hard(tiny_setting(tiny_net()), augmentor=f"{tmp_path}/mine.py:nothing")
     with pytest.raises(UserError, match=r"mine\.py:three is a int: give a class or function"):
         Hard(tiny_setting(tiny_net()), augmentor=f"{tmp_path}/mine.py:three")
+    (tmp_path / "odd.py").write_text(
+        "import mine\nclass Flat(mine.Bright):\n    def forward(self, x):\n        return x.flatten(1)\n"
+        "class Wide(mine.Bright):\n    def forward(self, x):\n        return x @ torch.ones(5, 5)\n".replace(
+            "import mine\n", f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nimport torch, mine\n"
+        )
+    )
+    with pytest.raises(UserError, match=r"Flat made \(4, 192\) of images \(4, 3, 8, 8\): an augmentor keeps their shape"):
+        Hard(tiny_setting(tiny_net()), augmentor=f"{tmp_path}/odd.py:Flat")
+    with pytest.raises(UserError, match=r"Wide failed on images \(4, 3, 8, 8\): .*; its forward takes \(B, C, H, W\)"):
+        Hard(tiny_setting(tiny_net()), augmentor=f"{tmp_path}/odd.py:Wide")
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"l_min": 0.0}, "l_min is 0 and l_max 40: an error below the one or above the other never is"),
+        ({"l_max": 100.0}, "l_min is 5 and l_max 100: .* below 100 where it is in %"),
+        ({"turns": "joint", "patience": 3}, "patience=3 is about phases, and with turns=joint there are none"),
+        ({"turns": "joint", "fresh": "augmentor"}, "fresh=augmentor is about phases"),
+    ],
+)
+def test_options_that_could_not_do_anything_are_refused(options, text):
+    with pytest.raises(ValueError, match=text):
+        Hard(tiny_setting(tiny_net()), **options)
 
 
 def test_the_pool_tells_what_it_may_grow_to():
-    assert case().method.most_bytes(1000) == 6 * 4 * 201
+    assert case().method.most_bytes(1000) == 6 * 4 * 202
     assert case(pool=7).method.most_bytes(1000) == 6 * 4 * 7
-    assert case(student_cap=2).method.most_bytes(1000) == 6 * 4 * 501
+    assert case(student_cap=2).method.most_bytes(1000) == 6 * 4 * 502
 
 
 def test_a_run_that_was_plain_distillation_says_so():
-    never = made(lambda: case(l_min=-1.0), seed=1)
+    never = made(lambda: case(error="loss", l_min=1e-12, l_max=1e9), seed=1)
     trained(never, tiny_batches(), fit)
-    assert "the augmentor never moved: the student's error was never below l_min=-1" in never.method.remarks()[0]
-    given_up = made(lambda: case(begin="augmentor", l_max=101.0, cap=5, rest=2), seed=1)
+    assert "the augmentor never moved: the student's error was never below l_min=1e-12" in never.method.remarks()[0]
+    given_up = made(lambda: case(begin="augmentor", error="loss", l_min=1e-12, l_max=1e9, cap=5, rest=2), seed=1)
     trained(given_up, tiny_batches(), fit)
-    assert "phases of the augmentor did not reach l_max=101" in given_up.method.remarks()[0]
+    assert "phases of the augmentor did not reach l_max=1e+09" in given_up.method.remarks()[0]
     met = made(lambda: case(**QUICK), seed=1)
     trained(met, tiny_batches() * 3, fit)
     assert met.method.remarks() == []

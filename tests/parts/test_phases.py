@@ -75,7 +75,7 @@ def test_the_machine_goes_on_from_its_state():
     [
         ({"low": 40, "high": 5}, r"the lower threshold is 40 and the upper 5: .* give l_min below l_max"),
         ({"low": 5, "high": 40, "patience": 0}, r"patience is 0"),
-        ({"low": 5, "high": 40, "attack_cap": -1}, r"caps are -1, 0 and 0"),
+        ({"low": 5, "high": 40, "attack_cap": -1}, r"cap -1, student_cap 0 and rest 0"),
     ],
 )
 def test_rules_that_cannot_be_are_refused(rules, text):

@@ -10,7 +10,7 @@ from torch import nn
 
 from sparring.core import Network
 from sparring.errors import UserError
-from sparring.recipes.build import Given, prepare
+from sparring.recipes.build import Given, prepare, resolved
 from sparring.recipes.folder import begin, refuse_other_run
 from sparring.recipes.manifest import manifest
 from sparring.recipes.teacher import on_trial
@@ -111,3 +111,20 @@ def test_a_teacher_is_tried_on_images_from_all_over(monkeypatch):
     config = configured(method="kd")
     accuracy, chance = on_trial(prepare(config, Given(teacher=constant, student=small(), data=data)))
     assert 0 < accuracy["own"] <= chance < 0.2
+
+
+def test_the_options_of_a_chain_of_perturbations():
+    chosen = resolved(configured(method="hard-mix", perturb={"name": "mixes+hard", "cutmix": 0.5, "hard": {"lr": 0.1}}))
+    assert chosen.perturb["name"] == "mixes+hard"
+    assert chosen.perturb["mixes"] == {"mixup": 1.0, "cutmix": 0.5}
+    assert (chosen.perturb["hard"]["lr"], chosen.perturb["hard"]["augmentor"]) == (0.1, "mix")  # the row's option stays
+    assert resolved(chosen) == chosen
+    for options, text in (
+        ({"name": "mixup+cutmix", "alpha": 1}, r"perturb\.alpha is an option of mixup and of cutmix: write perturb\.mix"),
+        ({"name": "mixup+mixup"}, r"perturb=mixup\+mixup has a link twice: name each once"),
+        ({"name": "mixup+hart"}, r"unknown perturb part 'hart'\. Did you mean 'hard'"),
+        ({"name": "mixes+hard", "lx": 1}, r"unknown key 'perturb\.lx'\. Did you mean 'perturb\.hard\.lr'"),
+        ({"name": "mixes+hard", "hard": {"lx": 1}}, r"unknown key 'perturb\.hard\.lx'\. Did you mean 'perturb\.hard\.lr'"),
+    ):
+        with pytest.raises(UserError, match=text):
+            resolved(configured(method="kd", perturb=options))

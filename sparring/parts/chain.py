@@ -1,0 +1,90 @@
+"""Perturbations one after the other: each sees the rows that the one before it made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from sparring.core import Batch, Losses, Moment, Output, Player, UserError
+from sparring.parts.part import Part, Perturb, Stage, Targets, Turns, as_part, met
+
+if TYPE_CHECKING:
+    from sparring.parts.bout import Bout
+
+
+class Chain(Part):
+    """Perturbations in order, such as Mixup and then HARD's augmentor, as one.
+
+    A link that learns does so on the rows as the links before it made them. Raises UserError where two links decide
+    who moves when, or two of their players have one name.
+    """
+
+    def __init__(self, links: Sequence[Perturb]) -> None:
+        super().__init__()
+        self.parts: Sequence[Part] = [as_part(link) for link in links]
+        self.links = nn.ModuleList(self.parts)
+        self.needs = frozenset().union(*(part.needs for part in self.parts))
+        self.offers = frozenset().union(*(part.offers for part in self.parts))
+        self.waivers = frozenset().union(*(part.waivers for part in self.parts))
+        if sum(part.turns is not None for part in self.parts) > 1:
+            raise UserError("two links of a chain of perturbations both decide who moves when: leave one of them out")
+
+    def forward(self, batch: Batch, student: nn.Module, targets: Targets) -> Batch:
+        return self.upto(len(self.parts), batch, student, targets)
+
+    def upto(self, count: int, batch: Batch, student: nn.Module, targets: Targets) -> Batch:
+        """The rows as the first `count` links leave them."""
+        for part in self.parts[:count]:
+            batch = met(part(batch, student, targets), batch)
+        return batch
+
+    def players(self, bout: Bout) -> Mapping[str, Player]:
+        found: dict[str, Player] = {}
+        for before, part in enumerate(self.parts):
+            for name, player in part.players(bout).items():
+                if name in found:
+                    raise UserError(f"two links of a chain of perturbations both bring a player named {name!r}: rename one")
+                found[name] = replace(player, loss=partial(self.later, bout, before, player.loss))
+        return found
+
+    def later(self, bout: Bout, before: int, loss: Callable[[Batch], Losses], batch: Batch) -> Losses:
+        """A link's own loss, on the rows as the `before` links in front of it leave them."""
+        return loss(self.upto(before, batch, bout.student, bout.targets))
+
+    @property
+    def turns(self) -> Turns | None:
+        return next((turns for part in self.parts if (turns := part.turns) is not None), None)
+
+    def hear(self, batch: Batch, output: Output, target: Output | None) -> None:
+        for part in self.parts:
+            part.hear(batch, output, target)
+
+    def after_step(self, moment: Moment) -> None:
+        for part in self.parts:
+            part.after_step(moment)
+
+    def most_bytes(self, steps: int) -> int:
+        return sum(part.most_bytes(steps) for part in self.parts)
+
+    def gauges(self) -> Mapping[str, Tensor]:
+        return {name: value for part in self.parts for name, value in part.gauges().items()}
+
+    def remark(self) -> str | None:
+        return "; ".join(told for part in self.parts if (told := part.remark()) is not None) or None
+
+    def keepsakes(self) -> Mapping[str, Tensor]:
+        """The links' own, each name after its link's number."""
+        return {f"{n}.{name}": kept for n, part in enumerate(self.parts) for name, kept in part.keepsakes().items()}
+
+    def stages(self, kept: Mapping[str, Tensor]) -> Sequence[Stage]:
+        """The links' own, each alone."""
+        return [
+            stage
+            for n, part in enumerate(self.parts)
+            if (own := {key.removeprefix(f"{n}."): value for key, value in kept.items() if key.startswith(f"{n}.")})
+            for stage in part.stages(own)
+        ]

@@ -1,0 +1,91 @@
+"""Perturbations one after the other, and what a link that learns is given."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sparring.core import Batch, Clock, UserError
+from sparring.methods import METHODS, OBJECTIVE, PERTURB, TARGETS
+from sparring.methods.hard import Hard
+from sparring.parts.bout import Bout
+from sparring.parts.chain import Chain
+from sparring.parts.part import Targets
+from sparring.testing import Case, check_method, tiny_batches, tiny_net, tiny_setting
+from sparring.testing.trial import made
+
+QUICK = {"begin": "augmentor", "l_min": 60.0, "l_max": 70.0, "patience": 1, "cap": 3, "rest": 1}
+
+
+def half(batch: Batch, student: nn.Module, targets: Targets) -> Tensor:
+    return batch.x / 2
+
+
+def relabelled(batch: Batch, student: nn.Module, targets: Targets) -> Batch:
+    return Batch(batch.x + 1, (batch.y + 1) % 3, batch.index)
+
+
+def case(*links: str, **options: object) -> Case:
+    teacher = tiny_net(seed=7)
+    setting = tiny_setting(teacher)
+    parts = [PERTURB[name](setting, **(options if name == "hard" else {})) for name in links]
+    soft = METHODS["kd-soft"].objective
+    objective = OBJECTIVE[soft.name](setting, **soft.options)
+    return Case(
+        Bout(tiny_net(seed=3), perturb=Chain(parts), targets=TARGETS["teacher"](setting), objective=objective), teacher
+    )
+
+
+@pytest.mark.parametrize("links", [("mixes", "hard"), ("hard", "da"), ("noise", "mixup", "cutmix")])
+def test_the_contract(links: tuple[str, ...]) -> None:
+    check_method(lambda: case(*links, **QUICK), tiny_batches(3))
+
+
+def test_each_link_sees_what_the_one_before_it_made() -> None:
+    (batch,) = tiny_batches(1)
+    net = tiny_net()
+    forth = Chain([half, relabelled])(batch, net, lambda x, batch: None)
+    back = Chain([relabelled, half])(batch, net, lambda x, batch: None)
+    assert torch.equal(forth.x, batch.x / 2 + 1)
+    assert torch.equal(back.x, (batch.x + 1) / 2)
+    assert torch.equal(forth.y, (batch.y + 1) % 3)
+    assert torch.equal(back.y, forth.y)
+
+
+def test_a_link_learns_on_the_rows_before_it() -> None:
+    teacher = tiny_net(seed=7)
+    setting = tiny_setting(teacher)
+    seen: list[Tensor] = []
+
+    class Watched(Hard):
+        def attack(self, bout: Bout, batch: Batch):  # noqa: ANN202
+            seen.append(batch.x)
+            return super().attack(bout, batch)
+
+    objective = OBJECTIVE["kd"](setting)
+    hard = Watched(setting, begin="augmentor")
+    chain = Bout(tiny_net(), perturb=Chain([half, hard]), targets=TARGETS["teacher"](setting), objective=objective)
+    (batch,) = tiny_batches(1)
+    assert chain.turns(Clock(0, 3, 6)) == ("augmentor",)
+    chain.players["augmentor"].loss(batch)
+    assert torch.equal(seen[0], batch.x / 2)
+
+
+def test_the_links_keep_and_show_what_is_theirs() -> None:
+    method = made(lambda: case("noise", "hard", **QUICK, start_in_pool=True), seed=1).method
+    assert isinstance(method, Bout)
+    kept = method.perturb.keepsakes()
+    assert {"1.final.spread", "1.pool.0.spread"} <= kept.keys()
+    assert len(method.perturb.stages(kept)) == 2
+    assert {"distance", "pool"} <= method.gauges().keys()
+    assert method.most_bytes(100) > 0
+
+
+def test_what_cannot_be_chained() -> None:
+    setting = tiny_setting(tiny_net(seed=7))
+    with pytest.raises(UserError, match="two links .* both decide who moves when"):
+        Chain([Hard(setting), Hard(setting)])
+    twice = [Hard(setting, turns="joint"), Hard(setting, turns="joint")]
+    with pytest.raises(UserError, match="both bring a player named 'augmentor'"):
+        Bout(tiny_net(), perturb=Chain(twice), targets=TARGETS["teacher"](setting), objective=OBJECTIVE["ce"](setting))
