@@ -227,9 +227,9 @@ def reproduce(
     )
     if not first():
         return
-    if recipe.rows is not None:
-        print(verbs.report.markdown([place]))
-    print(f"The report: {page}\nNext: sparring report {place}")
+    drawn = recipe.rows is None
+    print((place / "report.md").read_text() if drawn else verbs.report.markdown([place]))
+    print(f"The report: {page}" + ("" if drawn else f"\nNext: sparring report {place}"))
 
 
 @app.command(name="list")

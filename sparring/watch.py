@@ -40,7 +40,7 @@ class Journal:
     """metrics.jsonl: one JSON object a line, the truth about a run. Opened at a batch, it forgets what came after."""
 
     def __init__(self, path: Path, *, batch: int = 0) -> None:
-        kept = [line for line in read_lines(path) if line.get("batch", line["step"]) <= batch]
+        kept = [line for line in read_lines(path) if at(line) <= batch]
         write_text(path, "".join(as_json(line) + "\n" for line in kept))
         self.file = path.open("ab", buffering=0)
 
@@ -186,16 +186,16 @@ class Bar:
 
 
 class TensorBoard:
-    """Each line's numbers, as TensorBoard's scalars in `folder`/tensorboard, from `step` on."""
+    """Each line's numbers by its batch, as TensorBoard's scalars in `folder`/tensorboard, from `batch` on."""
 
-    def __init__(self, folder: Path, *, step: int = 0) -> None:
+    def __init__(self, folder: Path, *, batch: int = 0) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
+        self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=batch + 1 if batch else None)
 
     def __call__(self, line: Mapping[str, Any]) -> None:
         for name, value in numbers(line).items():
-            self.board.add_scalar(name, value, line["step"])
+            self.board.add_scalar(name, value, at(line))
 
     def close(self) -> None:
         """Write what is left."""
@@ -203,24 +203,24 @@ class TensorBoard:
 
 
 class Remote:
-    """Each line's numbers, for a tracker with the `init`, `log`, `finish` that trackio, wandb and swanlab share."""
+    """Each line's numbers by its batch, for a tracker with the `init`, `log`, `finish` that trackio, wandb and swanlab share."""
 
     def __init__(self, module: Any, name: str, config: Mapping[str, Any]) -> None:
         self.module = module
         module.init(project="sparring", name=name, config=dict(config))
 
     def __call__(self, line: Mapping[str, Any]) -> None:
-        self.module.log(numbers(line), step=line["step"])
+        self.module.log(numbers(line), step=at(line))
 
     def close(self) -> None:
         """Say that the run is over."""
         self.module.finish()
 
 
-def tracker(name: str, folder: Path, config: Mapping[str, Any], *, step: int = 0) -> Sink:
-    """The sink called `name` for the run in `folder`, which goes on from `step`."""
+def tracker(name: str, folder: Path, config: Mapping[str, Any], *, batch: int = 0) -> Sink:
+    """The sink called `name` for the run in `folder`, which goes on from `batch`."""
     module = require_tracker(name)
-    return TensorBoard(folder, step=step) if name == "tensorboard" else Remote(module, folder.name, config)
+    return TensorBoard(folder, batch=batch) if name == "tensorboard" else Remote(module, folder.name, config)
 
 
 def require_tracker(name: str) -> Any:
@@ -234,6 +234,11 @@ def require_tracker(name: str) -> Any:
 
 
 def numbers(line: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers in a journal line by slash-separated name, its step aside."""
+    """The numbers in a journal line by slash-separated name, its batch aside."""
     told = flat(line, between="/").items()
-    return {name: value for name, value in told if isinstance(value, int | float) and name != "step"}
+    return {name: value for name, value in told if isinstance(value, int | float) and name != "batch"}
+
+
+def at(line: Mapping[str, Any]) -> int:
+    """The batch of a journal line: steps stand still while an augmentor moves, and what is told then must not mix."""
+    return line.get("batch", line["step"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Concatenate
 
 from sparring.core import Setting
-from sparring.methods import baseline, da, hard, kd, mixing
+from sparring.methods import baseline, controls, da, hard, kd, mixing
 from sparring.parts.part import Objective, Perturb, Targets
 
 
@@ -34,7 +34,7 @@ PERTURB: dict[str, Callable[Concatenate[Setting, ...], Perturb]] = {
     "clean": baseline.clean,
     "da": da.DisagreementAugmentation,
     "hard": hard.Hard,
-    "gaussian-affine": hard.GaussianAffine,
+    "gaussian-affine": controls.GaussianAffine,
     "mixup": mixing.mixup,
     "cutmix": mixing.cutmix,
     "mixes": mixing.mixes,

@@ -26,9 +26,8 @@ from torch.optim import Adam, Optimizer
 
 from sparring.core import Batch, Clock, Losses, Moment, Output, Player, Setting, term
 from sparring.core.processes import mean
-from sparring.methods.augmentors import made, silence
+from sparring.methods.augmentors import made
 from sparring.parts import divergences
-from sparring.parts.augmentors.affine import Affine
 from sparring.parts.augmentors.augmentor import distance
 from sparring.parts.bout import Bout
 from sparring.parts.part import Part, Stage, Targets, Turns
@@ -64,7 +63,8 @@ def refuse_idle(**phased: object) -> None:
     for name, value in phased.items():
         if value != defaults[name].default:
             raise ValueError(
-                f"{name}={value} is about phases, and with turns=joint there are none: leave it out, or give turns=phases"
+                f"{name}={value} is about phases, and with turns=joint there are none: leave it out, or "
+                "give turns=phases"
             )
 
 
@@ -75,7 +75,8 @@ class Hard(Part):
     first: of vae and vae-affine (`vae` is a run of `sparring train-augmentor`, or diffusers:NAME).
     T, measure: of L_st and L_tt; lambda_s, lambda_t: their weights in eq. 3; lr: of the augmentor's Adam, by default
     what suits its kind. turns: "phases", or "joint": both move on every batch. begin: whose phase is the first; the
-    student's is on images as they are, so that the first augmentor meets a student that knows something.
+    student's is on images as they are, so that the first augmentor meets a student that knows something. head_start:
+    the part of the training after which that phase ends at the latest, where the data are too hard for l_min.
     l_min, l_max: thresholds of the error, in % (by kind: 10 and 60 with a VAE, else 5 and 40); patience: c; error:
     against the "labels", the "teacher", or the "loss" L_st itself (thresholds in its units then).
     cap: batches after which a phase of the augmentor that does not reach l_max is given up, without a snapshot, for at
@@ -107,6 +108,7 @@ class Hard(Part):
         lr: float | None = None,
         turns: Literal["phases", "joint"] = "phases",
         begin: Literal["augmentor", "student"] = "student",
+        head_start: float = 0.25,
         l_min: float | None = None,
         l_max: float | None = None,
         patience: int = 5,
@@ -123,11 +125,20 @@ class Hard(Part):
             raise ValueError(f"T is {T:g} and lr is {lr}: give a temperature and a learning rate above 0")
         if lambda_s <= 0 or lambda_t < 0:
             raise ValueError(f"lambda_s is {lambda_s:g} and lambda_t {lambda_t:g}: give one above 0, and one not below")
+        if not 0 < head_start <= 1:
+            raise ValueError(f"head_start is {head_start:g}: give the part of the training, above 0 and at most 1")
         if error == "loss" and (l_min is None or l_max is None):
             raise ValueError("error=loss is held against thresholds in its own units: give perturb.l_min and l_max too")
         if turns == "joint":
             timed = {"l_min": l_min, "l_max": l_max, "patience": patience, "cap": cap, "rest": rest, "pool": pool}
-            refuse_idle(**timed, begin=begin, student_cap=student_cap, fresh=fresh, start_in_pool=start_in_pool)
+            refuse_idle(
+                **timed,
+                begin=begin,
+                head_start=head_start,
+                student_cap=student_cap,
+                fresh=fresh,
+                start_in_pool=start_in_pool,
+            )
         low, high = THRESHOLDS.get(augmentor, (5.0, 40.0))
         low, high = low if l_min is None else l_min, high if l_max is None else l_max
         if low <= 0 or (high >= 100 and error != "loss"):
@@ -139,7 +150,7 @@ class Hard(Part):
         self.augmentor = made(setting, augmentor, **of_kind, mean=mean, vae=vae, first=first)
         self.gap, self.lambda_s, self.lambda_t = partial(gap, T=T, measure=measure), lambda_s, lambda_t
         self.yardstick: Yardstick = error
-        self.lr, self.joint, self.fresh = lr, turns == "joint", fresh
+        self.lr, self.joint, self.fresh, self.head_start = lr, turns == "joint", fresh, head_start
         self.phases = Phases(Rules(low, high, patience, cap, student_cap, rest), attacking=begin == "augmentor")
         self.pool = Pool(pool)
         self.start = {name: value.detach().clone() for name, value in self.augmentor.learned().items()}
@@ -205,8 +216,11 @@ class Hard(Part):
         """Let the phases advance: the one place where a step waits for the device, since who moves next hangs on it."""
         if self.joint:
             return
-        if self.phases.advance(float(mean(self.seen["error"]))):
-            self.pool.add(self.augmentor.learned(), (moment.clock.batch + 1, moment.step))
+        state, clock = self.phases.state, moment.clock
+        alone = not state.attacking and state.phases == 1
+        enough = alone and self.head_start * clock.total_steps <= moment.step < clock.total_steps
+        if self.phases.advance(float(mean(self.seen["error"])), enough=enough):
+            self.pool.add(self.augmentor.learned(), (clock.batch + 1, moment.step))
 
     @torch.no_grad()
     def begin_anew(self) -> None:
@@ -236,8 +250,8 @@ class Hard(Part):
         if state.phases == 1 and not state.attacking:
             return (
                 f"the augmentor never moved: the student's error was never below l_min={rules.low:g} for "
-                f"{rules.patience} batches in a row, so this was plain distillation; train longer, raise "
-                "perturb.l_min, or give perturb.student_cap"
+                f"{rules.patience} batches in a row, so this was plain distillation; train longer, or raise "
+                "perturb.l_min or lower perturb.head_start"
             )
         return (
             f"the student met no augmented image: {state.given_up} phases of the augmentor did not reach "
@@ -273,19 +287,3 @@ class Hard(Part):
             batch, step = parameters.pop("joined").tolist()
             found.append(Stage(partial(self.as_it_was, parameters), (batch, step)))
         return [*found, final]
-
-
-class GaussianAffine(Part):
-    """See each image through a random affine map that nobody learns: ϑ = identity + spread · ε, ε ~ N(0, I₆).
-
-    The control for HARD-Affine: how much of its gain is left where the augmentor is fixed.
-    """
-
-    def __init__(self, setting: Setting, *, spread: float = 0.15) -> None:
-        super().__init__()
-        if spread < 0:
-            raise ValueError(f"spread is {spread:g}: give a standard deviation of 0 or more")
-        self.augmentor = Affine(setting.shape, start=spread, outside=silence(setting)).requires_grad_(False)
-
-    def forward(self, batch: Batch, student: nn.Module, targets: Targets) -> Tensor:
-        return self.augmentor(batch.x)

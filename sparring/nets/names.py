@@ -111,6 +111,10 @@ TABLE: Mapping[str, Entry] = {
     "vit-mnist": Entry(
         partial(vit, patch=7, dim=64, mlp=128, dropout=0.0, mlp_head=True), "HARD's MNIST vision transformer, 0.9 M"
     ),
+    "vit-xs": Entry(
+        partial(vit, patch=7, dim=64, depth=4, heads=4, dim_head=16, mlp=128, dropout=0.0, mlp_head=True),
+        "small vision transformer, patches of 7, 0.15 M parameters: HARD's on a CPU",
+    ),
     "vit-cifar": Entry(vit, "HARD's CIFAR vision transformer, patches of 4, 9.5 M parameters"),
     "vit-cifar-p8": Entry(partial(vit, patch=8), "HARD's CIFAR vision transformer, patches of 8, 9.6 M parameters"),
     "vit-cifar-wide": Entry(partial(vit, dim_head=512), "HARD's CIFAR vision transformer, wide heads, 54 M parameters"),

@@ -47,7 +47,7 @@ class Chain(Part):
         for before, part in enumerate(self.parts):
             for name, player in part.players(bout).items():
                 if name in found:
-                    raise UserError(f"two links of a chain of perturbations both bring a player named {name!r}: rename one")
+                    raise UserError(f"two links of a chain both bring a player named {name!r}: give one another name")
                 found[name] = replace(player, loss=partial(self.later, bout, before, player.loss))
         return found
 

@@ -67,15 +67,18 @@ class Phases(nn.Module):
         """Whether it is the attacker's phase."""
         return bool(self.state.attacking)
 
-    def advance(self, error: float) -> bool:
-        """Count a batch on which the error was `error`. Returns whether an attack has just succeeded."""
+    def advance(self, error: float, *, enough: bool = False) -> bool:
+        """Count a batch on which the error was `error`. Returns whether an attack has just succeeded.
+
+        enough: whether this phase has lasted as long as it may, whatever the error.
+        """
         state, rules = self.state, self.rules
         state.length += 1
         past = error > rules.high if state.attacking else error < rules.low
         state.streak = state.streak + 1 if past else 0
         done = state.streak >= rules.patience and state.length >= state.owed
         cap = rules.attack_cap if state.attacking else rules.defence_cap
-        given_up = not done and bool(cap) and state.length >= max(cap, state.owed)
+        given_up = not done and (enough or (bool(cap) and state.length >= max(cap, state.owed)))
         if not (done or given_up):
             return False
         succeeded = bool(state.attacking) and done

@@ -273,7 +273,10 @@ def refuse_too_large(method: Bout, config: Config, images: int, world: int) -> N
 
 
 def precision(config: Config, compute: Compute, net: nn.Module) -> tuple[bool, bool]:
-    """(bf16?, channels-last?) for a network; "auto" by what was measured: see bench/README.md."""
-    convolutional = any(isinstance(module, nn.Conv2d) for module in net.modules())
+    """(bf16?, channels-last?) for a network; "auto" by what was measured: see bench/README.md.
+
+    A convolution whose windows do not overlap, as where a transformer cuts its patches, makes nothing convolutional.
+    """
+    convolutional = any(isinstance(m, nn.Conv2d) and m.kernel_size != m.stride for m in net.modules())
     bf16 = config.precision == "bf16" or (config.precision == "auto" and convolutional and fast_bf16(compute.device))
     return bf16, convolutional if config.channels_last is None else config.channels_last

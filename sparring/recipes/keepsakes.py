@@ -98,6 +98,8 @@ def named(stage: Stage, per_epoch: int, *, learned: bool) -> str:
     """What a row of pictures is: when its stage was."""
     if stage.joined is None:
         return "at the end" if learned else "as the student sees them"
+    if stage.joined == (0, 0):
+        return "as it began"
     return f"step {stage.joined[1]:,} (epoch {stage.joined[1] / per_epoch:.2g})"
 
 

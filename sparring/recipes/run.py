@@ -176,7 +176,7 @@ def listeners(config: Config, out: Path, total: int, record: Record) -> list[Sin
     step = record.step
     sinks: list[Sink] = [Journal(out / "metrics.jsonl", batch=record.batch)]
     if config.track:
-        sinks.append(tracker(config.track, out, config.model_dump(mode="json"), step=step))
+        sinks.append(tracker(config.track, out, config.model_dump(mode="json"), batch=record.batch))
     return [*sinks, Bar(f"{config.method} {out.name}", total, step=step)]
 
 

@@ -12,6 +12,8 @@ from sparring.recipes.examine import part_of, reopened
 from sparring.recipes.keepsakes import IMAGES, KEEPSAKES, PICTURES, pictures, write_pictures
 from sparring.report import augmented, runs
 
+MOST = 64  # columns that a picture can have and still be looked at
+
 
 def show(
     run: Path, *, out: Path | None = None, images: int = IMAGES, part: str = "test", device: str | None = None
@@ -22,8 +24,8 @@ def show(
     part: "test" or "validation"; device: where, in place of the run's own. Returns the pictures' paths. Raises
     UserError where there is nothing to draw.
     """
-    if images < 1:
-        raise UserError(f"--images {images}: give 1 or more")
+    if not 1 <= images <= MOST:
+        raise UserError(f"--images {images}: give 1 to {MOST}")
     if (run / "result.json").exists() or not run.is_dir():
         return [show_one(run, out, images, part, device)]
     kept = [found.path for found in runs(run) if (found.path / KEEPSAKES).exists()]

@@ -163,8 +163,8 @@ def toy(out: Path, scale: Scale, seeds: int | None = None) -> Path:
     found = {name: remembered(name, out, seeds=numbers, steps=steps) for name in METHODS}
     errors = {name: each.mse.tolist() for name, each in found.items()}
     write_json(out / "toy.json", {"protocol": protocol, "mse": errors})
-    write_text(out / "report.md", report.markdown(found, protocol))
-    return report.page(found, protocol, out / "report.html")
+    write_text(out / "report.md", report.markdown(found, protocol, whole=steps == STEPS))
+    return report.page(found, protocol, out / "report.html", whole=steps == STEPS)
 
 
 def remembered(method: str, out: Path, *, seeds: list[int], steps: int) -> Learned:

@@ -50,8 +50,11 @@ def figure(found: Mapping[str, Learned]) -> Figure:
     return whole
 
 
-def sentences(found: Mapping[str, Learned]) -> list[str]:
-    """The order that the paper reports, step by step, seed by seed: which differences are there."""
+def sentences(found: Mapping[str, Learned], *, whole: bool) -> list[str]:
+    """The order that the paper reports, step by step, seed by seed: which differences are there; of a training that
+    was not the `whole` one, only that."""
+    if not whole:
+        return ["Far too short for the paper's order to be there: this shows that every line runs, and no more."]
     told = []
     for (worse, a), (better, b) in pairwise(found.items()):
         difference = summary([float(x - y) for x, y in zip(a.mse, b.mse, strict=True)])
@@ -73,15 +76,15 @@ def rows(found: Mapping[str, Learned]) -> list[tuple[str, str]]:
     return [(name, f"{s.mean:.4g} ± {s.sd or 0:.2g} (n={s.n})") for name, s in each.items() if s is not None]
 
 
-def markdown(found: Mapping[str, Learned], protocol: str) -> str:
+def markdown(found: Mapping[str, Learned], protocol: str, *, whole: bool) -> str:
     """The table and the verdicts in Markdown."""
     table = "\n".join(["| method | test MSE |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows(found))])
-    return "\n\n".join([protocol, table, "\n".join(f"- {line}" for line in sentences(found))]) + "\n"
+    return "\n\n".join([protocol, table, "\n".join(f"- {line}" for line in sentences(found, whole=whole))]) + "\n"
 
 
-def page(found: Mapping[str, Learned], protocol: str, out: Path) -> Path:
+def page(found: Mapping[str, Learned], protocol: str, out: Path, *, whole: bool) -> Path:
     """Write one self-contained HTML page to `out`, and return it."""
-    verdict = "".join(f"<li>{escape(line)}</li>" for line in sentences(found))
+    verdict = "".join(f"<li>{escape(line)}</li>" for line in sentences(found, whole=whole))
     table = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows(found))
     write_text(
         out,

@@ -133,6 +133,13 @@ def test_the_student_may_begin_on_images_as_they_are():
     assert movers[:3] == ["student", "student", "augmentor"]  # every loss is below 1e8
 
 
+def test_the_students_head_start_ends_where_its_error_never_gets_there():
+    hard = made(lambda: case(error="loss", l_min=1e-12, l_max=1e-11, patience=1, head_start=0.5), seed=1).method
+    movers = []
+    trained(Case(hard), tiny_batches(3), fit, lambda moment: movers.append(next(iter(moment.moved))))
+    assert movers == ["student"] * 3 + ["augmentor"] + ["student"] * 3  # of six steps half; then its phase never ends
+
+
 def test_the_student_meets_the_pool():
     hard = made(lambda: case(start=0.0), seed=1).method
     part, batch = hard.perturb, tiny_batches(1)[0]
@@ -203,7 +210,9 @@ def test_an_augmentor_of_ones_own(tmp_path):
             "import mine\n", f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nimport torch, mine\n"
         )
     )
-    with pytest.raises(UserError, match=r"Flat made \(4, 192\) of images \(4, 3, 8, 8\): an augmentor keeps their shape"):
+    with pytest.raises(
+        UserError, match=r"Flat made \(4, 192\) of images \(4, 3, 8, 8\): an augmentor keeps their shape"
+    ):
         Hard(tiny_setting(tiny_net()), augmentor=f"{tmp_path}/odd.py:Flat")
     with pytest.raises(UserError, match=r"Wide failed on images \(4, 3, 8, 8\): .*; its forward takes \(B, C, H, W\)"):
         Hard(tiny_setting(tiny_net()), augmentor=f"{tmp_path}/odd.py:Wide")
@@ -230,7 +239,7 @@ def test_the_pool_tells_what_it_may_grow_to():
 
 
 def test_a_run_that_was_plain_distillation_says_so():
-    never = made(lambda: case(error="loss", l_min=1e-12, l_max=1e9), seed=1)
+    never = made(lambda: case(error="loss", l_min=1e-12, l_max=1e9, head_start=1.0), seed=1)
     trained(never, tiny_batches(), fit)
     assert "the augmentor never moved: the student's error was never below l_min=1e-12" in never.method.remarks()[0]
     given_up = made(lambda: case(begin="augmentor", error="loss", l_min=1e-12, l_max=1e9, cap=5, rest=2), seed=1)

@@ -59,7 +59,7 @@ def test_a_link_learns_on_the_rows_before_it() -> None:
     seen: list[Tensor] = []
 
     class Watched(Hard):
-        def attack(self, bout: Bout, batch: Batch):  # noqa: ANN202
+        def attack(self, bout: Bout, batch: Batch):
             seen.append(batch.x)
             return super().attack(bout, batch)
 
@@ -84,7 +84,7 @@ def test_the_links_keep_and_show_what_is_theirs() -> None:
 
 def test_what_cannot_be_chained() -> None:
     setting = tiny_setting(tiny_net(seed=7))
-    with pytest.raises(UserError, match="two links .* both decide who moves when"):
+    with pytest.raises(UserError, match=r"two links .* both decide who moves when"):
         Chain([Hard(setting), Hard(setting)])
     twice = [Hard(setting, turns="joint"), Hard(setting, turns="joint")]
     with pytest.raises(UserError, match="both bring a player named 'augmentor'"):

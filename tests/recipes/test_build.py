@@ -120,11 +120,17 @@ def test_the_options_of_a_chain_of_perturbations():
     assert (chosen.perturb["hard"]["lr"], chosen.perturb["hard"]["augmentor"]) == (0.1, "mix")  # the row's option stays
     assert resolved(chosen) == chosen
     for options, text in (
-        ({"name": "mixup+cutmix", "alpha": 1}, r"perturb\.alpha is an option of mixup and of cutmix: write perturb\.mix"),
+        (
+            {"name": "mixup+cutmix", "alpha": 1},
+            r"perturb\.alpha is an option of mixup and of cutmix: write perturb\.mix",
+        ),
         ({"name": "mixup+mixup"}, r"perturb=mixup\+mixup has a link twice: name each once"),
         ({"name": "mixup+hart"}, r"unknown perturb part 'hart'\. Did you mean 'hard'"),
         ({"name": "mixes+hard", "lx": 1}, r"unknown key 'perturb\.lx'\. Did you mean 'perturb\.hard\.lr'"),
-        ({"name": "mixes+hard", "hard": {"lx": 1}}, r"unknown key 'perturb\.hard\.lx'\. Did you mean 'perturb\.hard\.lr'"),
+        (
+            {"name": "mixes+hard", "hard": {"lx": 1}},
+            r"unknown key 'perturb\.hard\.lx'\. Did you mean 'perturb\.hard\.lr'",
+        ),
     ):
         with pytest.raises(UserError, match=text):
             resolved(configured(method="kd", perturb=options))

@@ -20,6 +20,7 @@ QUICK |= {
     "perturb.begin": "augmentor",
     "perturb.mean": "learned",
     "perturb.fresh": "augmentor",
+    "perturb.start_in_pool": False,
     "perturb.start": 0.1,
 }  # many phases in three epochs
 
@@ -101,7 +102,7 @@ def test_mistakes_are_told_in_a_sentence(students, tmp_path):
         (students / "alone", {}, r"images as they are \(perturb=clean\)"),
         (bare, {}, r"holds no parts\.safetensors: .* train it again"),
         (students / "mix", {"images": 3}, "mixes groups of 2"),
-        (students / "hard", {"images": 0}, "--images 0: give 1 or more"),
+        (students / "hard", {"images": 0}, "--images 0: give 1 to 64"),
         (students, {"out": tmp_path / "x.png"}, "--out names one picture, and below .* 2 runs"),
         (tmp_path / "none", {}, "no run below .* has learned an augmentor"),
         (tmp_path / "nowhere", {}, "is no folder"),

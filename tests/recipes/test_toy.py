@@ -44,7 +44,7 @@ def test_the_page_is_made_once_and_read_after(tmp_path, monkeypatch):
     assert all(len(values) == 3 for values in told["mse"].values())
     text = page.read_text()
     assert "<svg" in text
-    assert "Gaussian noise − HARD" in text
+    assert "Far too short" in text
     monkeypatch.setattr(toy, "learn", None)
     assert len(toy.toy(tmp_path, "smoke").read_text()) == len(text)
     assert json.loads((tmp_path / "toy.json").read_text()) == told
@@ -57,11 +57,12 @@ def learned(*mse):
 
 def test_the_order_is_told_as_it_is():
     found = {"a": learned(3.0, 4.0, 5.0), "b": learned(1.0, 2.0, 3.1), "c": learned(2.0, 1.0, 3.0)}
-    first, second = sentences(found)
+    first, second = sentences(found, whole=True)
     assert first.startswith("a − b: +1.97 test MSE, 95 % [")
     assert first.endswith("n=3: as published.")
     assert second.endswith("cannot tell.")
-    assert sentences({"b": found["b"], "a": found["a"]})[0].endswith("the other way round.")
+    assert sentences({"b": found["b"], "a": found["a"]}, whole=True)[0].endswith("the other way round.")
+    assert len(sentences(found, whole=False)) == 1  # of a short training nothing is said about the order
 
 
 def test_an_unknown_method():
