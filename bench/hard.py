@@ -1,7 +1,7 @@
 """What HARD's phases cost beside a KD step. `python bench/hard.py --help`
 
 KD, the fixed control, HARD's student phase and its augmentor's phase take one step each in turn, round after round, in
-one process; ratios are taken within a round. The phases are held where they are by thresholds that are never passed.
+one process; ratios are taken within a round. The phases are held where they are by a patience that is never satisfied.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sparring.recipes import build, config, optim
 from sparring.recipes.manifest import git_commit, processor
 from sparring.recipes.run import training_stream
 
-HELD = {"perturb.l_min": -1.0, "perturb.l_max": 101.0, "perturb.cap": 0}
+HELD = {"perturb.patience": 10**9, "perturb.cap": 0}
 VARIANTS: dict[str, dict[str, Any]] = {
     "kd": {"method": "kd-soft"},
     "gaussian-affine": {"method": "gaussian-affine"},
@@ -51,7 +51,7 @@ def stepper(name: str, args: argparse.Namespace) -> Callable[[], None]:
     if isinstance(part, Hard):
         for _ in range(POOL):
             part.pool.add(part.augmentor.learned(), joined=(0, 0))
-        part.phases.state = State(attacking=int(name == "hard, augmentor"))
+        part.phases.state = State(attacking=int(name == "hard, augmentor"), phases=2)  # the head start is over
     stream, descents = Timed(training_stream(prepared)), optim.descents(prepared.config.optim, prepared.method.players)
 
     def step() -> None:

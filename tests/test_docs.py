@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
 from sparring.verbs import distill, train
 
@@ -46,3 +47,17 @@ def test_your_own_method_trains_and_mixes(example: Path) -> None:
 
 def test_your_own_method_keeps_the_contract(example: Path) -> None:
     runpy.run_path(str(example / "test_mine.py"))["test_mine"]()
+
+
+def test_your_own_augmentor_learns(tmp_path: Path) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "hard.md").read_text()
+    (source,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "blur.py").write_text(source)
+    train("mlp-64", "digits", out=tmp_path / "teacher", epochs=2)
+    options = {"teacher": tmp_path / "teacher", "student": "mlp-16", "data": "digits", "epochs": 3}
+    phases = {"perturb.begin": "augmentor", "perturb.l_max": 30.0}
+    own = {"perturb": "mixes+hard", "perturb.augmentor": f"{tmp_path / 'blur.py'}:Blur", "perturb.start": 0.1}
+    done = distill(**options, method="hard-affine", out=tmp_path / "own", **own, **phases)
+    assert done.metrics["test"]["accuracy"] > 0.3
+    kept = load_file(tmp_path / "own" / "parts.safetensors")
+    assert float(kept["perturb.1.final.share"]) != pytest.approx(0.1)

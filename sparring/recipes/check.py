@@ -79,6 +79,8 @@ class Check:
             lines.append(f"{name:<11} {terms}; gradient norm {found.gradient:.3g}")
         shares = ", ".join(f"{name} {share:.0%}" for name, share in self.shares.items())
         lines.append(f"time        about {duration(self.seconds)} ({self.images_per_second:,.0f} images/s: {shares})")
+        if any(part.turns is not None for part in self.prepared.method.parts()):
+            lines.append("            batches on which others than the student move come on top, as many as they take")
         lines.append(f"memory      {self.memory / 2**30:.2f} GiB at the peak so far")
         return lines
 
