@@ -203,7 +203,7 @@ class TensorBoard:
 
 
 class Remote:
-    """Each line's numbers by its batch, for a tracker with the `init`, `log`, `finish` that trackio, wandb and swanlab share."""
+    """Each line's numbers by its batch, for a tracker with the `init`, `log`, `finish` of trackio, wandb, swanlab."""
 
     def __init__(self, module: Any, name: str, config: Mapping[str, Any]) -> None:
         self.module = module
