@@ -177,8 +177,8 @@ def cpu2(pair: str) -> tuple[Config, Config, Config, int, str]:
     taught = base.model_copy(update={"epochs": 12, "augment": STANDARD, "optim": COSINE})
     told = (
         f"Reduced: {teacher} (12 epochs, nothing pretrained) for the teacher, {student.student} for the student "
-        "(8 epochs at a rate of 3e-4, two seeds), images of 28 pixels, vdvae-mnist (3 epochs) for the VAE: other networks "
-        "than the paper's, whose numbers can only be compared in their order."
+        "(8 epochs at a rate of 3e-4, two seeds), images of 28 pixels, vdvae-mnist (3 epochs) for the VAE: other "
+        "networks than the paper's, whose numbers can only be compared in their order."
     )
     return alone(taught, teacher), student, autoencoder("vdvae-mnist", student, 3), 2, f"{told} {READING}"
 
