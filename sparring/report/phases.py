@@ -35,6 +35,7 @@ def draw(axes: Sequence[Axes], lines: Sequence[Mapping[str, Any]], config: Mappi
     config: the run's, whose `perturb` says in what unit its error and its losses are.
     """
     options = config.get("perturb") or {}
+    options = options.get("hard") or options  # a link's options lie under its name
     x = [float(line["batch"]) for line in lines]
     lost = "squared" if options.get("measure") == "mse" else "T² KL, nats"
     _error(axes[0], x, lines, "loss L_st, nats" if options.get("error") == "loss" else "error, %")
