@@ -241,7 +241,8 @@ def list_names(
     Parameters
     ----------
     what
-        Of what; perturb, targets and objective are the three slots of a method, with their options.
+        Of what; perturb, targets and objective are the three slots of a method, with their options. Names of perturb
+        joined by + follow one another (perturb=mixes+hard).
     """
     from sparring import verbs
 

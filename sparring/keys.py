@@ -17,3 +17,12 @@ def flat(values: Mapping[str, Any], *, between: str = ".", prefix: str = "") -> 
         inside = isinstance(value, Mapping)
         result |= flat(value, between=between, prefix=name + between) if inside else {name: value}
     return result
+
+
+def joined(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested values with others laid over them: where both have a mapping, its keys join too."""
+    result = dict(old)
+    for key, value in new.items():
+        was = result.get(key)
+        result[key] = joined(was, value) if isinstance(was, Mapping) and isinstance(value, Mapping) else value
+    return result

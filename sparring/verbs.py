@@ -17,7 +17,7 @@ from sparring.launch.reproduce import reproduce as play_recipe
 from sparring.methods import METHODS
 from sparring.recipes import autoencoder, published
 from sparring.recipes import config as schema
-from sparring.recipes.build import TABLES, Given
+from sparring.recipes.build import Given
 from sparring.recipes.check import Check, inspect
 from sparring.recipes.config import Config
 from sparring.recipes.elsewhere import elsewhere
@@ -25,6 +25,7 @@ from sparring.recipes.examine import examine
 from sparring.recipes.rows import Scale
 from sparring.recipes.run import Result
 from sparring.recipes.show import show as draw
+from sparring.recipes.slots import TABLES
 from sparring.recipes.stress import stress
 from sparring.report.groups import BASELINE
 

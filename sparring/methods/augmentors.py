@@ -13,7 +13,7 @@ from sparring.core import Setting, UserError, did_you_mean
 from sparring.errors import first_line
 from sparring.nets import autoencoders
 from sparring.parts.augmentors.affine import Affine
-from sparring.parts.augmentors.augmentor import Augmentor, Chain
+from sparring.parts.augmentors.augmentor import Augmentor, Composed
 from sparring.parts.augmentors.gaussian import Gaussian
 from sparring.parts.augmentors.mix import Mix
 from sparring.parts.augmentors.vae import VAE
@@ -70,7 +70,7 @@ def vae_affine(
 ) -> Augmentor:
     """A VAE's drawing, seen through a learned affine map (HARD-VAE-Affine)."""
     bent = affine(setting, start=start, covariance=covariance, mean=mean)
-    return Chain(VAE(autoencoders.load(vae, setting.shape), first), bent)
+    return Composed(VAE(autoencoders.load(vae, setting.shape), first), bent)
 
 
 MAKERS: dict[str, Callable[..., Augmentor]] = {

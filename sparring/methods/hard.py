@@ -57,15 +57,12 @@ def named(batch: Batch) -> Tensor:
     return batch.y if batch.shares is None else batch.shares.argmax(1)
 
 
-def refuse_idle(**phased: object) -> None:
-    """Raise ValueError for an option about phases that is set where there are none."""
+def refuse_idle(why: str, **options: object) -> None:
+    """Raise ValueError for an option that is set and could do nothing."""
     defaults = inspect.signature(Hard).parameters
-    for name, value in phased.items():
+    for name, value in options.items():
         if value != defaults[name].default:
-            raise ValueError(
-                f"{name}={value} is about phases, and with turns=joint there are none: leave it out, or "
-                "give turns=phases"
-            )
+            raise ValueError(f"{name}={value} does nothing: {why}; leave it out")
 
 
 class Hard(Part):
@@ -75,7 +72,7 @@ class Hard(Part):
     first: of vae and vae-affine (`vae` is a run of `sparring train-augmentor`, or diffusers:NAME).
     T, measure: of L_st and L_tt; lambda_s, lambda_t: their weights in eq. 3; lr: of the augmentor's Adam, by default
     what suits its kind. turns: "phases", or "joint": both move on every batch. begin: whose phase is the first; the
-    student's is on images as they are, so that the first augmentor meets a student that knows something. head_start:
+    student's comes before anything is learned, so that the first augmentor meets a student that knows something. head_start:
     the part of the training after which that phase ends at the latest, where the data are too hard for l_min.
     l_min, l_max: thresholds of the error, in % (by kind: 10 and 60 with a VAE, else 5 and 40); patience: c; error:
     against the "labels", the "teacher", or the "loss" L_st itself (thresholds in its units then).
@@ -130,15 +127,13 @@ class Hard(Part):
         if error == "loss" and (l_min is None or l_max is None):
             raise ValueError("error=loss is held against thresholds in its own units: give perturb.l_min and l_max too")
         if turns == "joint":
-            timed = {"l_min": l_min, "l_max": l_max, "patience": patience, "cap": cap, "rest": rest, "pool": pool}
-            refuse_idle(
-                **timed,
-                begin=begin,
-                head_start=head_start,
-                student_cap=student_cap,
-                fresh=fresh,
-                start_in_pool=start_in_pool,
-            )
+            rules = {"l_min": l_min, "l_max": l_max, "patience": patience, "cap": cap, "student_cap": student_cap}
+            pooled = {"pool": pool, "start_in_pool": start_in_pool, "begin": begin, "fresh": fresh}
+            refuse_idle("with turns=joint there are no phases", **rules, **pooled, rest=rest, head_start=head_start)
+        if begin == "augmentor":
+            refuse_idle("the student's phase is not the first", head_start=head_start)
+        if cap == 0:
+            refuse_idle("with cap=0 no phase is given up", rest=rest)
         low, high = THRESHOLDS.get(augmentor, (5.0, 40.0))
         low, high = low if l_min is None else l_min, high if l_max is None else l_max
         if low <= 0 or (high >= 100 and error != "loss"):
@@ -243,19 +238,19 @@ class Hard(Part):
         return each * (count + len(self.pool) if self.pool.cap is None else min(count, self.pool.cap))
 
     def remark(self) -> str | None:
-        """Say where nobody was augmented: what was trained then is KD."""
+        """Say where no phase of the augmentor succeeded: what was trained then is KD."""
         if self.joint or any(batches for batches, _ in self.pool.joined):
             return None
         state, rules = self.phases.state, self.phases.rules
         if state.phases == 1 and not state.attacking:
             return (
                 f"the augmentor never moved: the student's error was never below l_min={rules.low:g} for "
-                f"{rules.patience} batches in a row, so this was plain distillation; train longer, or raise "
+                f"{rules.patience} batches in a row, so nobody met a learned augmentor; train longer, or raise "
                 "perturb.l_min or lower perturb.head_start"
             )
         return (
-            f"the student met no augmented image: {state.given_up} phases of the augmentor did not reach "
-            f"l_max={rules.high:g}, so this was plain distillation; lower perturb.l_max, or raise perturb.cap"
+            f"the student met no learned augmentor: {state.given_up} phases of the augmentor did not reach "
+            f"l_max={rules.high:g}; lower perturb.l_max, or raise perturb.cap"
         )
 
     def gauges(self) -> Mapping[str, Tensor]:

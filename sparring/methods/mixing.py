@@ -112,6 +112,6 @@ def inside(count: int, part: Tensor, x: Tensor) -> Tensor:
 def mixed(batch: Batch, mask: Tensor, classes: int) -> Batch:
     """The batch with each image taken by `mask` (H, W) from itself and otherwise from another row, labels alike."""
     partner = torch.randperm(len(batch), device=batch.x.device)
-    labels, kept = F.one_hot(batch.y, classes).to(mask.dtype), mask.mean()
+    labels, kept = F.one_hot(batch.y, classes) if batch.shares is None else batch.shares, mask.mean()
     x = mask * batch.x + (1 - mask) * batch.x[partner]
     return Batch(x, batch.y, batch.index, kept * labels + (1 - kept) * labels[partner])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,11 @@ from sparring.core import Network, Setting, UserError, did_you_mean
 from sparring.core.seeds import seed_for
 from sparring.engine import Compute
 from sparring.engine.device import choose_device, fast_bf16
-from sparring.methods import METHODS, OBJECTIVE, PERTURB, TARGETS, Slot, Slots
 from sparring.parts.bout import Bout
-from sparring.parts.chain import Chain
-from sparring.recipes.config import SLOTS, Config, checked_options, options_of
+from sparring.recipes.config import Config
 from sparring.recipes.optim import require
-from sparring.userfile import named
+from sparring.recipes.slots import parts, resolved
 
-TABLES: dict[str, Mapping[str, Callable[..., Any]]] = {"perturb": PERTURB, "targets": TARGETS, "objective": OBJECTIVE}
-LINK = "+"  # between the names of a chain of perturbations
 PYTHON = "python:"  # begins the name, in config.yaml, of what was handed over from Python
 STATISTICS = {
     "none": ((0.0,), (1.0,)),
@@ -170,72 +165,6 @@ def separate(teacher: Network, student: Network) -> None:
             )
 
 
-def resolved(config: Config) -> Config:
-    """`config` with every slot's name and options written out, checked."""
-    slots = method_slots(config.method)
-    chosen: dict[str, Any] = {}
-    for slot in SLOTS:
-        preset: Slot = getattr(slots, slot)
-        options = dict(getattr(config, slot))
-        name = options.pop("name", None) or preset.name
-        if slot == "perturb" and LINK in name:
-            chosen[slot] = {"name": name, **chained(name.split(LINK), options, preset)}
-        else:
-            start = dict(preset.options) if name == preset.name else {}
-            chosen[slot] = {"name": name, **checked_options(factory(slot, name), start | options, slot)}
-    return config.model_copy(update=chosen)
-
-
-def chained(names: Sequence[str], options: Mapping[str, Any], preset: Slot) -> dict[str, dict[str, Any]]:
-    """The options of a chain of perturbations by link: given as perturb.LINK.OPTION, or as perturb.OPTION where one
-    link alone has it."""
-    if len(set(names)) < len(names):
-        raise UserError(f"perturb={LINK.join(names)} has a link twice: name each once")
-    having = {name: set(options_of(factory("perturb", name)).model_fields) for name in names}
-    given = {name: dict(preset.options) if name == preset.name else {} for name in names}
-    for key, value in options.items():
-        if key in given and isinstance(value, Mapping):
-            given[key] |= value
-            continue
-        owners = [name for name in names if key in having[name]]
-        if len(owners) > 1:
-            raise UserError(
-                f"perturb.{key} is an option of {owners[0]} and of {owners[1]}: write perturb.{owners[0]}.{key}=…"
-            )
-        if not owners:
-            known = [f"perturb.{name}.{option}" for name in names for option in sorted(having[name])]
-            raise UserError(f"unknown key 'perturb.{key}'. {did_you_mean(f'perturb.{key}', known)}")
-        given[owners[0]][key] = value
-    return {name: checked_options(factory("perturb", name), given[name], f"perturb.{name}") for name in names}
-
-
-def method_slots(name: str) -> Slots:
-    """The row of the methods' table, or the `Slots` that an import path names."""
-    if ":" in name:
-        found = imported(name)
-        if not isinstance(found, Slots):
-            raise UserError(f"{name} is not a sparring.methods.Slots; write `mine = Slots('what it does', …)` there")
-        return found
-    if name not in METHODS:
-        raise UserError(f"unknown method {name!r}. {did_you_mean(name, METHODS)}")
-    return METHODS[name]
-
-
-def factory(slot: str, name: str) -> Callable[..., Any]:
-    """What makes the part called `name` for `slot`."""
-    if ":" in name:
-        return imported(name)
-    if name not in TABLES[slot]:
-        raise UserError(f"unknown {slot} part {name!r}. {did_you_mean(name, TABLES[slot])}")
-    return TABLES[slot][name]
-
-
-def imported(path: str) -> Any:
-    """The object that `file.py:name` names. Raises UserError where file or name is missing or the file fails."""
-    file, _, name = path.rpartition(":")
-    return named(Path(file).expanduser(), name)
-
-
 def asks_teacher(config: Config) -> bool:
     """Whether a resolved configuration has a teacher, and targets that may ask it."""
     return config.teacher is not None and config.targets["name"] != "none"
@@ -245,18 +174,7 @@ def bout(config: Config, student: Network, teacher: Network | None, data: datase
     """The method of a resolved configuration, ready to train."""
     setting = Setting(data.classes, data.shape, data.mean, data.std, teacher)
     torch.manual_seed(seed_for("parts", config.seed))
-    made = {}
-    for slot in SLOTS:
-        options = dict(getattr(config, slot))
-        name = options.pop("name")
-        try:
-            if slot == "perturb" and LINK in name:
-                made[slot] = Chain([factory(slot, link)(setting, **options[link]) for link in name.split(LINK)])
-            else:
-                made[slot] = factory(slot, name)(setting, **options)
-        except ValueError as error:
-            raise UserError(f"{slot}: {error}") from error
-    return Bout(student, **made)
+    return Bout(student, **parts(config, setting))
 
 
 def refuse_too_large(method: Bout, config: Config, images: int, world: int) -> None:

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from sparring.errors import UserError, did_you_mean, first_line
 from sparring.files import write_text
-from sparring.keys import WHERE, flat
+from sparring.keys import WHERE, flat, joined
 
 
 class Optim(BaseModel):
@@ -122,7 +122,7 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(place.get(last), dict) and isinstance(value, str):
             place[last]["name"] = value
         elif isinstance(place.get(last), dict) and isinstance(value, Mapping):
-            place[last] = {**place[last], **value}
+            place[last] = joined(place[last], value)
         else:
             place[last] = dict(value) if isinstance(value, Mapping) else value
     return result
@@ -138,7 +138,7 @@ def merged(base: Config, changes: Mapping[str, Any]) -> Config:
         if key in SLOTS:
             value = {"name": value} if isinstance(value, str) else value
             old = {} if value.get("name", old.get("name")) != old.get("name") else old
-        values[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
+        values[key] = joined(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return make(values)
 
 

@@ -34,8 +34,8 @@ CONTROLS: Variants = {
 }
 READING = (
     "One teacher for all seeds, trained here. The augmentor sees the student's batches, where the paper has 128 images "
-    "(160 with a VAE). Its affine maps learn their spread around the identity and the student's phase comes first, "
-    "where the paper leaves both open (perturb.mean, perturb.begin; docs/hard.md)."
+    "(160 with a VAE). Its affine maps learn their spread around the identity, the student's phase comes first and the "
+    "pool begins with the identity, where the paper leaves all three open (docs/hard.md)."
 )
 TINY = "Smoke scale: one epoch on the digits, to see every line run; the numbers say nothing."
 

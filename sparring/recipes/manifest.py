@@ -19,6 +19,7 @@ from sparring.data import Data
 from sparring.nets import autoencoders
 from sparring.recipes.config import SLOTS, Config
 from sparring.recipes.ready import Ready
+from sparring.recipes.slots import links
 
 
 def manifest(prepared: Ready) -> dict[str, Any]:
@@ -50,8 +51,8 @@ def manifest(prepared: Ready) -> dict[str, Any]:
 
 def vae(config: Config, data: Data) -> dict[str, str] | None:
     """The autoencoder that an augmentor starts from, and the hash of its weights as they lie there."""
-    chosen = [getattr(config, slot) for slot in SLOTS]
-    found = [options["vae"] for options in chosen if options.get("vae") and ":" not in options["name"]]
+    chosen = [link for slot in SLOTS for link in links(getattr(config, slot))]
+    found = [options["vae"] for name, options in chosen if options.get("vae") and ":" not in name]
     return {"spec": found[0], "sha256": weights_hash(autoencoders.load(found[0], data.shape))} if found else None
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from sparring import data as datasets
 from sparring.recipes.config import SLOTS, Config
+from sparring.recipes.slots import split
 
 PLACES = ("student", "teacher", "data_root")  # keys whose value may be a path, or hold one
 
@@ -17,11 +19,19 @@ def anchored(config: Config) -> Config:
     changes["method"] = imported(config.method)
     if config.data not in datasets.names():
         changes["data"] = absolute(config.data)
-    for slot in SLOTS:
-        texts = {key: value for key, value in getattr(config, slot).items() if isinstance(value, str)}
-        found = {key: anchor(texts[key]) for key, anchor in INSIDE.items() if key in texts}
-        changes[slot] = getattr(config, slot) | found
+    changes |= {slot: inside(getattr(config, slot)) for slot in SLOTS}
     return config.model_copy(update=changes)
+
+
+def inside(options: Mapping[str, Any]) -> dict[str, Any]:
+    """A slot's options, and those of its links, with every path in them made absolute."""
+    anchored = dict(options)
+    for key, value in options.items():
+        if isinstance(value, Mapping):
+            anchored[key] = inside(value)
+        elif key in INSIDE and isinstance(value, str):
+            anchored[key] = INSIDE[key](value)
+    return anchored
 
 
 def absolute(spec: str) -> str:
@@ -45,7 +55,7 @@ def imported(spec: str) -> str:
 
 
 INSIDE = {
-    "name": imported,
+    "name": lambda name: "+".join(map(imported, split(name))),
     "augmentor": imported,
     "vae": absolute,
 }  # options of what fills a slot that may be a path, or hold one

@@ -27,7 +27,7 @@ from sparring.files import write_json
 from sparring.keys import flat
 from sparring.nets import weights
 from sparring.parts.schedules import constant
-from sparring.recipes.build import Given, Prepared, asks_teacher, prepare, resolved
+from sparring.recipes.build import Given, Prepared, asks_teacher, prepare
 from sparring.recipes.config import SLOTS, Config
 from sparring.recipes.fetched import Fetched
 from sparring.recipes.folder import begin, claim_folder, refuse_other_run
@@ -41,6 +41,7 @@ from sparring.recipes.plateau import Plateau
 from sparring.recipes.ready import Ready
 from sparring.recipes.rehearse import rehearse
 from sparring.recipes.rows import Claim
+from sparring.recipes.slots import resolved
 from sparring.recipes.teacher import judge_teacher
 from sparring.watch import Bar, Journal, Meter, Sink, require_tracker, tracker
 

@@ -223,8 +223,16 @@ def test_an_augmentor_of_ones_own(tmp_path):
     [
         ({"l_min": 0.0}, "l_min is 0 and l_max 40: an error below the one or above the other never is"),
         ({"l_max": 100.0}, "l_min is 5 and l_max 100: .* below 100 where it is in %"),
-        ({"turns": "joint", "patience": 3}, "patience=3 is about phases, and with turns=joint there are none"),
-        ({"turns": "joint", "fresh": "augmentor"}, "fresh=augmentor is about phases"),
+        (
+            {"turns": "joint", "patience": 3},
+            "patience=3 does nothing: with turns=joint there are no phases; leave it out",
+        ),
+        (
+            {"begin": "augmentor", "head_start": 0.5},
+            "head_start=0.5 does nothing: the student's phase is",
+        ),
+        ({"cap": 0, "rest": 7}, "rest=7 does nothing: with cap=0 no phase is given up"),
+        ({"turns": "joint", "fresh": "augmentor"}, "fresh=augmentor does nothing"),
     ],
 )
 def test_options_that_could_not_do_anything_are_refused(options, text):

@@ -7,7 +7,7 @@ import torch
 
 from sparring.core import UserError
 from sparring.parts.augmentors.affine import Affine, warp
-from sparring.parts.augmentors.augmentor import Chain, distance
+from sparring.parts.augmentors.augmentor import Composed, distance
 from sparring.parts.augmentors.gaussian import Gaussian
 from sparring.parts.augmentors.mix import Mix
 
@@ -18,7 +18,7 @@ MADE = {
     "line": lambda: Affine((1, 1, 8), start=1e-4),
     "gaussian": lambda: Gaussian(1, start=1e-4),
     "mix": lambda: Mix((1, 8, 8), patch=4, own=12.0),
-    "chain": lambda: Chain(Gaussian(1, start=1e-4), Affine((1, 8, 8), start=1e-4)),
+    "chain": lambda: Composed(Gaussian(1, start=1e-4), Affine((1, 8, 8), start=1e-4)),
 }
 
 

@@ -53,6 +53,16 @@ def test_each_link_sees_what_the_one_before_it_made() -> None:
     assert torch.equal(back.y, forth.y)
 
 
+def test_labels_are_mixed_again_with_the_images() -> None:
+    setting = tiny_setting(tiny_net())
+    torch.manual_seed(0)
+    own = torch.eye(3)[:, None, :, None].expand(3, 1, 3, 1)  # each image is its class's row of pixels
+    batch = Batch(own, torch.arange(3), torch.arange(3))
+    twice = Chain([PERTURB["mixup"](setting), PERTURB["mixup"](setting)])(batch, tiny_net(), lambda x, batch: None)
+    assert twice.shares is not None
+    assert torch.allclose(twice.shares[:, :3], twice.x[:, 0, :, 0])
+
+
 def test_a_link_learns_on_the_rows_before_it() -> None:
     teacher = tiny_net(seed=7)
     setting = tiny_setting(teacher)

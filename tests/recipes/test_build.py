@@ -10,9 +10,12 @@ from torch import nn
 
 from sparring.core import Network
 from sparring.errors import UserError
-from sparring.recipes.build import Given, prepare, resolved
+from sparring.recipes.build import Given, prepare
+from sparring.recipes.config import merged
 from sparring.recipes.folder import begin, refuse_other_run
 from sparring.recipes.manifest import manifest
+from sparring.recipes.paths import anchored
+from sparring.recipes.slots import resolved, split
 from sparring.recipes.teacher import on_trial
 
 
@@ -134,3 +137,49 @@ def test_the_options_of_a_chain_of_perturbations():
     ):
         with pytest.raises(UserError, match=text):
             resolved(configured(method="kd", perturb=options))
+
+
+@pytest.mark.parametrize(
+    ("name", "links"),
+    [
+        ("da", ["da"]),
+        ("mixes+hard", ["mixes", "hard"]),
+        ("mixes + hard", ["mixes", "hard"]),
+        ("/x/c++/mine.py:dim", ["/x/c++/mine.py:dim"]),
+        ("mixes+/x/c++/mine.py:dim+hard", ["mixes", "/x/c++/mine.py:dim", "hard"]),
+    ],
+)
+def test_the_links_of_a_chain(name, links):
+    assert split(name) == links
+    with pytest.raises(UserError, match="lacks a name at one side of its"):
+        split("mixes+")
+
+
+def test_a_chain_of_ones_own_keeps_its_options_and_its_file(tmp_path, monkeypatch):
+    (tmp_path / "own.py").write_text(
+        "from sparring.methods import Slot, Slots\n"
+        "def dim(setting, *, by=2.0):\n    return lambda batch, student, targets: batch.x / by\n"
+        "row = Slots('mine', Slot('mixes+hard', {'mixes': {'mixup': 0.2}, 'hard': {'patience': 9}}), Slot('teacher'))\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    chosen = resolved(configured(method="own.py:row", perturb={"hard": {"lr": 0.1}}))
+    assert (chosen.perturb["mixes"]["mixup"], chosen.perturb["hard"]["patience"], chosen.perturb["hard"]["lr"]) == (
+        0.2,
+        9,
+        0.1,
+    )
+    dimmed = resolved(configured(method="kd", perturb={"name": "mixes+own.py:dim", "dim": {"by": 3}}))
+    assert dimmed.perturb["dim"] == {"by": 3.0}
+    assert anchored(dimmed).perturb["name"] == f"mixes+{tmp_path / 'own.py'}:dim"
+    hard = {"name": "mixes+hard", "hard": {"augmentor": "own.py:dim", "vae": "own.py"}}
+    told = anchored(resolved(configured(method="kd", perturb=hard))).perturb["hard"]
+    assert (told["augmentor"], told["vae"]) == (f"{tmp_path / 'own.py'}:dim", str(tmp_path / "own.py"))
+
+
+def test_a_changed_option_of_a_link_leaves_the_others(tmp_path):
+    first = resolved(configured(method="kd", perturb={"name": "mixes+hard", "patience": 9, "mixup": 0.2}))
+    then = resolved(merged(first, {"perturb.hard.lr": 0.1, "perturb.mixes.cutmix": 0.5}))
+    assert (then.perturb["hard"]["patience"], then.perturb["hard"]["lr"]) == (9, 0.1)
+    assert then.perturb["mixes"] == {"mixup": 0.2, "cutmix": 0.5}
+    with pytest.raises(UserError, match=r"perturb\.lr and perturb\.hard\.lr are the same option: give one"):
+        resolved(configured(method="kd", perturb={"name": "mixes+hard", "lr": 0.1, "hard": {"lr": 0.2}}))

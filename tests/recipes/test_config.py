@@ -11,8 +11,9 @@ from sparring.data import load
 from sparring.errors import UserError
 from sparring.methods import METHODS
 from sparring.nets import build
-from sparring.recipes.build import bout, resolved
+from sparring.recipes.build import bout
 from sparring.recipes.config import Config, differences, make, merged, nested, overrides, read, write
+from sparring.recipes.slots import resolved
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -15,8 +15,8 @@ from sparring.launch.reproduce import Wish, measure
 from sparring.nets.vdvae import SIZES
 from sparring.recipes import config as schema
 from sparring.recipes import da_tables, hard_numbers, hard_tables, published
-from sparring.recipes.build import resolved
 from sparring.recipes.rows import TEACHER, VAE, Claim, Recipe, Row
+from sparring.recipes.slots import resolved
 from sparring.report import markdown
 
 TABLES = [

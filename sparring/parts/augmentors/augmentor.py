@@ -31,7 +31,7 @@ class Augmentor(nn.Module, ABC):
         return [{"params": list(self.learned().values()), "lr": self.rate}]
 
 
-class Chain(Augmentor):
+class Composed(Augmentor):
     """One augmentor after the other, the first one first, each with its own learning rate."""
 
     def __init__(self, *links: Augmentor) -> None:
