@@ -71,9 +71,9 @@ class Hard(Part):
     augmentor: its kind; start, covariance, mean: of affine (start: gaussian too); patch, dim, group, own: of mix; vae,
     first: of vae and vae-affine (`vae` is a run of `sparring train-augmentor`, or diffusers:NAME).
     T, measure: of L_st and L_tt; lambda_s, lambda_t: their weights in eq. 3; lr: of the augmentor's Adam, by default
-    what suits its kind. turns: "phases", or "joint": both move on every batch. begin: whose phase is the first; the
-    student's comes before anything is learned, so that the first augmentor meets a student that knows something. head_start:
-    the part of the training after which that phase ends at the latest, where the data are too hard for l_min.
+    what suits its kind. turns: "phases", or "joint": both move on every batch. begin: whose phase is the first; if the
+    student's, the first augmentor meets a student that knows something. head_start: the part of the training after
+    which that phase ends at the latest, where the data are too hard for l_min.
     l_min, l_max: thresholds of the error, in % (by kind: 10 and 60 with a VAE, else 5 and 40); patience: c; error:
     against the "labels", the "teacher", or the "loss" L_st itself (thresholds in its units then).
     cap: batches after which a phase of the augmentor that does not reach l_max is given up, without a snapshot, for at
