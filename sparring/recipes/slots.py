@@ -97,8 +97,8 @@ def last_word(link: str) -> str:
 
 
 def links(slot: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Each part that a resolved slot names, and its options."""
-    names = split(slot["name"])
+    """Each part that a resolved slot names, and its options; none of a slot that is not used."""
+    names = split(slot["name"]) if slot else []
     for name in names:
         if len(names) > 1:
             yield name, slot[last_word(name)]

@@ -177,9 +177,9 @@ def test_the_manifest_tells_the_weights_of_the_autoencoder(whole):
     _, out = whole
     making = prepare(configured(), Given())
     assert manifest(making)["vae"] is None
-    told = {"perturb": {"name": "hard", "vae": str(out)}}
-    making = replace(making, config=making.config.model_copy(update=told))
-    origin = manifest(making)
-    assert origin["vae"] == {"spec": str(out), "sha256": weights_hash(autoencoders.load(out))}
+    alone, chain = {"name": "hard", "vae": str(out)}, {"name": "mixes+hard", "mixes": {}, "hard": {"vae": str(out)}}
+    for perturb in (alone, chain):
+        origin = manifest(replace(making, config=making.config.model_copy(update={"perturb": perturb})))
+        assert origin["vae"] == {"spec": str(out), "sha256": weights_hash(autoencoders.load(out))}
     with pytest.raises(UserError, match="the weights of the autoencoder"):
         refuse_other_run(out, schema.read(out / "config.yaml"), origin)
