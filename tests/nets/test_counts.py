@@ -63,6 +63,7 @@ ROWS = [  # name, (classes, shape), parameters, multiply-adds and their rounding
     ("orbit-mlp", MNIST, 472_032, None, 0),
     ("resnet18", MNIST, 11_172_810, None, 0),
     ("vit-mnist", MNIST, 901_770, None, 0),
+    ("vit-xs", MNIST, 147_082, None, 0),
     ("vit-cifar", C10, 9_523_722, 615 * M, 1e6),
     ("vit-cifar-wide", C10, 53_563_914, None, 0),
     ("vit-cifar-p8", C10, 9_572_874, None, 0),
@@ -94,7 +95,7 @@ def test_counts_are_the_sheets(name, task, parameters, macs, unit):
 def test_every_network_answers_on_common_image_sizes(name, side):
     if (
         (name.startswith("orbit-cnn") and side == 8)
-        or (name == "vit-mnist" and side != 28)
+        or (name in ("vit-mnist", "vit-xs") and side != 28)
         or (name == "vit-cifar-p8" and side == 28)
     ):
         pytest.skip("refused by design: see test_names")
