@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sparring.core import UserError
-    from sparring.verbs import Outcome, check, distill, reproduce, train
+    from sparring.verbs import Outcome, check, distill, reproduce, show, train, train_augmentor
 
 __version__ = "0.1.0"
-__all__ = ["Outcome", "UserError", "__version__", "check", "distill", "reproduce", "train"]
+__all__ = ["Outcome", "UserError", "__version__", "check", "distill", "reproduce", "show", "train", "train_augmentor"]
 
 
 def __dir__() -> list[str]:

@@ -96,6 +96,8 @@ def made(setting: Setting, kind: str, **options: Any) -> Augmentor:
     elif kind in MAKERS:
         maker = MAKERS[kind]
     else:
+        if kind.endswith(".py"):
+            raise UserError(f"{kind} is a file: name the class in it too, as {kind}:NAME")
         raise UserError(f"there is no augmentor {kind!r}. {did_you_mean(kind, MAKERS)}")
     given = {name: value for name, value in options.items() if value is not None}
     known = {p.name: p.default for p in inspect.signature(maker).parameters.values() if p.kind is p.KEYWORD_ONLY}

@@ -249,7 +249,7 @@ class Hard(Part):
                 "perturb.l_min or lower perturb.head_start"
             )
         return (
-            f"the student met no learned augmentor: {state.given_up} phases of the augmentor did not reach "
+            f"the student met no learned augmentor: of {state.given_up} phases of the augmentor none reached "
             f"l_max={rules.high:g}; lower perturb.l_max, or raise perturb.cap"
         )
 

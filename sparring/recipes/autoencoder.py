@@ -141,7 +141,7 @@ def prepare(config: Config, given: Given) -> Making:
             "optim.schedule=plateau waits for validation accuracy, which an autoencoder has not; try cosine"
         )
     if not config.student:
-        raise UserError("no autoencoder was given: pass --net, vdvae-mnist or vdvae-small")
+        raise UserError("no autoencoder was given: pass --net, vdvae-mnist, vdvae-small or vdvae-cifar10")
     config = given.told_to(config).model_copy(update={"method": METHOD})
     data = find_data(config, given)
     compute = Compute(choose_device(config.device))

@@ -15,7 +15,7 @@ from sparring.recipes.build import Given, Prepared, prepare
 from sparring.recipes.config import SLOTS, Config
 from sparring.recipes.folder import claim_folder
 from sparring.recipes.optim import descents
-from sparring.recipes.rehearse import Rehearsal, rehearse, untouched
+from sparring.recipes.rehearse import Rehearsal, doubt, rehearse, untouched
 from sparring.recipes.run import peak_memory, training_stream
 from sparring.recipes.teacher import on_trial, refuse_weak_teacher
 from sparring.report.units import duration
@@ -29,7 +29,8 @@ class Check:
     """What was found.
 
     teacher: accuracy of the teacher on held-out images by the name of its preprocessing, "own" first, or None; chance:
-    the share of the commonest class there. rehearsals: loss terms and gradient norm of each player on one batch.
+    the share of the commonest class there. rehearsals: loss terms and gradient norm of each player on one batch;
+    doubt: what is odd about the images that it is perturbed to, or None.
     seconds: estimated for the whole training; shares: of a step's time, by what takes it. memory: bytes at the peak.
     """
 
@@ -37,6 +38,7 @@ class Check:
     teacher: dict[str, float] | None
     chance: float
     rehearsals: dict[str, Rehearsal]
+    doubt: str | None
     seconds: float
     images_per_second: float
     shares: dict[str, float]
@@ -77,6 +79,8 @@ class Check:
         for name, found in self.rehearsals.items():
             terms = ", ".join(f"{term} {value:.4g}" for term, value in found.terms.items())
             lines.append(f"{name:<11} {terms}; gradient norm {found.gradient:.3g}")
+        if self.doubt:
+            lines.append(f"            → {self.doubt}")
         shares = ", ".join(f"{name} {share:.0%}" for name, share in self.shares.items())
         lines.append(f"time        about {duration(self.seconds)} ({self.images_per_second:,.0f} images/s: {shares})")
         if any(part.turns is not None for part in self.prepared.method.parts()):
@@ -97,7 +101,8 @@ def inspect(config: Config, given: Given, out: Path | None = None) -> Check:
         others = {name: accuracy for name, accuracy in teacher.items() if name != "own"}
         refuse_weak_teacher(prepared.config, teacher["own"], chance, others)
     stream = training_stream(prepared)
-    rehearsals = rehearse(prepared, next(iter(stream(0))))
+    first = next(iter(stream(0)))
+    rehearsals = rehearse(prepared, first)
     with untouched(prepared.method):
         per_step, shares = timed(prepared, stream)
     return Check(
@@ -105,6 +110,7 @@ def inspect(config: Config, given: Given, out: Path | None = None) -> Check:
         teacher,
         chance,
         rehearsals,
+        doubt(prepared, first),
         seconds=per_step * stream.steps_per_epoch * prepared.config.epochs,
         images_per_second=prepared.config.batch_size / per_step,
         shares=shares,

@@ -15,8 +15,11 @@ from torch import Tensor, nn
 from sparring.core import Batch, Losses, UserError
 from sparring.core.mode import mode
 from sparring.errors import first_line
+from sparring.parts.part import met
+from sparring.recipes.build import Prepared
 from sparring.recipes.ready import Ready
 
+ENOUGH = 10  # images that the teacher must be right on before anything is said of those that it is not
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -46,8 +49,13 @@ def rehearse(prepared: Ready, batch: Batch) -> dict[str, Rehearsal]:
                     raise UserError(f"{name} has no parameter that may move: give a network with trainable weights")
                 gradients = torch.autograd.grad(losses.total(), moving, allow_unused=True)
                 norms = [g.float().norm() for g in gradients if g is not None]
-                norm = torch.stack(norms).norm() if norms else torch.zeros(())
-                found[name] = Rehearsal({k: float(v) for k, v in losses.values().items()}, float(norm))
+                if not norms:
+                    raise UserError(
+                        f"the loss of {name} does not depend on its parameters, so it would never learn: "
+                        "is there a detach() or a no_grad() between them?"
+                    )
+                norm = float(torch.stack(norms).norm())
+                found[name] = Rehearsal({k: float(v) for k, v in losses.values().items()}, norm)
         except UserError:
             raise
         except Exception as error:
@@ -56,6 +64,31 @@ def rehearse(prepared: Ready, batch: Batch) -> dict[str, Rehearsal]:
                 f"{type(error).__name__}: {first_line(error)} ({place_of(error)})"
             ) from error
     return found
+
+
+@torch.no_grad()
+def doubt(prepared: Prepared, batch: Batch) -> str | None:
+    """A sentence where the perturbation, as it begins, spoils one batch for the teacher; None where all is well.
+
+    Of mixed images nobody knows what would be right. Leaves no trace, as `rehearse`.
+    """
+    method, teacher, compute = prepared.method, prepared.teacher, prepared.compute
+    if teacher is None:
+        return None
+    batch = compute.place(batch)
+    gpus = [compute.device] if compute.device.type == "cuda" else []
+    with untouched(method), mode(method, training=True), torch.random.fork_rng(gpus), compute.autocast():
+        with torch.enable_grad():
+            rows = met(method.perturb(batch, method.student, method.targets), batch)
+        if rows.shares is not None:
+            return None
+        before, after = (int((teacher(x).logits.argmax(1) == batch.y).sum()) for x in (batch.x, rows.x))
+    if before < ENOUGH or 2 * after > before:
+        return None
+    return (
+        f"the teacher is right on {before} of {len(batch)} images, and on {after} as they are perturbed at the "
+        "beginning: the student will learn from answers to images that are spoilt; was the augmentor (its VAE) trained?"
+    )
 
 
 def place_of(error: Exception) -> str:

@@ -39,7 +39,7 @@ from sparring.recipes.optim import descents
 from sparring.recipes.paths import anchored
 from sparring.recipes.plateau import Plateau
 from sparring.recipes.ready import Ready
-from sparring.recipes.rehearse import rehearse
+from sparring.recipes.rehearse import doubt, rehearse
 from sparring.recipes.rows import Claim
 from sparring.recipes.slots import resolved
 from sparring.recipes.teacher import judge_teacher
@@ -110,7 +110,10 @@ def _run(config: Config, out: Path, given: Given, resume: bool, claim: Claim | N
     stream = training_stream(prepared)
     exams = {"validation": Exam(prepared, prepared.data.validation)} if prepared.data.validation else {}
     judge_teacher(prepared, exams)
-    rehearse(prepared, next(iter(stream(0))))
+    first = next(iter(stream(0)))
+    rehearse(prepared, first)
+    if told := doubt(prepared, first):
+        at_first(lambda: say(told))
     at_first(lambda: begin(out, prepared, origin))
     if prepared.config.protocol == "paper" and prepared.data.test:
         exams["test"] = Exam(prepared, prepared.data.test)

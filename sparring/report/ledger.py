@@ -148,7 +148,8 @@ def _read(path: Path) -> Run:
         problem=problem,
     )
     if run.finished and run.number("test", "accuracy") is None:
-        return replace(run, problem="result.json says no test accuracy")
+        what = "it is an autoencoder" if run.method == "autoencoder" else "result.json says no test accuracy"
+        return replace(run, problem=what)
     return run
 
 

@@ -8,7 +8,7 @@ from sparring.core import Losses
 from sparring.errors import UserError
 from sparring.parts.part import Plain
 from sparring.recipes.build import Given, fits, prepare
-from sparring.recipes.rehearse import rehearse
+from sparring.recipes.rehearse import doubt, rehearse
 from sparring.recipes.run import training_stream
 
 
@@ -64,3 +64,38 @@ def test_trying_a_network_out_leaves_each_part_in_its_own_mode(teacher):
     modes = [module.training for module in prepared.student.modules()]
     fits(prepared.student, "student", prepared.data)
     assert [module.training for module in prepared.student.modules()] == modes
+
+
+OWN = """
+import torch
+from sparring.parts.augmentors.augmentor import Augmentor
+class Wild(Augmentor):
+    def __init__(self, setting):
+        super().__init__()
+        self.by = torch.nn.Parameter(torch.ones(()))
+    def forward(self, x):
+        return 0.5 + 0 * x * self.by
+class Cut(Wild):
+    def forward(self, x):
+        return (x + 0.01 * self.by).detach()
+class Mild(Wild):
+    def forward(self, x):
+        return x + 0.01 * self.by
+"""
+
+
+def test_an_augmentor_that_spoils_images_or_cuts_its_gradient_is_told(teacher, tmp_path):
+    (tmp_path / "own.py").write_text(OWN)
+
+    def first_of(name):
+        method = {"method": "hard-affine", "perturb": {"augmentor": f"{tmp_path}/own.py:{name}"}}
+        prepared = prepare(configured(teacher=str(teacher), **method), Given())
+        return prepared, next(iter(training_stream(prepared)(0)))
+
+    assert doubt(*first_of("Mild")) is None
+    prepared, batch = first_of("Wild")
+    assert "images that are spoilt" in (doubt(prepared, batch) or "")
+    with pytest.raises(UserError, match="the loss of augmentor does not depend on its parameters"):
+        rehearse(*first_of("Cut"))
+    mixed = prepare(configured(teacher=str(teacher), method="kd", perturb="mixup"), Given())
+    assert doubt(mixed, batch) is None  # nobody knows what is right of mixed images
