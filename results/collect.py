@@ -35,8 +35,11 @@ def collect(name: str, sources: list[Path]) -> None:
             lines = (run.path / "metrics.jsonl").read_text().splitlines()
             epochs = [line for line in lines if json.loads(line)["kind"] == "epoch"]
             (to / "metrics.jsonl").write_text("\n".join(epochs) + "\n")
-    (place / "README.md").write_text(f"# {name}\n\n{markdown([place])}")
-    page([place], place / "report.html")
+        for plan in source.glob("*.recipe.json"):  # from which ours are set beside the published
+            shutil.copy(plan, place / source.name / plan.name)
+    folders = [place / source.name for source in sources]
+    (place / "README.md").write_text(f"# {name}\n\n{markdown(folders)}")
+    page(folders, place / "report.html")
 
 
 if __name__ == "__main__":

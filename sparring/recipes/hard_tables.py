@@ -25,6 +25,7 @@ POOL = 20  # snapshots of a VAE's posteriors that are kept: the paper tells of n
 ALONE: Variants = {"student-only": {"method": "ce"}}
 KD: Variants = {"kd": {"method": "kd-soft"}}
 AFFINE: Variants = {"hard-affine": {"method": "hard-affine"}}
+EMPTY: Variants = {"hard-affine-empty-pool": {"method": "hard-affine", "perturb.start_in_pool": False}}
 DRAWN: Variants = {
     name: {"method": name, "perturb.vae": VAE, "perturb.pool": POOL} for name in ("hard-vae", "hard-vae-affine")
 }
@@ -202,7 +203,7 @@ def line(scale: Scale) -> list[Row]:
             name="cnn-mlp",
             teacher=alone(base, "mnist1d-cnn"),
             student=student,
-            variants=ALONE | KD | AFFINE | CONTROLS,
+            variants=ALONE | KD | AFFINE | EMPTY | CONTROLS,
             claims={},
             seeds=1 if scale == "smoke" else 10,
             note="Ours: nothing is published. Signals are shifted and scaled along their one row. One teacher for all "
