@@ -39,6 +39,8 @@ def draw(axes: Sequence[Axes], lines: Sequence[Mapping[str, Any]], config: Mappi
     x = [float(line["batch"]) for line in lines]
     lost = "squared" if options.get("measure") == "mse" else "T² KL, nats"
     _error(axes[0], x, lines, "loss L_st, nats" if options.get("error") == "loss" else "error, %")
+    if not any(count == count for count in _gauge(lines, "pool")):
+        axes[1].text(0.5, 0.5, "no phases: both move on every batch", transform=axes[1].transAxes, ha="center")
     _line(axes[1], x, _gauge(lines, "pool"), "snapshots kept", 0, drawstyle="steps-post")
     _line(axes[1], x, _gauge(lines, "given_up"), "phases given up", 6, drawstyle="steps-post")
     axes[1].set_ylabel("pool, count")
@@ -70,7 +72,8 @@ def _error(ax: Axes, x: list[float], lines: Sequence[Mapping[str, Any]], unit: s
         found = _gauge(lines, name)
         if found[-1] == found[-1]:
             ax.axhline(found[-1], color=COLOURS[6], linestyle=dash, linewidth=1.2, label=f"{name} {found[-1]:g}")
-    ax.fill_between([], [], color=COLOURS[7], alpha=SHADE, linewidth=0, label="augmentor moves")
+            if name == "l_max":
+                ax.fill_between([], [], color=COLOURS[7], alpha=SHADE, linewidth=0, label="augmentor moves")
     ax.set_ylabel(unit)
 
 
