@@ -229,7 +229,8 @@ def reproduce(
         return
     drawn = recipe.rows is None
     print((place / "report.md").read_text() if drawn else verbs.report.markdown([place]))
-    print(f"The report: {page}" + ("" if drawn else f"\nNext: sparring report {place}"))
+    longer = f"reproduce {name} --scale full" if scale == "smoke" else "list recipes"
+    print(f"The report: {page}\nNext: sparring " + (longer if drawn else f"report {place}"))
 
 
 @app.command(name="list")

@@ -40,7 +40,7 @@ class Journal:
     """metrics.jsonl: one JSON object a line, the truth about a run. Opened at a batch, it forgets what came after."""
 
     def __init__(self, path: Path, *, batch: int = 0) -> None:
-        kept = [line for line in read_lines(path) if at(line) <= batch]
+        kept = [line for line in read_lines(path) if batch_of(line) <= batch]
         write_text(path, "".join(as_json(line) + "\n" for line in kept))
         self.file = path.open("ab", buffering=0)
 
@@ -195,7 +195,7 @@ class TensorBoard:
 
     def __call__(self, line: Mapping[str, Any]) -> None:
         for name, value in numbers(line).items():
-            self.board.add_scalar(name, value, at(line))
+            self.board.add_scalar(name, value, batch_of(line))
 
     def close(self) -> None:
         """Write what is left."""
@@ -210,7 +210,7 @@ class Remote:
         module.init(project="sparring", name=name, config=dict(config))
 
     def __call__(self, line: Mapping[str, Any]) -> None:
-        self.module.log(numbers(line), step=at(line))
+        self.module.log(numbers(line), step=batch_of(line))
 
     def close(self) -> None:
         """Say that the run is over."""
@@ -239,6 +239,6 @@ def numbers(line: Mapping[str, Any]) -> dict[str, float]:
     return {name: value for name, value in told if isinstance(value, int | float) and name != "batch"}
 
 
-def at(line: Mapping[str, Any]) -> int:
+def batch_of(line: Mapping[str, Any]) -> int:
     """The batch of a journal line: steps stand still while an augmentor moves, and what is told then must not mix."""
     return line.get("batch", line["step"])

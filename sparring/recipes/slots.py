@@ -47,9 +47,10 @@ def filled(slot: str, given: Mapping[str, Any], preset: Slot) -> dict[str, Any]:
 def chained(links: list[str], options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Each link's options, checked and complete."""
     return {
-        word: checked_options(factory("perturb", link), options.get(word, {}), f"perturb.{word}")
+        last_word(link): checked_options(
+            factory("perturb", link), options.get(last_word(link), {}), f"perturb.{last_word(link)}"
+        )
         for link in links
-        for word in [last_word(link)]
     }
 
 
