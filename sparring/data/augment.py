@@ -152,6 +152,11 @@ _PIECES = {
     "trivial": Piece(
         "TrivialAugmentWide: one of 14 operations and one of 31 strengths", policies.draw_trivial, policies.trivial
     ),
+    "auto": Piece(
+        "AutoAugment's policy for CIFAR-10: one of 25 pairs of operations; crop+flip+auto+cutout is DiSK's",
+        policies.draw_auto,
+        policies.auto,
+    ),
     "augmix": Piece(
         "AugMix: three chains of one to three operations, severity 3, mixed with the image (without its JSD loss)",
         policies.draw_augmix,

@@ -17,25 +17,25 @@ from sparring.data.warp import warped
 
 OPERATIONS = (
     "identity", "shear-x", "shear-y", "translate-x", "translate-y", "rotate", "brightness", "colour", "contrast",
-    "sharpness", "posterize", "solarize", "autocontrast", "equalize",
+    "sharpness", "posterize", "solarize", "autocontrast", "equalize", "invert",
 )  # fmt: skip
-TABLES = ("brightness", "contrast", "posterize", "solarize", "autocontrast", "equalize")
+TABLES = ("brightness", "contrast", "posterize", "solarize", "autocontrast", "equalize", "invert")
 BLENDS = ("colour", "sharpness")
 WARPS = ("shear-x", "shear-y", "translate-x", "translate-y", "rotate")
 NUMBER = {name: number for number, name in enumerate(OPERATIONS)}
 
 
-def operated(x: Tensor, which: Tensor, strength: Tensor, warps: Tensor, mode: str) -> Tensor:
+def operated(x: Tensor, which: Tensor, strength: Tensor, warps: Tensor, mode: str, fill: int = 0) -> Tensor:
     """Images (N, C, H, W) uint8 after one operation each.
 
     which: (N,) numbers in `OPERATIONS`; strength: (N,): the factor of brightness, colour, contrast and sharpness, the
     bits that posterize keeps, solarize's threshold; warps: (N, 6), as in `warp`, for the operations that move pixels;
-    mode: how these sample, "nearest" or "bilinear".
+    mode: how these sample, "nearest" or "bilinear"; fill: the level of what they bring in from outside.
     """
     x = _changed(x, _among(which, TABLES), lambda x, rows: looked_up(x, which[rows], strength[rows]))
     x = _changed(x, _among(which, BLENDS), lambda x, rows: blended(x, which[rows], strength[rows]))
     moved = _among(which, WARPS)
-    return _changed(x, moved, lambda x, rows: warped(x, warps[rows], mode).round_().to(torch.uint8))
+    return _changed(x, moved, lambda x, rows: filled(x, warps[rows], mode, fill))
 
 
 def _among(which: Tensor, names: tuple[str, ...]) -> Tensor:
@@ -51,6 +51,11 @@ def _changed(x: Tensor, wanted: Tensor, change: Callable[[Tensor, Tensor | slice
     if len(rows):
         out[rows] = change(x[rows], rows)
     return out
+
+
+def filled(x: Tensor, warps: Tensor, mode: str, fill: int) -> Tensor:
+    """Images (N, C, H, W) uint8 seen through warps (N, 6), with the level `fill` around them."""
+    return (warped(x.float() - fill, warps, mode) + fill).round_().to(torch.uint8)
 
 
 def looked_up(x: Tensor, which: Tensor, strength: Tensor) -> Tensor:
@@ -69,6 +74,7 @@ def looked_up(x: Tensor, which: Tensor, strength: Tensor) -> Tensor:
         "solarize": torch.where(level >= strength, 255 - level, level),
         "autocontrast": _autocontrast(level, counts),
         "equalize": _equalized(level, counts),
+        "invert": 255 - level,
     }.items():
         table = torch.where(kind == NUMBER[name], new, table)
     return table.gather(2, values).to(torch.uint8).view_as(x)

@@ -1,6 +1,7 @@
-"""TrivialAugment (Müller & Hutter 2021) and AugMix (Hendrycks et al. 2020), drawn for each image by itself.
+"""TrivialAugment (Müller & Hutter 2021), AugMix (Hendrycks et al. 2020) and AutoAugment's policy for CIFAR-10 (Cubuk et
+al. 2019), drawn for each image by itself.
 
-Both work on 8 bits, as published; images in floats are rounded to them first.
+All work on 8 bits, as published; images in floats are rounded to them first.
 """
 
 from __future__ import annotations
@@ -19,11 +20,58 @@ MIXED = tuple(
                  "shear-x", "shear-y", "translate-x", "translate-y")
 )  # fmt: skip  # AugMix leaves out what ImageNet-C corrupts with
 
+LEVELS, GREY = 10, 128  # AutoAugment: strengths of an operation, and the level around images that it moves
+CIFAR10 = """
+invert .1 7 contrast .2 6, rotate .7 2 translate-x .3 9, sharpness .8 1 sharpness .9 3,
+shear-y .5 8 translate-y .7 9, autocontrast .5 8 equalize .9 2, shear-y .2 7 posterize .3 7,
+colour .4 3 brightness .6 7, sharpness .3 9 brightness .7 9, equalize .6 5 equalize .5 1,
+contrast .6 7 sharpness .6 5, colour .7 7 translate-x .5 8, equalize .3 7 autocontrast .4 8,
+translate-y .4 3 sharpness .2 6, brightness .9 6 colour .2 8, solarize .5 2 invert .0 3,
+equalize .2 0 autocontrast .6 0, equalize .2 8 equalize .6 4, colour .9 9 equalize .6 6,
+autocontrast .8 4 solarize .2 8, brightness .1 3 colour .7 0, solarize .4 5 autocontrast .9 3,
+translate-y .9 9 translate-y .7 9, autocontrast .9 2 solarize .8 3, equalize .8 8 invert .1 3,
+translate-y .7 9 autocontrast .9 1
+"""  # Cubuk et al. 2019, appendix: 25 pairs of an operation, its chance and its level
+POLICY = tuple(
+    tuple(
+        (NUMBER[name], float(chance), int(level)) for name, chance, level in zip(*[iter(pair.split())] * 3, strict=True)
+    )
+    for pair in CIFAR10.replace("\n", " ").split(",")
+)
+
+
+def draw_auto(count: int, shape: Shape, generator: Generator) -> Tensor:
+    """(B, 2 · 8) float32: the two operations of one of the 25 pairs as in `draw_trivial`, each by its chance."""
+    table = torch.tensor(POLICY, device=generator.device)  # (25, 2, 3)
+    chance = uniform(count, 5, generator)
+    pair = table[(chance[:, 0] * len(POLICY)).long()]
+    steps = []
+    for step in range(2):
+        number, likely, level = pair[:, step].unbind(1)
+        which = torch.where(chance[:, 1 + step] < likely, number, NUMBER["identity"]).long()
+        part = level / (LEVELS - 1)
+        signed = torch.where(chance[:, 3 + step] < 0.5, -part, part)
+        strength = 1 + 0.9 * signed
+        strength = torch.where(which == NUMBER["posterize"], 8 - (4 * part).round(), strength)
+        strength = torch.where(which == NUMBER["solarize"], 255 * (1 - part), strength)
+        reach = {"x": (150 / 331 * shape[2] * signed).trunc(), "y": (150 / 331 * shape[1] * signed).trunc()}
+        spans = {"shear": 0.3 * signed, "turn": 30 * signed, **reach}
+        steps += [which[:, None], strength[:, None], _warps(which, spans, shape)]
+    return torch.cat(steps, 1)
+
+
+def auto(x: Tensor, drawn: Tensor) -> Tensor:
+    """Images (B, C, H, W) after a pair of operations each, uint8; pixels that move are taken from the nearest."""
+    x = as_bytes(x)
+    for step in drawn.split(8, dim=1):
+        x = operated(x, step[:, 0], step[:, 1], step[:, 2:], "nearest", GREY)
+    return x
+
 
 def draw_trivial(count: int, shape: Shape, generator: Generator) -> Tensor:
     """(B, 8) float32: operation, strength, warp; the operation and one of 31 strengths uniform, as is its sign."""
     chance = uniform(count, 3, generator)
-    which = (chance[:, 0] * len(OPERATIONS)).long()
+    which = (chance[:, 0] * (len(OPERATIONS) - 1)).long()  # all but the last, invert, which is not in its space
     part = (chance[:, 1] * BINS).floor() / (BINS - 1)
     signed = torch.where(chance[:, 2] < 0.5, -part, part)
     strength = 1 + 0.99 * signed

@@ -33,16 +33,25 @@ PILLOW = {
     "solarize": lambda image, threshold: ImageOps.solarize(image, threshold),
     "autocontrast": lambda image, _: ImageOps.autocontrast(image),
     "equalize": lambda image, _: ImageOps.equalize(image),
+    "invert": lambda image, _: ImageOps.invert(image),
 }
 CASES = [(name, f) for name in ("brightness", "colour", "contrast", "sharpness") for f in (0.01, 0.6, 1.4, 1.99)]
-CASES += [("posterize", 2), ("posterize", 5), ("solarize", 0), ("solarize", 128), ("autocontrast", 0), ("equalize", 0)]
+CASES += [
+    ("posterize", 2),
+    ("posterize", 5),
+    ("solarize", 0),
+    ("solarize", 128),
+    ("autocontrast", 0),
+    ("equalize", 0),
+    ("invert", 0),
+]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(("name", "strength"), CASES)
 def test_an_operation_is_pillows(name, strength, channels):
     x = images(6, channels=channels)
-    exact = name in ("posterize", "solarize", "equalize")
+    exact = name in ("posterize", "solarize", "equalize", "invert")
     for image, seen in zip(x, alone(x, name, float(strength)), strict=True):
         before = Image.fromarray(image.permute(1, 2, 0).numpy() if channels == 3 else image[0].numpy())
         after = torch.frombuffer(bytearray(PILLOW[name](before, strength).tobytes()), dtype=torch.uint8)
@@ -124,3 +133,29 @@ def test_passes_over_all_images_are_those_over_the_ones_concerned():
     seen = operated(x, which, strength, STILL.expand(14, 6), "nearest")
     every = blended(looked_up(x, which, strength), which, strength)  # as on another device
     assert torch.equal(seen, warped(every, STILL.expand(14, 6), "nearest").to(torch.uint8))
+
+
+def test_auto_draws_the_pairs_of_the_policy_with_their_chances_and_levels():
+    assert len(P.POLICY) == 25
+    assert all(len(pair) == 2 for pair in P.POLICY)
+    drawn = P.draw_auto(50_000, (3, 32, 32), torch.Generator().manual_seed(0))
+    first, second = drawn[:, 0].long(), drawn[:, 8].long()
+    share = [(first == NUMBER[name]).float().mean().item() for name in OPERATIONS]
+    wanted = torch.zeros(len(OPERATIONS))
+    for (number, chance, _), _ in P.POLICY:
+        wanted[number] += chance / 25
+        wanted[NUMBER["identity"]] += (1 - chance) / 25
+    assert torch.tensor(share).sub(wanted).abs().max() < 0.01
+    assert set(drawn[second == NUMBER["posterize"], 9].tolist()) == {5.0}  # level 7 of 10: 8 - round(3.1)
+    moved = drawn[first == NUMBER["translate-y"], 7].abs()  # levels 3, 9 and 9: 150 / 331 of the side times the level
+    assert set(moved.tolist()) == {4.0, 14.0}
+
+
+def test_auto_brings_in_grey_where_it_moves_pixels():
+    x = images(2)
+    drawn = torch.zeros(2, 16)
+    drawn[:, 0], drawn[:, 2], drawn[:, 6], drawn[:, 10], drawn[:, 14] = NUMBER["translate-y"], 1, 1, 1, 1
+    drawn[:, 7] = 3.0
+    seen = P.auto(x, drawn)
+    assert torch.equal(seen[:, :, :-3], x[:, :, 3:])
+    assert (seen[:, :, -3:] == 128).all()
