@@ -14,6 +14,7 @@ from torch import nn
 from sparring import data as datasets
 from sparring import nets
 from sparring.core import Network, Setting, UserError, did_you_mean
+from sparring.core.processes import world
 from sparring.core.seeds import seed_for
 from sparring.engine import Compute
 from sparring.engine.device import choose_device, fast_bf16
@@ -84,6 +85,7 @@ def prepare(config: Config, given: Given) -> Prepared:
     bf16, channels_last = precision(config, compute, student)
     compute = Compute(compute.device, bf16, channels_last)
     method = bout(config, student, teacher, data)
+    student = dressed(method)
     refuse_too_large(method, config, len(data.train), compute.world)
     compute.place_module(method)
     if teacher is not None:
@@ -91,9 +93,9 @@ def prepare(config: Config, given: Given) -> Prepared:
         teacher.bf16 = None if theirs == bf16 else theirs  # a convolutional teacher of a perceptron is the dearer one
         Compute(compute.device, theirs, their_layout).place_module(teacher)
     if config.compile:
-        for net in (student, teacher):
-            if net is not None:
-                net.body.compile()
+        student.compile_with(method.objective.student_taps)
+        if teacher is not None:
+            teacher.compile_with(method.objective.target_taps)
     return Prepared(config, data, teacher, student, method, compute)
 
 
@@ -170,9 +172,15 @@ def asks_teacher(config: Config) -> bool:
     return config.teacher is not None and config.targets["name"] != "none"
 
 
+def dressed(method: Bout) -> Network:
+    """The student that a bout trains: the one it was given, or what a part made of it."""
+    assert isinstance(method.student, Network)
+    return method.student
+
+
 def bout(config: Config, student: Network, teacher: Network | None, data: datasets.Data) -> Bout:
     """The method of a resolved configuration, ready to train."""
-    setting = Setting(data.classes, data.shape, data.mean, data.std, teacher)
+    setting = Setting(data.classes, data.shape, data.mean, data.std, teacher, student, config.batch_size // world())
     torch.manual_seed(seed_for("parts", config.seed))
     return Bout(student, **parts(config, setting))
 
