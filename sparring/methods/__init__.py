@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Concatenate
 
 from sparring.core import Setting
-from sparring.methods import baseline, controls, da, hard, kd, mixing
+from sparring.methods import baseline, controls, da, dist, dkd, ema, hard, kd, mixing
 from sparring.parts.part import Objective, Perturb, Targets
 
 
@@ -40,8 +40,18 @@ PERTURB: dict[str, Callable[Concatenate[Setting, ...], Perturb]] = {
     "mixes": mixing.mixes,
     "noise": mixing.noise,
 }
-TARGETS: dict[str, Callable[Concatenate[Setting, ...], Targets]] = {"none": baseline.none, "teacher": kd.teacher}
-OBJECTIVE: dict[str, Callable[Concatenate[Setting, ...], Objective]] = {"ce": baseline.ce, "kd": kd.kd}
+TARGETS: dict[str, Callable[Concatenate[Setting, ...], Targets]] = {
+    "none": baseline.none,
+    "teacher": kd.teacher,
+    "ema": ema.Ema,
+}
+TEACHERLESS = frozenset({"none", "ema"})  # targets that ask no teacher
+OBJECTIVE: dict[str, Callable[Concatenate[Setting, ...], Objective]] = {
+    "ce": baseline.ce,
+    "kd": kd.kd,
+    "dkd": dkd.Decoupled,
+    "dist": dist.dist,
+}
 
 SOFT = (Slot("teacher"), Slot("kd", kd.PRESETS["kd-soft"][1]))  # HARD's KD on MNIST and CIFAR-10
 
@@ -51,6 +61,29 @@ METHODS: dict[str, Slots] = {
         name: Slots(about, targets=Slot("teacher"), objective=Slot("kd", options))
         for name, (about, options) in kd.PRESETS.items()
     },
+    "dkd": Slots(
+        "Decoupled KD: CE + T² (TCKD + 8 NCKD), T = 4, growing over 20 epochs",
+        targets=Slot("teacher"),
+        objective=Slot("dkd"),
+    ),
+    "dkd-standardised": Slots(
+        "Decoupled KD of z-scored logits: CE + 9 T² (TCKD + 8 NCKD), T = 2",
+        targets=Slot("teacher"),
+        objective=Slot("dkd", {"alpha": 9.0, "beta": 72.0, "T": 2.0, "standardise": True}),
+    ),
+    "dist": Slots(
+        "DIST on CIFAR: CE + 2 τ² (inter + intra), correlations by image and by class, τ = 4",
+        targets=Slot("teacher"),
+        objective=Slot("dist"),
+    ),
+    "dist-imagenet": Slots(
+        "DIST on ImageNet: CE + 2 (inter + intra), τ = 1", targets=Slot("teacher"), objective=Slot("dist", {"T": 1.0})
+    ),
+    "ema": Slots(
+        "no teacher but the student's own moving average (mean teacher): CE + KL, T = 1",
+        targets=Slot("ema"),
+        objective=Slot("kd", {"T": 1.0, "ce": 1.0, "kd": 1.0}),
+    ),
     "da": Slots("Disagreement Augmentation, as in its Table I", Slot("da"), Slot("teacher"), Slot("kd")),
     "da-release": Slots(
         "Disagreement Augmentation, as its public code has it since 2025",
