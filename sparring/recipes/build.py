@@ -51,8 +51,10 @@ class Given:
 
 
 def kind_of(thing: Any) -> str:
-    """The class of what was handed over, or the classes of several."""
-    return "+".join(map(kind_of, thing)) if isinstance(thing, list | tuple) else type(thing).__name__
+    """The class of what was handed over; of several the classes, or the names that were handed over among them."""
+    if isinstance(thing, list | tuple):
+        return "+".join(str(one) if isinstance(one, str | Path) else kind_of(one) for one in thing)
+    return type(thing).__name__
 
 
 @dataclass(frozen=True, slots=True)
