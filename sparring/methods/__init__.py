@@ -7,7 +7,22 @@ from dataclasses import dataclass, field
 from typing import Any, Concatenate
 
 from sparring.core import Setting
-from sparring.methods import attention, baseline, controls, da, disk, fitnets, hard, kd, mixing, semckd, simkd
+from sparring.methods import (
+    attention,
+    baseline,
+    controls,
+    da,
+    disk,
+    dist,
+    dkd,
+    ema,
+    fitnets,
+    hard,
+    kd,
+    mixing,
+    semckd,
+    simkd,
+)
 from sparring.parts.part import Objective, Perturb, Targets
 
 
@@ -40,10 +55,17 @@ PERTURB: dict[str, Callable[Concatenate[Setting, ...], Perturb]] = {
     "mixes": mixing.mixes,
     "noise": mixing.noise,
 }
-TARGETS: dict[str, Callable[Concatenate[Setting, ...], Targets]] = {"none": baseline.none, "teacher": kd.teacher}
+TARGETS: dict[str, Callable[Concatenate[Setting, ...], Targets]] = {
+    "none": baseline.none,
+    "teacher": kd.teacher,
+    "ema": ema.Ema,
+}
+TEACHERLESS = frozenset({"none", "ema"})  # targets that ask no teacher
 OBJECTIVE: dict[str, Callable[Concatenate[Setting, ...], Objective]] = {
     "ce": baseline.ce,
     "kd": kd.kd,
+    "dkd": dkd.Decoupled,
+    "dist": dist.dist,
     "disk": disk.Disk,
     "fitnets": fitnets.fitnets,
     "attention": attention.attention,
@@ -59,6 +81,29 @@ METHODS: dict[str, Slots] = {
         name: Slots(about, targets=Slot("teacher"), objective=Slot("kd", options))
         for name, (about, options) in kd.PRESETS.items()
     },
+    "dkd": Slots(
+        "Decoupled KD: CE + T² (TCKD + 8 NCKD), T = 4, growing over 20 epochs",
+        targets=Slot("teacher"),
+        objective=Slot("dkd"),
+    ),
+    "dkd-standardised": Slots(
+        "Decoupled KD of z-scored logits: CE + 9 T² (TCKD + 8 NCKD), T = 2",
+        targets=Slot("teacher"),
+        objective=Slot("dkd", {"alpha": 9.0, "beta": 72.0, "T": 2.0, "standardise": True}),
+    ),
+    "dist": Slots(
+        "DIST on CIFAR: CE + 2 τ² (inter + intra), correlations by image and by class, τ = 4",
+        targets=Slot("teacher"),
+        objective=Slot("dist"),
+    ),
+    "dist-imagenet": Slots(
+        "DIST on ImageNet: CE + 2 (inter + intra), τ = 1", targets=Slot("teacher"), objective=Slot("dist", {"T": 1.0})
+    ),
+    "ema": Slots(
+        "no teacher but the student's own moving average (mean teacher): CE + KL, T = 1",
+        targets=Slot("ema"),
+        objective=Slot("kd", {"T": 1.0, "ce": 1.0, "kd": 1.0}),
+    ),
     "da": Slots("Disagreement Augmentation, as in its Table I", Slot("da"), Slot("teacher"), Slot("kd")),
     "da-release": Slots(
         "Disagreement Augmentation, as its public code has it since 2025",

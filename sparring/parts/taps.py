@@ -88,7 +88,12 @@ def found(net: Network, shape: tuple[int, int, int]) -> dict[str, str]:
     for path, module, given, answer in calls:
         if answer.ndim == 4 and answer.shape[-1] * answer.shape[-2] > 1:
             by_side[tuple(answer.shape[2:])] = path  # the last one of a size, and of nested ones the outermost
-        if isinstance(module, nn.Linear) and given.ndim == 2 and answer.shape == logits.shape:
+        if (
+            isinstance(module, nn.Linear)
+            and given.ndim == 2
+            and answer.shape == logits.shape
+            and torch.equal(answer, logits)
+        ):
             taps["features"] = path + INPUT
     named = {f"stage{n + 1}": path for n, path in enumerate(by_side.values())}
     return named | ({"map": [*by_side.values()][-1]} if by_side else {}) | taps
@@ -96,6 +101,11 @@ def found(net: Network, shape: tuple[int, int, int]) -> dict[str, str]:
 
 def listened(net: Network, shape: tuple[int, int, int]) -> tuple[Calls, Tensor]:
     """Every call of a submodule that takes and returns a tensor, in the order in which they end, and the logits."""
+    if any(isinstance(module, Network) for module in net.body.modules()):
+        raise UserError(
+            f"{net.name} is made of several networks, so it has no inner features of its own: "
+            "give a single teacher, or a method that compares answers alone, such as dkd or dist"
+        )
     calls: Calls = []
     with ExitStack() as stack:
         for path, module in net.body.named_modules():
