@@ -8,7 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from sparring.core import Batch, Clock, Losses, Method, Moment, Output, Player, UserError
-from sparring.parts.part import Objective, Part, Perturb, Plain, Targets, Turns, as_part, met
+from sparring.parts.part import UNMOVED, Objective, Part, Perturb, Plain, Targets, Turns, as_part, met
+
+MISSING = {  # what a part needs: what to say where nothing offers it
+    "target": "a target, and nothing in this bout offers one; "
+    "give a teacher (--teacher) or choose targets that have it",
+    UNMOVED: "inputs as they come, since answers are kept (--cache) for the images' own views, and this perturbation "
+    "moves them; leave cache out, or give perturb=clean",
+}
 
 
 class Bout(Method):
@@ -106,7 +113,5 @@ def refuse_misfits(**slots: Part) -> None:
     offered = frozenset().union(*(part.offers for part in slots.values()))
     for name, part in slots.items():
         if missing := sorted(part.needs - offered):
-            raise UserError(
-                f"the {name} part needs a {missing[0]}, and nothing in this bout offers one; "
-                "give a teacher (--teacher) or choose targets that have it"
-            )
+            told = MISSING.get(missing[0], f"a {missing[0]}, and nothing in this bout offers one")
+            raise UserError(f"the {name} part needs {told}")
