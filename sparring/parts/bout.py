@@ -8,11 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from sparring.core import Batch, Clock, Losses, Method, Moment, Output, Player, UserError
-from sparring.parts.part import Objective, Part, Perturb, Plain, Targets, Turns, as_part, met
+from sparring.parts.part import UNMOVED, Objective, Part, Perturb, Plain, Targets, Turns, as_part, met
 
 MISSING = {  # what a part needs: what to say where nothing offers it
     "target": "a target, and nothing in this bout offers one; "
     "give a teacher (--teacher) or choose targets that have it",
+    UNMOVED: "inputs as they come, since answers are kept (--cache) for the images' own views, and this perturbation "
+    "moves them; leave cache out, or give perturb=clean",
     "features": "a teacher's inner features, and these targets have none; give targets=teacher, which hands them out",
 }
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 Turns = Callable[[Clock], Sequence[str]]
 """Who moves when: clock → names of players, in order."""
 
+UNMOVED = "inputs as they come"  # what a perturbation offers that leaves every image as it is
+
 
 class Perturb(Protocol):
     """Which inputs the step learns from.

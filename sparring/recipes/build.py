@@ -21,6 +21,8 @@ from sparring.engine import Compute
 from sparring.engine.device import choose_device, fast_bf16
 from sparring.methods import TEACHERLESS
 from sparring.parts.bout import Bout
+from sparring.parts.cached import CachedTeacher
+from sparring.recipes.cached import cached, open_cache, with_views
 from sparring.recipes.config import Config
 from sparring.recipes.optim import require
 from sparring.recipes.slots import parts, resolved
@@ -74,7 +76,7 @@ def prepare(config: Config, given: Given) -> Prepared:
     """Make everything that `config` names. Raises UserError for whatever does not exist or fit."""
     if config.threads:
         torch.set_num_threads(config.threads)
-    config = resolved(given.told_to(config))
+    config = with_views(resolved(given.told_to(config)))
     data = find_data(config, given)
     require(config.optim, validation=data.validation is not None)
     compute = Compute(choose_device(config.device))
@@ -102,6 +104,8 @@ def prepare(config: Config, given: Given) -> Prepared:
             theirs, their_layout = precision(config, compute, each)
             each.bf16 = None if theirs == bf16 else theirs  # a convolutional teacher of a perceptron is the dearer one
             Compute(compute.device, theirs, their_layout).place_module(each)
+        if isinstance(method.targets, CachedTeacher):
+            open_cache(method.targets, config, data, teacher, compute, bf16=theirs)
     if config.compile:
         student.compile_with(method.objective.student_taps)
         for each in nets.members(teacher) if teacher is not None else ():
@@ -217,7 +221,10 @@ def bout(config: Config, student: Network, teacher: Network | None, data: datase
     """The method of a resolved configuration, ready to train."""
     setting = Setting(data.classes, data.shape, data.mean, data.std, teacher, student, config.batch_size // world())
     torch.manual_seed(seed_for("parts", config.seed))
-    return Bout(student, **parts(config, setting))
+    slots = parts(config, setting)
+    if config.cache is not None:
+        slots["targets"] = cached(slots["targets"], config)
+    return Bout(student, **slots)
 
 
 def refuse_too_large(method: Bout, config: Config, images: int, world: int) -> None:
