@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-WHERE = frozenset({"device", "threads", "workers", "track", "data_root", "compile"})
+WHERE = frozenset({"device", "threads", "workers", "track", "data_root", "compile", "cache"})
 """Keys that say where and how watched, not what is computed: a resumed run may change them."""
 
 

@@ -1,6 +1,6 @@
 """The nouns of the house, in torch alone: what a batch, an answer, a score, a moment, a mover and a method are."""
 
-from sparring.core.batch import Batch
+from sparring.core.batch import Batch, View
 from sparring.core.clock import Clock
 from sparring.core.losses import Losses, term
 from sparring.core.method import Method, Moment
@@ -22,6 +22,7 @@ __all__ = [
     "Player",
     "Setting",
     "UserError",
+    "View",
     "did_you_mean",
     "term",
 ]

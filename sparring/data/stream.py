@@ -10,18 +10,20 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 
 import torch
 from torch import Generator, Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from sparring.core import Batch, UserError
+from sparring.core import Batch, UserError, View
 from sparring.core.seeds import seed_for
 from sparring.data.augment import augmented, pieces
 from sparring.data.images import Images, Resident, Streamed
 from sparring.data.piece import Piece, as_float
 
 _MMAP_THRESHOLD = -3  # glibc's M_MMAP_THRESHOLD
+_DRAWN_BYTES = 1 << 30  # at most this much chance is drawn for one view of all images
 
 
 def stream(
@@ -34,14 +36,17 @@ def stream(
     rank: int = 0,
     world: int = 1,
     workers: int = 2,
+    views: int | None = None,
 ) -> Stream:
     """Training batches of `part` on `device`, shuffled anew every epoch and augmented, from any step on.
 
     batch_size: images per step over all `world` processes, of which this one, `rank`, gets its equal share; augment:
     names from `augment.names` joined by "+", or "default" for the data set's own; workers: decoding processes, for
     streamed parts alone. Batch k is a pure function of (seed, k), and the ranks' batches laid end to end are the
-    one-process batch. Raises UserError for a batch that does not divide by `world` or is larger than the part, and for
-    an augmentation that is unknown or not for such images.
+    one-process batch. views: how many augmented versions an image has, shown epoch by epoch and then again; whatever
+    the seed they are the same, and so are the few images that each epoch leaves out. None: new ones for ever. Raises
+    UserError for a batch that does not divide by `world` or is larger than the part, and for an augmentation that is
+    unknown or not for such images, or too large to draw for a whole part at once.
     """
     if batch_size < 1 or world < 1 or not 0 <= rank < world or workers < 0:
         raise UserError(f"Cannot stream with batch_size={batch_size}, rank={rank}, world={world}, workers={workers}.")
@@ -53,7 +58,9 @@ def stream(
             f"choose batch_size <= {len(part)}."
         )
     changes = pieces(part.augment if augment == "default" else augment, part.shape)
-    return Stream(part.to(device), batch_size, seed, changes, torch.device(device), rank, world, workers)
+    if views is not None:
+        refuse_large_draws(changes, part)
+    return Stream(part.to(device), batch_size, seed, changes, torch.device(device), rank, world, workers, views)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,7 @@ class Stream:
     rank: int
     world: int
     workers: int
+    views: int | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -80,15 +88,29 @@ class Stream:
             pictures = self._resident(self.part, start)
         else:
             pictures = self._streamed(self.part, start)
+        chance = self._by_step(start) if self.views is None else self._by_view(start, self.views)
+        for (x, y, index), (drawn, view) in zip(pictures, chance, strict=False):
+            yield Batch(augmented(x, self.changes, drawn), y, index, view=view)
+
+    def _by_step(self, start: int) -> Iterator[tuple[tuple[Tensor, ...], None]]:
+        """What each change draws for this rank's images, step after step, by the run's own seed."""
         share, generator = self._share(), Generator(self.device)
-        for step, (x, y, index) in enumerate(pictures, start):
+        for step in count(start):
             generator.manual_seed(seed_for(self.seed, "augment", step))
-            drawn = tuple(c.draw(self.batch_size, self.part.shape, generator)[share] for c in self.changes)
-            yield Batch(augmented(x, self.changes, drawn), y, index)
+            yield tuple(c.draw(self.batch_size, self.part.shape, generator)[share] for c in self.changes), None
+
+    def _by_view(self, start: int, views: int) -> Iterator[tuple[tuple[Tensor, ...], View]]:
+        """What each change draws for this rank's images, step after step, by their rows in the view of the epoch."""
+        number, drawn = -1, ()
+        for step, rows in enumerate(self._rows(start, "cpu"), start):
+            if (now := step // self.steps_per_epoch % views if self.changes else 0) != number:
+                number, drawn = now, drawn_for(self.part, self.changes, now, self.device)
+            at = rows.to(self.device, non_blocking=True)
+            yield tuple(each[at] for each in drawn), View(number, rows)
 
     def _share(self) -> slice:
-        count = self.batch_size // self.world
-        return slice(self.rank * count, (self.rank + 1) * count)
+        size = self.batch_size // self.world
+        return slice(self.rank * size, (self.rank + 1) * size)
 
     def _rows(self, start: int, device: torch.device | str) -> Iterator[Tensor]:
         """This rank's positions in the part, (B / world,), step after step."""
@@ -101,8 +123,14 @@ class Stream:
             epoch, step = epoch + 1, 0
 
     def _order(self, epoch: int) -> Tensor:
-        """The permutation of `epoch`, (N,); drawn on the CPU, so that it is the same on every device."""
-        return torch.randperm(len(self.part), generator=Generator().manual_seed(seed_for(self.seed, "order", epoch)))
+        """The rows of `epoch` in order, all of them or all that are not left out; drawn on the CPU, so that they are
+        the same on every device."""
+        chance = Generator().manual_seed(seed_for(self.seed, "order", epoch))
+        if self.views is None:
+            return torch.randperm(len(self.part), generator=chance)
+        kept = torch.randperm(len(self.part), generator=Generator().manual_seed(seed_for("view", "rows", epoch)))
+        kept = kept[: self.steps_per_epoch * self.batch_size]
+        return kept[torch.randperm(len(kept), generator=chance)]
 
     def _resident(self, part: Resident, start: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         for rows in self._rows(start, self.device):
@@ -110,6 +138,26 @@ class Stream:
 
     def _streamed(self, part: Streamed, start: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         return _decoded(part, self._rows(start, "cpu"), self.device, self.workers)
+
+
+def drawn_for(
+    part: Images, changes: tuple[Piece, ...], view: int, device: torch.device | str = "cpu"
+) -> tuple[Tensor, ...]:
+    """What each change draws for all images of `part` in one of their views, on `device`: the same in every run."""
+    chances = (Generator().manual_seed(seed_for("view", view, number)) for number in range(len(changes)))
+    return tuple(
+        change.draw(len(part), part.shape, chance).to(device) for change, chance in zip(changes, chances, strict=True)
+    )
+
+
+def refuse_large_draws(changes: tuple[Piece, ...], part: Images) -> None:
+    """Raise UserError where one view of all images would take more chance than fits comfortably into memory."""
+    drawn = sum(change.draw(1, part.shape, Generator()).nbytes for change in changes) * len(part)
+    if drawn > _DRAWN_BYTES:
+        raise UserError(
+            f"The augmentation draws {drawn / 2**30:.1f} GiB of chance for one view of the {len(part)} images, which "
+            "is too much to be drawn at once, as views that come back are: choose another one, or leave views out."
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -45,7 +45,7 @@ class Compute:
         """The batch on this device, in this layout."""
         layout = torch.channels_last if self.channels_last else torch.preserve_format
         x = batch.x.to(self.device, non_blocking=True, memory_format=layout)
-        return Batch(x, batch.y.to(self.device, non_blocking=True), batch.index)
+        return replace(batch, x=x, y=batch.y.to(self.device, non_blocking=True))
 
     def place_module(self, module: nn.Module) -> nn.Module:
         """The module on this device, its weights in this layout."""

@@ -10,6 +10,7 @@ from sparring.engine.processes import at_first, together
 from sparring.errors import UserError
 from sparring.files import plain_name
 from sparring.recipes.build import Given
+from sparring.recipes.cached import unasked
 from sparring.recipes.config import Config
 from sparring.recipes.folder import claim_folder
 from sparring.recipes.rows import Claim
@@ -28,11 +29,14 @@ class Job:
 def grid(config: Config, out: Path, *, methods: Sequence[str], seeds: int) -> list[Job]:
     """The runs of some methods over `seeds` seeds from the configuration's own on: out/METHOD/seed-N.
 
-    The configuration's slot options belong to its own method; the others run as their row of the table says.
+    The configuration's slot options belong to its own method; the others run as their row of the table says, and
+    without the configuration's cache where they ask no teacher.
     """
     plain = {"perturb": {}, "targets": {}, "objective": {}}
     changed = {
-        plain_name(method): config.model_copy(update={} if method == config.method else {"method": method, **plain})
+        plain_name(method): config
+        if method == config.method
+        else unasked(config.model_copy(update={"method": method, **plain}))
         for method in methods
     }
     return seeded(changed, out, seeds=seeds)

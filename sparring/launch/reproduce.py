@@ -15,6 +15,7 @@ from sparring.launch.local import Job, run_all, seeded
 from sparring.recipes import autoencoder
 from sparring.recipes import config as schema
 from sparring.recipes.build import Given
+from sparring.recipes.cached import unasked
 from sparring.recipes.elsewhere import elsewhere, variants_in
 from sparring.recipes.rows import TEACHER, VAE, Recipe, Row, Scale
 from sparring.recipes.stress import stress
@@ -100,7 +101,7 @@ def play(row: Row, out: Path, wish: Wish, folders: Mapping[str, Path]) -> None:
     configs = {}
     for name, changes in row.variants.items():
         filled = {key: drawing if value == VAE else value for key, value in changes.items()}
-        configs[name] = schema.merged(student, filled)
+        configs[name] = unasked(schema.merged(student, filled))
     told = row.claims if row.like else {}
     claims = {name: numbers.get("accuracy") or numbers.get("best") for name, numbers in told.items()}
     jobs = seeded(configs, out / row.name, seeds=wish.seeds or row.seeds, claims=claims)
@@ -113,7 +114,7 @@ def teacher_job(row: Row, out: Path, wish: Wish) -> Job | None:
     """The run that trains a row's teacher, or None where one is given."""
     if wish.changes.get("teacher") or row.teacher is None:
         return None
-    config = schema.merged(row.teacher, wish.changes)
+    config = unasked(schema.merged(row.teacher, wish.changes))
     size = f"-{config.size}px" if config.size else ""
     return Job(config, out / "teachers" / f"{plain_name(config.student)}{size}")
 

@@ -7,7 +7,22 @@ from dataclasses import dataclass, field
 from typing import Any, Concatenate
 
 from sparring.core import Setting
-from sparring.methods import baseline, controls, da, dist, dkd, ema, hard, kd, mixing
+from sparring.methods import (
+    attention,
+    baseline,
+    controls,
+    da,
+    disk,
+    dist,
+    dkd,
+    ema,
+    fitnets,
+    hard,
+    kd,
+    mixing,
+    semckd,
+    simkd,
+)
 from sparring.parts.part import Objective, Perturb, Targets
 
 
@@ -51,6 +66,11 @@ OBJECTIVE: dict[str, Callable[Concatenate[Setting, ...], Objective]] = {
     "kd": kd.kd,
     "dkd": dkd.Decoupled,
     "dist": dist.dist,
+    "disk": disk.Disk,
+    "fitnets": fitnets.fitnets,
+    "attention": attention.attention,
+    "semckd": semckd.semckd,
+    "simkd": simkd.simkd,
 }
 
 SOFT = (Slot("teacher"), Slot("kd", kd.PRESETS["kd-soft"][1]))  # HARD's KD on MNIST and CIFAR-10
@@ -104,6 +124,40 @@ METHODS: dict[str, Slots] = {
     ),
     "hard-vae-affine": Slots(
         "HARD-VAE-Affine: HARD-VAE, then a learned affine map", Slot("hard", {"augmentor": "vae-affine"}), *SOFT
+    ),
+    "disk": Slots(
+        "DiSK: a guide censors what the student cannot learn; start the student from one trained alone",
+        targets=Slot("teacher"),
+        objective=Slot("disk"),
+    ),
+    "disk-release": Slots(
+        "DiSK as its code for CIFAR has it", targets=Slot("teacher"), objective=Slot("disk", {"follow": "release"})
+    ),
+    "disk-imagenet": Slots(
+        "DiSK as its code for ImageNet has it: guide and student move together",
+        targets=Slot("teacher"),
+        objective=Slot("disk", disk.IMAGENET),
+    ),
+    "fitnets": Slots(
+        "FitNets beside KD: one stage's features, through an adapter",
+        targets=Slot("teacher"),
+        objective=Slot("fitnets"),
+    ),
+    "attention": Slots(
+        "attention transfer beside KD: where the stages look", targets=Slot("teacher"), objective=Slot("attention")
+    ),
+    "semckd": Slots(
+        "SemCKD beside KD: every stage from every stage, by learned attention",
+        targets=Slot("teacher"),
+        objective=Slot("semckd"),
+    ),
+    "simkd": Slots(
+        "SimKD: the student learns to feed the teacher's classifier", targets=Slot("teacher"), objective=Slot("simkd")
+    ),
+    "simkd-disk": Slots(
+        "SimKD where DiSK's guide does not censor it (eq. 6)",
+        targets=Slot("teacher"),
+        objective=Slot("disk", {"hint": "simkd", "logits": 0.0}),
     ),
     "gaussian-affine": Slots("HARD-Affine's control: affine maps that nobody learns", Slot("gaussian-affine"), *SOFT),
 }

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparring.core import Batch, Losses, Output, Setting, term
-from sparring.parts.part import Objective, Perturb, Plain, Targets
+from sparring.parts.part import UNMOVED, Objective, Perturb, Plain, Targets
 
 
 def clean(setting: Setting) -> Perturb:
@@ -15,7 +15,7 @@ def clean(setting: Setting) -> Perturb:
     def perturb(batch: Batch, student: nn.Module, targets: Targets) -> Tensor:
         return batch.x
 
-    return perturb
+    return Plain(perturb, offers=(UNMOVED,))
 
 
 def none(setting: Setting) -> Targets:

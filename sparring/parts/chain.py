@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from sparring.core import Batch, Losses, Moment, Output, Player, UserError
-from sparring.parts.part import Part, Perturb, Stage, Targets, Turns, as_part, met
+from sparring.parts.part import UNMOVED, Part, Perturb, Stage, Targets, Turns, as_part, met
 
 if TYPE_CHECKING:
     from sparring.parts.bout import Bout
@@ -28,7 +28,9 @@ class Chain(Part):
         self.parts: Sequence[Part] = [as_part(link) for link in links]
         self.links = nn.ModuleList(self.parts)
         self.needs = frozenset().union(*(part.needs for part in self.parts))
-        self.offers = frozenset().union(*(part.offers for part in self.parts))
+        offers = [part.offers for part in self.parts]
+        moved = frozenset({UNMOVED}) - frozenset.intersection(*offers)  # one link that moves the inputs is enough
+        self.offers = frozenset().union(*offers) - moved
         self.waivers = frozenset().union(*(part.waivers for part in self.parts))
         if sum(part.turns is not None for part in self.parts) > 1:
             raise UserError("two links of a chain of perturbations both decide who moves when: leave one of them out")

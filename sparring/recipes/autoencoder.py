@@ -45,7 +45,10 @@ DEFAULTS = Config(
     augment="none",
     optim=Optim(name="adamw", lr=2e-3, weight_decay=0.01, schedule="cosine", warmup=0.05, clip=200.0),
 )
-UNUSED = ("teacher", "perturb", "targets", "objective", "normalise", "teacher_normalise", "protocol", "compile")
+UNUSED = (
+    *("teacher", "perturb", "targets", "objective", "normalise", "teacher_normalise", "protocol", "compile"),
+    *("cache", "cache_keep"),
+)
 SHOWN = 10  # images in a row of the picture
 
 

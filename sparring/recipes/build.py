@@ -15,11 +15,14 @@ from torch import nn
 from sparring import data as datasets
 from sparring import nets
 from sparring.core import Network, Setting, UserError, did_you_mean
+from sparring.core.processes import world
 from sparring.core.seeds import seed_for
 from sparring.engine import Compute
 from sparring.engine.device import choose_device, fast_bf16
 from sparring.methods import TEACHERLESS
 from sparring.parts.bout import Bout
+from sparring.parts.cached import CachedTeacher
+from sparring.recipes.cached import cached, open_cache, with_views
 from sparring.recipes.config import Config
 from sparring.recipes.optim import require
 from sparring.recipes.slots import parts, resolved
@@ -73,7 +76,7 @@ def prepare(config: Config, given: Given) -> Prepared:
     """Make everything that `config` names. Raises UserError for whatever does not exist or fit."""
     if config.threads:
         torch.set_num_threads(config.threads)
-    config = resolved(given.told_to(config))
+    config = with_views(resolved(given.told_to(config)))
     data = find_data(config, given)
     require(config.optim, validation=data.validation is not None)
     compute = Compute(choose_device(config.device))
@@ -93,6 +96,7 @@ def prepare(config: Config, given: Given) -> Prepared:
     bf16, channels_last = precision(config, compute, student)
     compute = Compute(compute.device, bf16, channels_last)
     method = bout(config, student, teacher, data)
+    student = dressed(method)
     refuse_too_large(method, config, len(data.train), compute.world)
     compute.place_module(method)
     if teacher is not None:
@@ -100,9 +104,12 @@ def prepare(config: Config, given: Given) -> Prepared:
             theirs, their_layout = precision(config, compute, each)
             each.bf16 = None if theirs == bf16 else theirs  # a convolutional teacher of a perceptron is the dearer one
             Compute(compute.device, theirs, their_layout).place_module(each)
+        if isinstance(method.targets, CachedTeacher):
+            open_cache(method.targets, config, data, teacher, compute, bf16=theirs)
     if config.compile:
-        for net in (student, *(nets.members(teacher) if teacher is not None else ())):
-            net.body.compile()
+        student.compile_with(method.objective.student_taps)
+        for each in nets.members(teacher) if teacher is not None else ():
+            each.compile_with(method.objective.target_taps)
     return Prepared(config, data, teacher, student, method, compute)
 
 
@@ -204,11 +211,20 @@ def asks_teacher(config: Config) -> bool:
     return config.teacher is not None and config.targets["name"] not in TEACHERLESS
 
 
+def dressed(method: Bout) -> Network:
+    """The student that a bout trains: the one it was given, or what a part made of it."""
+    assert isinstance(method.student, Network)
+    return method.student
+
+
 def bout(config: Config, student: Network, teacher: Network | None, data: datasets.Data) -> Bout:
     """The method of a resolved configuration, ready to train."""
-    setting = Setting(data.classes, data.shape, data.mean, data.std, teacher)
+    setting = Setting(data.classes, data.shape, data.mean, data.std, teacher, student, config.batch_size // world())
     torch.manual_seed(seed_for("parts", config.seed))
-    return Bout(student, **parts(config, setting))
+    slots = parts(config, setting)
+    if config.cache is not None:
+        slots["targets"] = cached(slots["targets"], config)
+    return Bout(student, **slots)
 
 
 def refuse_too_large(method: Bout, config: Config, images: int, world: int) -> None:

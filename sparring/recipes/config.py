@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
@@ -66,6 +66,20 @@ class Config(BaseModel):
         default="default",
         description="none, or names joined by + (crop+flip+rotate; shift3 is HARD's control literal, shift2 its "
         "uniform2; see `sparring list augment`), or the data set's default",
+    )
+    views: int | None = Field(
+        default=None,
+        gt=0,
+        description="how many augmented versions of each image there are, the same for all seeds, one an epoch and "
+        "then again; by default new ones for ever, and with a cache one for each epoch",
+    )
+    cache: str | None = Field(
+        default=None,
+        description="a folder where the teacher's answers are kept, for other runs and seeds too; auto for one of the "
+        "user's cache",
+    )
+    cache_keep: Literal["full", "half"] | Annotated[int, Field(gt=0)] = Field(
+        default="full", description="of them: full, half (precision), or a number: that many of the highest, in half"
     )
     size: int | None = Field(
         default=None, gt=0, description="scale images' shorter side to this many pixels, and cut out the middle square"

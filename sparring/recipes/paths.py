@@ -18,6 +18,8 @@ def anchored(config: Config) -> Config:
     """`config` with every path to something that exists made absolute; names and everything else as they are."""
     changes: dict[str, Any] = {key: absolute(value) for key in PLACES if (value := getattr(config, key))}
     changes["method"] = imported(config.method)
+    if config.cache not in (None, "auto"):
+        changes["cache"] = str(Path(config.cache).expanduser().resolve())
     if config.data not in datasets.names():
         changes["data"] = absolute(config.data)
     changes |= {slot: inside(getattr(config, slot)) for slot in SLOTS}

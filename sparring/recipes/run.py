@@ -24,11 +24,10 @@ from sparring.engine.processes import at_first, together
 from sparring.errors import Interrupted
 from sparring.evaluate import latency, macs, parameters
 from sparring.files import write_json
-from sparring.keys import flat
 from sparring.nets import weights
 from sparring.parts.schedules import constant
 from sparring.recipes.build import Given, Prepared, asks_teacher, prepare
-from sparring.recipes.config import SLOTS, Config
+from sparring.recipes.config import Config
 from sparring.recipes.fetched import Fetched
 from sparring.recipes.folder import begin, claim_folder, refuse_other_run
 from sparring.recipes.judge import Exam, Exams, Judge, listening
@@ -41,7 +40,7 @@ from sparring.recipes.plateau import Plateau
 from sparring.recipes.ready import Ready
 from sparring.recipes.rehearse import doubt, rehearse
 from sparring.recipes.rows import Claim
-from sparring.recipes.slots import resolved
+from sparring.recipes.slots import changes
 from sparring.recipes.teacher import judge_teacher
 from sparring.watch import Bar, Journal, Meter, Sink, require_tracker, tracker
 
@@ -131,6 +130,7 @@ def training_stream(prepared: Ready) -> datasets.Stream:
         batch_size=config.batch_size,
         seed=config.seed,
         augment=config.augment,
+        views=config.views,
         device=compute.device,
         rank=compute.rank,
         world=compute.world,
@@ -261,23 +261,6 @@ def size(net: Network, prepared: Prepared) -> dict[str, float]:
         "macs": macs(net, shape),
         "latency": latency(net, shape, device, repeats=10),
     }
-
-
-def changes(config: Config) -> dict[str, Any]:
-    """Where a resolved configuration departs from its method's row: {"perturb": "da", "objective.T": 2.0}.
-
-    Of another part than the row's, those options count that are not that part's defaults.
-    """
-    found: dict[str, Any] = {}
-    told = config.model_dump(mode="json")
-    row = resolved(config.model_copy(update={slot: {} for slot in SLOTS})).model_dump(mode="json")
-    named = resolved(config.model_copy(update={slot: {"name": told[slot]["name"]} for slot in SLOTS}))
-    for slot, bare in named.model_dump(mode="json", include=set(SLOTS)).items():
-        swapped = told[slot]["name"] != row[slot]["name"]
-        plain = flat({**bare, "name": row[slot]["name"]} if swapped else row[slot])
-        differing = {key: value for key, value in flat(told[slot]).items() if value != plain[key]}
-        found |= {slot if key == "name" else f"{slot}.{key}": value for key, value in differing.items()}
-    return found
 
 
 def finished(out: Path, prepared: Prepared) -> Result:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sparring.core import Setting, UserError, did_you_mean
-from sparring.keys import joined
+from sparring.keys import flat, joined
 from sparring.methods import METHODS, OBJECTIVE, PERTURB, TARGETS, Slot, Slots
 from sparring.parts.chain import Chain
 from sparring.recipes.config import SLOTS, Config, checked_options, options_of
@@ -119,6 +119,23 @@ def parts(config: Config, setting: Setting) -> dict[str, Any]:
             except ValueError as error:
                 raise UserError(f"{slot if len(chosen) == 1 else f'{slot}.{last_word(name)}'}: {error}") from error
         found[slot] = made[0] if len(made) == 1 else Chain(made)
+    return found
+
+
+def changes(config: Config) -> dict[str, Any]:
+    """Where a resolved configuration departs from its method's row: {"perturb": "da", "objective.T": 2.0}.
+
+    Of another part than the row's, those options count that are not that part's defaults.
+    """
+    found: dict[str, Any] = {}
+    told = config.model_dump(mode="json")
+    row = resolved(config.model_copy(update={slot: {} for slot in SLOTS})).model_dump(mode="json")
+    named = resolved(config.model_copy(update={slot: {"name": told[slot]["name"]} for slot in SLOTS}))
+    for slot, bare in named.model_dump(mode="json", include=set(SLOTS)).items():
+        swapped = told[slot]["name"] != row[slot]["name"]
+        plain = flat({**bare, "name": row[slot]["name"]} if swapped else row[slot])
+        differing = {key: value for key, value in flat(told[slot]).items() if value != plain[key]}
+        found |= {slot if key == "name" else f"{slot}.{key}": value for key, value in differing.items()}
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -41,7 +41,7 @@ class Few:
         step = start
         while True:
             batch = self.batches[step % len(self.batches)]
-            yield Batch(batch.x.clone(), batch.y.clone(), batch.index.clone())
+            yield replace(batch, x=batch.x.clone(), y=batch.y.clone(), index=batch.index.clone())
             step += 1
 
 

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sparring.data import Resident, Streamed, dataset, load
+
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
@@ -54,3 +56,15 @@ def folder(tmp_path, picture):
         return root
 
     return make
+
+
+@pytest.fixture
+def both(folder, cache, monkeypatch):
+    """The same pictures decoded beforehand and streamed."""
+    root = folder({"train/cat": 20, "train/dog": 20, "test/cat": 3, "test/dog": 4}, height=16, width=16)
+    held = load(str(root))
+    monkeypatch.setattr(dataset, "RESIDENT_BYTES", 1000)
+    flowing = load(str(root))
+    assert isinstance(held.train, Resident)
+    assert isinstance(flowing.train, Streamed)
+    return held, flowing

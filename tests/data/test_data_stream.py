@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from sparring.core import UserError
-from sparring.data import Resident, Streamed, batches, dataset, load, stream
+from sparring.data import Resident, batches, stream
 from sparring.data import augment as A
 
 AUGMENTATIONS = [*A.names(), "crop+flip+rotate", "resized-crop+shift2+noise+erase"]
@@ -100,18 +100,6 @@ def test_refusals():
         stream(part, batch_size=8, seed=0, augment="flipp")
     with pytest.raises(UserError, match="batch_size=0"):
         batches(part, batch_size=0)
-
-
-@pytest.fixture
-def both(folder, cache, monkeypatch):
-    """The same pictures decoded beforehand and streamed."""
-    root = folder({"train/cat": 20, "train/dog": 20, "test/cat": 3, "test/dog": 4}, height=16, width=16)
-    held = load(str(root))
-    monkeypatch.setattr(dataset, "RESIDENT_BYTES", 1000)
-    flowing = load(str(root))
-    assert isinstance(held.train, Resident)
-    assert isinstance(flowing.train, Streamed)
-    return held, flowing
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -5,8 +5,8 @@ import json
 import pytest
 from runs import configured
 
-from sparring.recipes.run import changes, run
-from sparring.recipes.slots import resolved
+from sparring.recipes.run import run
+from sparring.recipes.slots import changes, resolved
 
 
 def test_the_teacher_is_told_beside_the_student(teacher, tmp_path):

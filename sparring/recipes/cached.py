@@ -1,0 +1,182 @@
+"""The cache of a teacher's answers: what it is known by, and when it is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sparring.core import Batch, Network, Output, UserError
+from sparring.data import Data
+from sparring.data.cache import cache_dir, digest
+from sparring.engine import Compute
+from sparring.files import as_json, write_json
+from sparring.parts.cached import ROUNDING, CachedTeacher, refuse_strangers
+from sparring.parts.forms import Form, described
+from sparring.parts.part import Part
+from sparring.parts.shelf import Shelf
+from sparring.parts.teachers import Teacher
+from sparring.recipes.config import Config
+from sparring.recipes.folder import standing
+from sparring.recipes.slots import resolved
+
+AUTO = "auto"  # --cache auto: a folder for each cache, in the user's own
+FORMAT = 1  # part of every key: raise it when views are drawn, or records laid out, in another way
+KEY = "key.json"
+TRIED = 4  # images of noise on which a network is known again
+ABOUT = {
+    "format": "the version of the cache",
+    "teacher": "the teacher's weights",
+    "preprocessing": "the teacher's preprocessing",
+    "precision": "the teacher's precision",
+    "device": "the kind of device",
+    "data": "the images",
+    "rows": "which images train",
+    "augmentation": "the augmentation",
+    "kept": "what is kept (cache_keep, features)",
+}
+
+
+def with_views(config: Config) -> Config:
+    """`config` with a number of views where a cache needs one. Raises UserError for what makes no sense together."""
+    if config.cache is None:
+        if config.cache_keep != "full":
+            raise UserError(
+                f"cache_keep={config.cache_keep} says how a cache keeps answers, and none was given: "
+                "add --cache FOLDER (or auto)"
+            )
+        return config
+    if config.targets["name"] == "none":
+        raise UserError(
+            f"--cache keeps a teacher's answers, and {config.method} asks no teacher: leave it out"
+            + ("" if config.views else f" (views={config.epochs} shows the images that a run with it sees)")
+        )
+    return config if config.views else config.model_copy(update={"views": config.epochs})
+
+
+def unasked(config: Config) -> Config:
+    """`config` without its cache where it asks no teacher, showing the views that runs beside it with the cache see."""
+    if config.cache is None or resolved(config).targets["name"] != "none":
+        return config
+    return config.model_copy(update={"cache": None, "cache_keep": "full", "views": config.views or config.epochs})
+
+
+def cached(targets: Part, config: Config) -> CachedTeacher:
+    """The targets of a bout with a cache. Raises UserError where they are not a frozen teacher's answers."""
+    if not isinstance(targets, Teacher):
+        raise UserError(
+            f"--cache keeps the answers of a teacher that only answers, and targets={config.targets['name']} is "
+            f"{type(targets).__name__}, whose answers may change: leave cache out, or give targets=teacher"
+        )
+    return CachedTeacher(targets)
+
+
+def open_cache(
+    targets: CachedTeacher, config: Config, data: Data, teacher: Network, compute: Compute, *, bf16: bool
+) -> None:
+    """Find the cache that `config` names and let `targets` use it. Raises UserError where what lies there is another
+    one, or the disk has not the room for this one."""
+    example = tried(targets, data, compute)
+    form = Form(config.cache_keep, example)
+    facts = known_by(config, data, teacher, compute.device, form, bf16=bf16)
+    key = hashlib.sha256(as_json(facts).encode()).hexdigest()
+    folder = cache_dir() / "answers" / key[:16] if config.cache == AUTO else Path(config.cache or "")
+    shelf = Shelf(folder, key, rows=len(data.train), width=form.width)
+    answers = example.logits.float().cpu()
+    refuse_other(folder, facts, answers, ROUNDING[bf16])
+    refuse_full_disk(shelf, config.views or 1 if facts["augmentation"] != "none" else 1)
+
+    def begin() -> None:
+        if not (folder / KEY).exists():
+            write_json(folder / KEY, {**facts, "answers to noise": answers.tolist()})
+        refuse_other(folder, facts, answers, ROUNDING[bf16])
+
+    targets.open(shelf, form, begin, bf16=bf16)
+
+
+@torch.no_grad()
+def tried(targets: CachedTeacher, data: Data, compute: Compute) -> Output:
+    """What the teacher answers to some images of noise, the same ones always."""
+    x = torch.rand(TRIED, *data.shape, generator=torch.Generator().manual_seed(0))
+    batch = compute.place(Batch(x, torch.zeros(TRIED, dtype=torch.long), torch.arange(TRIED)))
+    with compute.autocast():
+        return targets.teacher(batch.x, batch)
+
+
+def known_by(
+    config: Config, data: Data, teacher: Network, device: torch.device, form: Form, *, bf16: bool
+) -> dict[str, Any]:
+    """All that a teacher's answers to the views of the training images depend on."""
+    fed = {name: getattr(teacher, name).flatten().tolist() for name in ("mean", "std")}
+    return {
+        "format": FORMAT,
+        "teacher": {"name": teacher.name, "sha256": fingerprint(teacher)},
+        "preprocessing": fed,
+        "precision": "bf16" if bf16 else "float32",
+        "device": device.type,
+        "data": {"name": data.name, "fingerprint": data.fingerprint, "shape": list(data.shape)},
+        "rows": {"images": len(data.train), "sha256": digest(data.train.index.cpu().numpy())},
+        "augmentation": data.train.augment if config.augment == "default" else config.augment,
+        "kept": {"keep": config.cache_keep, **described(form.fields)},
+    }
+
+
+def fingerprint(net: torch.nn.Module) -> str:
+    """The SHA-256 of a network's parameters and of all its buffers, those that are not saved included."""
+    total = hashlib.sha256()
+    for name, value in sorted([*net.named_parameters(), *net.named_buffers()]):
+        total.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        total.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
+
+
+def refuse_other(folder: Path, facts: Mapping[str, Any], answers: torch.Tensor, rounding: float) -> None:
+    """Raise UserError where `folder` holds something else than the cache that `facts` tell of, and say what differs."""
+    if not folder.exists():
+        return
+    try:
+        before = json.loads((folder / KEY).read_text())
+        noise = torch.tensor(before.pop("answers to noise"))
+    except (FileNotFoundError, NotADirectoryError):
+        if not folder.is_dir() or any(not path.name.startswith(".") for path in folder.iterdir()):
+            raise UserError(f"{folder} is no cache of a teacher's answers; give --cache a folder of its own") from None
+        return
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise UserError(
+            f"{folder / KEY} cannot be read ({error}), so nobody knows whose answers lie there: remove the folder, or "
+            "give another one with --cache"
+        ) from None
+    if differing := [name for name in ABOUT if known(before.get(name)) != known(facts[name])]:
+        told = "; ".join(f"{ABOUT[name]}: {brief(before.get(name))} → {brief(facts[name])}" for name in differing)
+        raise UserError(
+            f"{folder} holds answers for other runs than this one ({told}); give another folder with --cache ({AUTO} "
+            "finds one for each)"
+        )
+    refuse_strangers(noise, answers, rounding, folder)
+
+
+def known(fact: Any) -> Any:
+    """A fact without the names in it, which decide nothing."""
+    return {key: value for key, value in fact.items() if key != "name"} if isinstance(fact, Mapping) else fact
+
+
+def brief(fact: Any) -> str:
+    """A fact in a word or two, the beginning of a hash being enough."""
+    inside = fact.values() if isinstance(fact, Mapping) else [fact]
+    return " ".join(str(value)[: 8 if len(str(value)) == 64 else None] for value in inside)
+
+
+def refuse_full_disk(shelf: Shelf, views: int) -> None:
+    """Raise UserError where the disk has not the room for some views."""
+    needed, free = shelf.bytes_missing(views), shutil.disk_usage(standing(shelf.folder)).free
+    if needed > free:
+        raise UserError(
+            f"the teacher's answers to {views} views would take {needed / 2**30:.1f} GiB more in {shelf.folder}, and "
+            f"the disk has {free / 2**30:.1f} GiB free: give fewer --views, --cache-keep 10 (the 10 highest logits, in "
+            "half precision), or a folder elsewhere"
+        )
