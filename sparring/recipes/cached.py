@@ -16,6 +16,7 @@ from sparring.data import Data
 from sparring.data.cache import cache_dir, digest
 from sparring.engine import Compute
 from sparring.files import as_json, write_json
+from sparring.methods import TEACHERLESS
 from sparring.parts.cached import ROUNDING, CachedTeacher, refuse_strangers
 from sparring.parts.forms import Form, described
 from sparring.parts.part import Part
@@ -51,7 +52,7 @@ def with_views(config: Config) -> Config:
                 "add --cache FOLDER (or auto)"
             )
         return config
-    if config.targets["name"] == "none":
+    if config.targets["name"] in TEACHERLESS:
         raise UserError(
             f"--cache keeps a teacher's answers, and {config.method} asks no teacher: leave it out"
             + ("" if config.views else f" (views={config.epochs} shows the images that a run with it sees)")
@@ -61,7 +62,7 @@ def with_views(config: Config) -> Config:
 
 def unasked(config: Config) -> Config:
     """`config` without its cache where it asks no teacher, showing the views that runs beside it with the cache see."""
-    if config.cache is None or resolved(config).targets["name"] != "none":
+    if config.cache is None or resolved(config).targets["name"] not in TEACHERLESS:
         return config
     return config.model_copy(update={"cache": None, "cache_keep": "full", "views": config.views or config.epochs})
 
