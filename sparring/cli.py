@@ -235,7 +235,13 @@ def reproduce(
 
 @app.command(name="list")
 def list_names(
-    what: Literal["methods", "nets", "data", "augment", "recipes", "perturb", "targets", "objective"], /
+    what: Literal["methods", "nets", "data", "augment", "recipes", "perturb", "targets", "objective", "taps"],
+    net: str | None = None,
+    /,
+    *,
+    data: str = "cifar100",
+    data_root: str | None = None,
+    size: int | None = None,
 ) -> None:
     """The names that the other verbs know, and what each of them is.
 
@@ -243,11 +249,21 @@ def list_names(
     ----------
     what
         Of what; perturb, targets and objective are the three slots of a method, with their options. Names of perturb
-        joined by + follow one another (perturb=mixes+hard).
+        joined by + follow one another (perturb=mixes+hard). taps NET: a network's inner features.
+    net
+        Of taps: the network, as for --student.
+    data
+        Of taps: for images of that data set.
+    data_root
+        Where local copies of data sets lie.
+    size
+        Of taps: scaled to this many pixels.
     """
     from sparring import verbs
 
-    names = verbs.known(what)
+    if (net is None) == (what == "taps"):
+        raise UserError("`sparring list taps NET` names the network whose taps it lists; no other list takes one")
+    names = verbs.taps(net, data=data, data_root=data_root, size=size) if net else verbs.known(what)
     width = max(map(len, names))
     for name, about in names.items():
         print(f"{name:<{width}}  {about}")

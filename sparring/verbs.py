@@ -15,9 +15,10 @@ from sparring.launch.local import Job, grid, run_all
 from sparring.launch.reproduce import Wish
 from sparring.launch.reproduce import reproduce as play_recipe
 from sparring.methods import METHODS
+from sparring.parts.taps import table as tap_table
 from sparring.recipes import autoencoder, published
 from sparring.recipes import config as schema
-from sparring.recipes.build import Given
+from sparring.recipes.build import Given, find_data, network
 from sparring.recipes.check import Check, inspect
 from sparring.recipes.config import Config
 from sparring.recipes.elsewhere import elsewhere
@@ -217,6 +218,17 @@ def known(what: str) -> dict[str, str]:
         return {name: slots.about for name, slots in METHODS.items()}
     tables = {"nets": nets.names, "data": datasets.names, "recipes": published.names, "augment": datasets.augmentations}
     return dict(tables[what]())
+
+
+def taps(net: Any, data: Any = "cifar100", *, data_root: str | None = None, size: int | None = None) -> dict[str, str]:
+    """The inner features of a network by name, each with its path and its shape for the images of a data set.
+
+    Those with a name of their own come first; every other submodule is named by its path.
+    """
+    config, given = settled(None, student=net, data=data, data_root=data_root, size=size)
+    found = find_data(config, given)
+    named = tap_table(network("network", config.student, given.student, "auto", found), found.shape)
+    return {tap: f"{size}" + ("" if path == tap else f"  {path}") for tap, (path, size) in named.items()}
 
 
 def alone(config: Config, net: str | None) -> Config:

@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "recipes": {"core", "engine", "parts", "methods", "nets", "data", "evaluate", "report", "watch"},
     "launch": {"engine", "recipes"},
     "demo": {"recipes", "launch", "report"},
-    "verbs": {"core", "recipes", "launch", "report", "methods", "nets", "data", "evaluate"},
+    "verbs": {"core", "parts", "recipes", "launch", "report", "methods", "nets", "data", "evaluate"},
     "arguments": {"recipes"},
     "cli_augmentor": {"arguments", "recipes", "verbs"},
     "cli_evaluate": {"arguments", "verbs"},

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sparring.core import Output, Setting
 from sparring.parts import taps
-from sparring.parts.hint import Hint, HintObjective, pooled_alike, squares
+from sparring.parts.hint import Hint, HintObjective, both, pooled_alike, squares
 from sparring.parts.part import Objective
 
 
@@ -30,11 +30,8 @@ class Attention(Hint):
 
     def __init__(self, setting: Setting) -> None:
         super().__init__()
-        assert setting.student is not None
-        assert setting.teacher is not None
-        pairs = zip(
-            taps.stages(setting.student, setting.shape), taps.stages(setting.teacher, setting.shape), strict=False
-        )
+        student, teacher = both(setting)
+        pairs = zip(taps.stages(student, setting.shape), taps.stages(teacher, setting.shape), strict=False)
         self.student_taps, self.target_taps = zip(*pairs, strict=True)
 
     def forward(self, output: Output, target: Output) -> Tensor:

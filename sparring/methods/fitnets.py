@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sparring.core import Output, Setting
 from sparring.parts import taps
-from sparring.parts.hint import Hint, HintObjective, averaged, squares
+from sparring.parts.hint import Hint, HintObjective, averaged, both, squares
 from sparring.parts.part import Objective
 
 
@@ -40,12 +40,11 @@ class FitNets(Hint):
     def __init__(self, setting: Setting, layer: str = "stage1", teacher_layer: str | None = None) -> None:
         super().__init__()
         self.student_taps, self.target_taps = (layer,), (teacher_layer or layer,)
-        assert setting.student is not None
-        assert setting.teacher is not None
+        student, teacher = both(setting)
         what = "FitNets compares feature maps (C, H, W)"
         self.sizes = (
-            taps.shape_of(setting.student, setting.shape, self.student_taps[0], 3, what),
-            taps.shape_of(setting.teacher, setting.shape, self.target_taps[0], 3, what),
+            taps.shape_of(student, setting.shape, self.student_taps[0], 3, what),
+            taps.shape_of(teacher, setting.shape, self.target_taps[0], 3, what),
         )
         self.adapter = adapter(*self.sizes)
 

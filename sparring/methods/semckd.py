@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from sparring.core import Output, Setting
 from sparring.parts import taps
-from sparring.parts.hint import Hint, HintObjective, pooled_alike, squares
+from sparring.parts.hint import Hint, HintObjective, both, pooled_alike, squares
 from sparring.parts.part import Objective
 
 
@@ -56,17 +56,16 @@ class SemCKD(Hint):
 
     def __init__(self, setting: Setting, soft: float = 1.0) -> None:
         super().__init__()
-        assert setting.student is not None
-        assert setting.teacher is not None
+        student, teacher = both(setting)
         if setting.batch_size < 4:
             raise ValueError(
                 f"SemCKD compares the images of a batch, and there are {setting.batch_size}: give 4 or more"
             )
         self.soft, self.batch_size = soft, setting.batch_size
-        self.student_taps = taps.stages(setting.student, setting.shape)
-        self.target_taps = taps.stages(setting.teacher, setting.shape)
-        own = taps.shapes(setting.student, setting.shape, self.student_taps)
-        theirs = taps.shapes(setting.teacher, setting.shape, self.target_taps)
+        self.student_taps = taps.stages(student, setting.shape)
+        self.target_taps = taps.stages(teacher, setting.shape)
+        own = taps.shapes(student, setting.shape, self.student_taps)
+        theirs = taps.shapes(teacher, setting.shape, self.target_taps)
         self.query = nn.ModuleList([embedding(self.batch_size) for _ in own])
         self.key = nn.ModuleList([embedding(self.batch_size) for _ in theirs])
         self.project = nn.ModuleList(

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from sparring.core import Network, Output, Setting, UserError
 from sparring.nets.reused import reusing
 from sparring.parts import taps
-from sparring.parts.hint import Hint, HintObjective, averaged, squares
+from sparring.parts.hint import Hint, HintObjective, averaged, both, squares
 from sparring.parts.part import Objective
 
 
@@ -28,13 +28,13 @@ class SimKD(Hint):
 
     def __init__(self, setting: Setting, factor: int = 2) -> None:
         super().__init__()
-        assert setting.teacher is not None
+        _, teacher = both(setting)
         if factor < 1:
             raise ValueError(f"factor is {factor}: give what the projector's inner channels are divided by, 1 or more")
         self.shape, self.factor = setting.shape, factor
         what = "SimKD compares the last feature maps (C, H, W)"
-        self.wanted = taps.shape_of(setting.teacher, setting.shape, "map", 3, what)
-        self.held = (teachers_classifier(setting.teacher, setting.shape),)  # in a tuple: it is the teacher's, not ours
+        self.wanted = taps.shape_of(teacher, setting.shape, "map", 3, what)
+        self.held = (teachers_classifier(teacher, setting.shape),)  # in a tuple: it is the teacher's, not ours
         self.told: list[str] = []
 
     def dress(self, student: nn.Module) -> nn.Module:

@@ -97,6 +97,10 @@ class Bout(Method):
         slots = {"perturb": self.perturb, "targets": self.targets, "objective": self.objective}
         return {f"{slot}.{name}": value for slot, part in slots.items() for name, value in part.keepsakes().items()}
 
+    def about(self) -> list[str]:
+        """How its parts were fitted to these networks, a line each."""
+        return [line for part in self.parts() for line in part.about()]
+
     def remarks(self) -> list[str]:
         """What its parts have to say when a run ends."""
         return [told for part in self.parts() if (told := part.remark()) is not None]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from sparring.core import Setting
 from sparring.parts import taps
+from sparring.parts.hint import both
 
 Kind = Literal["mlp", "features", "wide", "map"]
 HEAD = 256  # channels of the convolutional guide
@@ -44,13 +45,13 @@ def guide(setting: Setting, kind: Kind, bias: float | None) -> Guide:
     """The guide for a teacher: "mlp" sees its last features and its logits through 64 and 128 units, "features" the
     features alone, "wide" these through 1000, 64 and 1000 units (DiSK's on ImageNet), "map" a map before its last
     stage through convolutions. Raises UserError where the teacher has no such feature."""
-    assert setting.teacher is not None
+    _, teacher = both(setting)
     if kind == "map":
-        names = taps.stages(setting.teacher, setting.shape)
+        names = taps.stages(teacher, setting.shape)
         tap = names[2] if len(names) > 3 else names[-1]
-        (channels, *_) = taps.shape_of(setting.teacher, setting.shape, tap, 3, "this guide looks at a feature map")
+        (channels, *_) = taps.shape_of(teacher, setting.shape, tap, 3, "this guide looks at a feature map")
         return Guide(convolutions(channels, setting.classes), tap, logits=False, bias=bias)
-    (width,) = taps.shape_of(setting.teacher, setting.shape, "features", 1, "the guide looks at a row of features")
+    (width,) = taps.shape_of(teacher, setting.shape, "features", 1, "the guide looks at a row of features")
     sees = width + (setting.classes if kind == "mlp" else 0)
     head = perceptron(sees, (1000, 64, 1000) if kind == "wide" else (64, 128))
     return Guide(head, "features", logits=kind == "mlp", bias=bias)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparring.core import Batch, Losses, Output, term
+from sparring.core import Batch, Losses, Network, Output, Setting, UserError, term
 from sparring.parts import divergences
 from sparring.parts.part import Part
 
@@ -34,6 +34,16 @@ class Hint(nn.Module, ABC):
     def about(self) -> Sequence[str]:
         """What was matched with what, a line each."""
         return ()
+
+
+def both(setting: Setting) -> tuple[Network, Network]:
+    """The student and the teacher whose features are read. Raises UserError where there is no teacher."""
+    if setting.teacher is None or setting.student is None:
+        raise UserError(
+            "this objective reads the inner features of a teacher, and none was given: pass --teacher, and leave the "
+            "targets to ask it (targets=teacher)"
+        )
+    return setting.student, setting.teacher
 
 
 class NoHint(Hint):

@@ -76,6 +76,7 @@ class Check:
             lines.append("            with other preprocessing: " + ", ".join(f"{n} {a:.1%}" for n, a in others))
             if self.better:
                 lines.append(f"            → it is better with {self.better}: teacher_normalise={self.better}")
+        lines += [f"matched     {line}" for line in self.prepared.method.about()]
         for name, found in self.rehearsals.items():
             terms = ", ".join(f"{term} {value:.4g}" for term, value in found.terms.items())
             lines.append(f"{name:<11} {terms}; gradient norm {found.gradient:.3g}")

@@ -113,6 +113,8 @@ def _run(config: Config, out: Path, given: Given, resume: bool, claim: Claim | N
     rehearse(prepared, first)
     if told := doubt(prepared, first):
         at_first(lambda: say(told))
+    for line in prepared.method.about():
+        at_first(partial(say, f"{config.method}: {line}"))
     at_first(lambda: begin(out, prepared, origin))
     if prepared.config.protocol == "paper" and prepared.data.test:
         exams["test"] = Exam(prepared, prepared.data.test)

@@ -21,8 +21,10 @@ from sparring.nets.vdvae import VDVAE, Plan
 from sparring.parts.bout import Bout
 from sparring.parts.part import Part, Turns
 from sparring.parts.teachers import Teacher
-from sparring.testing import Broken, Case, check_method, contract, tiny_batches, tiny_net, tiny_setting
+from sparring.testing import Broken, Case, check_method, contract, tiny_batches, tiny_net, tiny_setting, tiny_tapped
 from sparring.testing.trial import descents, same, trained
+
+LOOK_INSIDE = {"disk", "fitnets", "attention", "semckd", "simkd"}
 
 
 @cache
@@ -36,14 +38,17 @@ def tiny_vae() -> str:
 
 def named(method: str) -> Case:
     """A row of the methods' table between two tiny networks."""
-    slots, teacher = METHODS[method], tiny_net(seed=7)
+    slots = METHODS[method]
+    tiny = tiny_tapped if slots.objective.name in LOOK_INSIDE else tiny_net
+    teacher, student = tiny(seed=7), tiny(seed=3)
+    short = {"first": 0.34, "inner": 0.5} if slots.objective.name == "disk" and method != "disk-imagenet" else {}
     with_vae = {"vae": tiny_vae()} if "vae" in method else {}
-    setting = tiny_setting(teacher)
+    setting = tiny_setting(teacher, student)
     bout = Bout(
-        tiny_net(seed=3),
+        student,
         perturb=PERTURB[slots.perturb.name](setting, **slots.perturb.options, **with_vae),
         targets=TARGETS[slots.targets.name](setting),
-        objective=OBJECTIVE[slots.objective.name](setting, **slots.objective.options),
+        objective=OBJECTIVE[slots.objective.name](setting, **slots.objective.options, **short),
     )
     return Case(bout, teacher if slots.targets.name == "teacher" else None)
 
