@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import torch
@@ -84,7 +87,7 @@ def open_cache(
     example = tried(targets, data, compute)
     form = Form(config.cache_keep, example)
     facts = known_by(config, data, teacher, compute.device, form, bf16=bf16)
-    key = hashlib.sha256(as_json(facts).encode()).hexdigest()
+    key = hashlib.sha256(as_json({name: known(fact) for name, fact in facts.items()}).encode()).hexdigest()
     folder = cache_dir() / "answers" / key[:16] if config.cache == AUTO else Path(config.cache or "")
     shelf = Shelf(folder, key, rows=len(data.train), width=form.width)
     answers = example.logits.float().cpu()
@@ -92,11 +95,14 @@ def open_cache(
     refuse_full_disk(shelf, config.views or 1 if facts["augmentation"] != "none" else 1)
 
     def begin() -> None:
-        if not (folder / KEY).exists():
-            write_json(folder / KEY, {**facts, "answers to noise": answers.tolist()})
+        draft = folder / f".{os.getpid()}.{KEY}"
+        write_json(draft, {**facts, "answers to noise": answers.tolist()})
+        with suppress(FileExistsError):
+            os.link(draft, folder / KEY)  # of two that begin at once the first has it
+        draft.unlink()
         refuse_other(folder, facts, answers, ROUNDING[bf16])
 
-    targets.open(shelf, form, begin, bf16=bf16)
+    targets.open(shelf, form, begin if not (folder / KEY).exists() else None, bf16=bf16)
 
 
 @torch.no_grad()
@@ -115,7 +121,7 @@ def known_by(
     fed = {name: getattr(teacher, name).flatten().tolist() for name in ("mean", "std")}
     return {
         "format": FORMAT,
-        "teacher": {"name": teacher.name, "sha256": fingerprint(teacher)},
+        "teacher": {"name": teacher.name, "sha256": fingerprint(teacher.body)},
         "preprocessing": fed,
         "precision": "bf16" if bf16 else "float32",
         "device": device.type,
@@ -172,7 +178,13 @@ def brief(fact: Any) -> str:
 
 
 def refuse_full_disk(shelf: Shelf, views: int) -> None:
-    """Raise UserError where the disk has not the room for some views."""
+    """Raise UserError where a new cache cannot be written, or the disk has not the room for some views."""
+    if not shelf.folder.exists():
+        try:
+            with NamedTemporaryFile(dir=standing(shelf.folder)):
+                pass
+        except OSError as error:
+            raise UserError(f"cannot write into {shelf.folder}: {error.strerror}; give another --cache") from error
     needed, free = shelf.bytes_missing(views), shutil.disk_usage(standing(shelf.folder)).free
     if needed > free:
         raise UserError(

@@ -55,9 +55,10 @@ def test_another_seed_asks_nothing_and_a_longer_run_what_is_new(kd, tmp_path):
     assert asked(tmp_path / "longer") == pytest.approx(0.5)
 
 
-def test_convolutions_too(kd, tmp_path):
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_convolutions_too(kd, precision, tmp_path):
     run(configured(student="resnet8", epochs=1, augment="none"), tmp_path / "teacher")
-    told = {"teacher": str(tmp_path / "teacher"), "epochs": 2, "views": 1, "any_teacher": True}
+    told = {"teacher": str(tmp_path / "teacher"), "epochs": 2, "views": 1, "any_teacher": True, "precision": precision}
     run(kd(**told, seed=1), tmp_path / "plain")
     for seed, name in ((0, "fill"), (1, "read")):
         run(kd(**told, seed=seed, cache=str(tmp_path / "cache")), tmp_path / name)
@@ -138,7 +139,7 @@ def test_less_is_kept_by_choice(kd, keep, tmp_path):
     [
         ({"augment": "shift2"}, r"\(the augmentation: crop → shift2\); give another folder with --cache \(auto"),
         ({"val": 0.2}, r"which images train: "),
-        ({"teacher_normalise": "half"}, r"the teacher's weights: .*; the teacher's preprocessing: "),
+        ({"teacher_normalise": "half"}, r"\(the teacher's preprocessing: "),
         ({"precision": "bf16"}, r"the teacher's precision: float32 → bf16"),
         ({"cache_keep": "half"}, r"what is kept \(cache_keep, features\): full float32 \(10,\) → half float16"),
     ],
@@ -210,6 +211,8 @@ def test_targets_that_are_no_teacher(kd, tmp_path):
 def test_places_that_are_no_cache(kd, tmp_path, monkeypatch):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("mine")
+    with pytest.raises(UserError, match=r"cannot write into .*thesis.tex/sub: Not a directory; give another --cache"):
+        run(kd(cache=str(tmp_path / "mine" / "thesis.tex" / "sub")), tmp_path / "run")
     for place in ("mine", "mine/thesis.tex"):
         with pytest.raises(UserError, match=r"is no cache of a teacher's answers; give --cache a folder of its own"):
             run(kd(cache=str(tmp_path / place)), tmp_path / "run")
