@@ -71,7 +71,8 @@ def distill(
 ) -> Outcome:
     """Train a student with the help of a teacher.
 
-    teacher, student: a spec (see `sparring list nets`) or an `nn.Module`; data: a name, a folder, or a Dataset.
+    teacher, student: a spec (see `sparring list nets`) or an `nn.Module`, of teachers a list of these too; data: a
+    name, a folder, or a Dataset.
     method: a row of `sparring list methods` (kd if none is given). out: the folder to fill. baseline: also train the
     same student alone, with the same budget and seeds. seeds: how many. config: a configuration to start from.
     options: any key of `sparring.recipes.config.Config`, dotted ones as {"optim.lr": 0.1} or nested. A module that is
@@ -232,6 +233,9 @@ def settled(config: Config | None, **values: Any) -> tuple[Config, Given]:
     if not isinstance(values.get("method"), str | None):
         given = type(values["method"]).__name__
         raise UserError(f"method is a {given} object; give its name, such as 'da' or 'my_method.py:mine'")
+    several = values.get("teacher")
+    if isinstance(several, list | tuple) and several and not any(is_object(one) for one in several):
+        values["teacher"] = nets.joined([str(one) for one in several], "logits")
     objects = {key: values.pop(key) for key in ("teacher", "student", "data") if is_object(values.get(key))}
     named = {
         key: str(value) if isinstance(value, Path) else value for key, value in values.items() if value is not None

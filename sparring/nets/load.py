@@ -12,6 +12,7 @@ from torch import nn
 from sparring.core import Network, UserError
 from sparring.nets import hf, names, vision, weights
 from sparring.nets.origin import Normalisation, Origin, Shape, checked, network, origin_of, with_class_names
+from sparring.nets.reused import dressed
 from sparring.nets.spec import LIBRARIES, PRETRAINED, STUDENT, Spec, parse, run_file
 from sparring.nets.trial import classes_of
 from sparring.nets.userfile import user_body
@@ -57,8 +58,10 @@ def load(
     made = _make(asked, classes, shape, options)
     if asked.kind != "own":
         _try_out(made.body, asked, classes, shape)
+    dress = known.dress if known and known.spec == str(asked) else {}
+    body = dressed(made.body, dress) if dress else made.body
     if file:
-        weights.put(made.body, tensors, file)
+        weights.put(body, tensors, file)
     wanted = (known.mean, known.std) if known else made.normalisation
     mean, std = _normalisation(wanted, mean, std, channels=shape[0])
     origin = Origin(
@@ -69,9 +72,10 @@ def load(
         std=std,
         class_names=known.class_names if known else None,
         options={**options, **(made.options or {})},
+        dress=dress,
         trained=bool(file) or made.trained,
     )
-    return network(made.body, origin)
+    return network(body, origin)
 
 
 def save(net: Network, path: str | Path, *, class_names: Sequence[str] | None = None) -> Path:
@@ -127,8 +131,9 @@ def _again(file: Path, classes: int | None, shape: Shape | None, options: Mappin
     made = _make(asked, *checked(str(file), origin.classes, origin.shape), origin.options)
     if shape is not None and tuple(shape) != origin.shape:
         _try_out(made.body, asked, origin.classes or 0, shape)
-    weights.put(made.body, tensors, file)
-    return network(made.body, origin)
+    body = dressed(made.body, origin.dress) if origin.dress else made.body
+    weights.put(body, tensors, file)
+    return network(body, origin)
 
 
 def _agree(file: Path | None, known: Origin, classes: int | None, shape: Shape | None) -> None:

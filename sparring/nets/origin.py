@@ -22,7 +22,8 @@ class Origin:
 
     spec: what was asked for, without weights ("resnet18", "timm:resnet18", "/home/me/net.py:tiny"); None for a module
     made in Python. classes, shape (C, H, W): what it was made for. mean, std: the normalisation it carries.
-    options: further arguments of its factory. trained: whether weights were loaded into it.
+    options: further arguments of its factory. dress: what it was dressed in for its training, or nothing (`reused.py`).
+    trained: whether weights were loaded into it.
     """
 
     spec: str | None
@@ -32,6 +33,7 @@ class Origin:
     std: tuple[float, ...]
     class_names: tuple[str, ...] | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    dress: dict[str, Any] = field(default_factory=dict)
     trained: bool = False
 
     def to_json(self) -> str:
@@ -56,6 +58,7 @@ class Origin:
                 std=tuple(float(v) for v in told["std"]),
                 class_names=None if told.get("class_names") is None else tuple(map(str, told["class_names"])),
                 options=dict(told.get("options") or {}),
+                dress=dict(told.get("dress") or {}),
                 trained=True,
             )
         except (KeyError, TypeError, ValueError) as wrong:

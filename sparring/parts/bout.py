@@ -15,6 +15,7 @@ MISSING = {  # what a part needs: what to say where nothing offers it
     "give a teacher (--teacher) or choose targets that have it",
     UNMOVED: "inputs as they come, since answers are kept (--cache) for the images' own views, and this perturbation "
     "moves them; leave cache out, or give perturb=clean",
+    "features": "a teacher's inner features, and these targets have none; give targets=teacher, which hands them out",
 }
 
 
@@ -38,20 +39,32 @@ class Bout(Method):
         self.perturb, self.objective = as_part(perturb), as_part(objective)
         self.targets = targets if isinstance(targets, Part) else Plain(targets, offers=("target",))
         refuse_misfits(perturb=self.perturb, targets=self.targets, objective=self.objective)
-        self._players = {"student": Player(student, self.student_loss)}
+        for part in self.parts():
+            self.student = part.dress(self.student)
+        if wanted := self.objective.target_taps:
+            self.targets.listen(wanted)
+        companions = [module for part in self.parts() if (module := part.companion) is not None]
+        trained = nn.ModuleList([self.student, *companions]) if companions else self.student
+        self._players = {"student": Player(trained, self.student_loss)}
         for part in self.parts():
             self._admit(part.players(self))
         self._turns = self._only_turns() or self._everyone
 
     def student_loss(self, batch: Batch) -> Losses:
         """One exchange: what the student loses at the inputs that the perturbation chose."""
-        rows = met(self.perturb(batch, self.student, self.targets), batch)
-        target: Output | None = self.targets(rows.x, batch)
-        output: Output = self.student(rows.x)
+        rows, output, target = self.exchange(batch)
         with torch.no_grad():
             for part in self.parts():
                 part.hear(rows, output, target)
         return self.objective(output, target, rows)
+
+    def exchange(self, batch: Batch) -> tuple[Batch, Output, Output | None]:
+        """The rows as they are perturbed, what the student answers there, and what is asked for."""
+        rows = met(self.perturb(batch, self.student, self.targets), batch)
+        target: Output | None = self.targets(rows.x, batch)
+        taps = self.objective.student_taps
+        output: Output = self.student(rows.x, taps) if taps else self.student(rows.x)
+        return rows, output, target
 
     def counts(self, moved: Collection[str]) -> bool:
         """Only a batch on which the student moved is a step of its training."""

@@ -45,7 +45,7 @@ class CachedTeacher(Part):
 
     def listen(self, taps: Sequence[str]) -> None:
         """From now on these features are wanted beside the logits."""
-        self.teacher.listen(taps)  # pyright: ignore
+        self.teacher.listen(taps)
 
     def forward(self, x: Tensor, batch: Batch) -> Output:
         if self.shelf is None or batch.view is None or x is not batch.x:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sparring.core import Output, UserError
 
+TAP = "tap "  # begins the name of what is a feature
 Keep = Literal["full", "half"] | int
 """How much of an answer is kept: "full" for every bit, "half" in half precision, K for the K highest logits in half."""
 
@@ -57,6 +58,11 @@ class Form:
         self.fields = {name: Field.of(value) for name, value in self._shortened(example).items()}
         self.width = sum(field.width for field in self.fields.values())
 
+    @property
+    def taps(self) -> list[str]:
+        """The features that are kept."""
+        return [name.removeprefix(TAP) for name in self.original if name.startswith(TAP)]
+
     def packed(self, answer: Output) -> Tensor:
         """An answer to B images as bytes (B, width) uint8, on its device."""
         parts = [value.contiguous().view(len(value), -1) for value in self._shortened(answer).values()]
@@ -71,7 +77,7 @@ class Form:
         }
         logits = kept.pop("logits") if "logits" in kept else self._spread(kept)
         kept = {name: value.to(self.original[name].dtype) for name, value in kept.items() if name in self.original}
-        features = {name.removeprefix("tap "): value for name, value in kept.items()}
+        features = {name.removeprefix(TAP): value for name, value in kept.items()}
         return Output(logits.to(self.original["logits"].dtype), features)
 
     def floats(self, packed: Tensor) -> dict[str, Tensor]:
@@ -106,7 +112,7 @@ class Form:
 
 def named(answer: Output) -> dict[str, Tensor]:
     """The tensors of an answer by name."""
-    return {"logits": answer.logits, **{f"tap {name}": value for name, value in answer.features.items()}}
+    return {"logits": answer.logits, **{f"{TAP}{name}": value for name, value in answer.features.items()}}
 
 
 def laid_out(value: Tensor, field: Field) -> Tensor:

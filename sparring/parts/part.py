@@ -66,11 +66,30 @@ class Part(nn.Module):
     Its `forward` has the signature of the slot that it fills: that of `Perturb`, `Targets` or `Objective` above.
     needs, offers: words matched when a bout is built ("target": a teacher's logits).
     waivers: rules of the contract that this part breaks on purpose, by their names there.
+    student_taps, target_taps: of an objective: features that the student's answer and the target must hold for it.
     """
 
     needs: frozenset[str] = frozenset()
     offers: frozenset[str] = frozenset()
     waivers: frozenset[str] = frozenset()
+    student_taps: Sequence[str] = ()
+    target_taps: Sequence[str] = ()
+
+    def dress(self, student: nn.Module) -> nn.Module:
+        """The student that is trained in this bout, made of the one that was given; usually that one itself."""
+        return student
+
+    @property
+    def companion(self) -> nn.Module | None:
+        """What trains with the student, by the student's own loss and in its turn (adapters); usually nothing."""
+        return None
+
+    def listen(self, taps: Sequence[str]) -> None:
+        """Of targets that offer "features": from now on these are wanted beside the logits."""
+
+    def about(self) -> Sequence[str]:
+        """Lines about how it was fitted to these networks, worth reading before training; usually none."""
+        return ()
 
     def players(self, bout: Bout) -> Mapping[str, Player]:
         """The players this part brings, their losses written against the bout they play in; usually none."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -25,3 +28,14 @@ def audibly(net: nn.Module, x: Tensor) -> Output:
 def detached_parameters(net: nn.Module) -> dict[str, Tensor]:
     """The parameters of `net` by name, sharing memory with it and out of any graph."""
     return {name: parameter.detach() for name, parameter in net.named_parameters()}
+
+
+@contextmanager
+def undisturbed(net: nn.Module) -> Iterator[None]:
+    """Afterwards the buffers of `net` are as before, whatever asked it in the block."""
+    before = [(buffer, buffer.clone()) for buffer in net.buffers()]
+    try:
+        yield
+    finally:
+        for buffer, value in before:
+            buffer.copy_(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -25,8 +25,8 @@ class Frozen(nn.Module):
         """The network inside."""
         return self._held[0]
 
-    def forward(self, x: Tensor) -> Output:
-        return self.net(x)
+    def forward(self, x: Tensor, taps: Sequence[str] = ()) -> Output:
+        return self.net(x, taps) if taps else self.net(x)
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Frozen:
         self.net._apply(fn, recurse)
@@ -34,13 +34,17 @@ class Frozen(nn.Module):
 
 
 class Teacher(Part):
-    """Targets of a frozen network: what it answers at the very inputs the student sees."""
+    """Targets of a frozen network: what it answers at the very inputs the student sees, features too where asked."""
 
-    offers = frozenset({"target"})
+    offers = frozenset({"target", "features"})
 
     def __init__(self, net: Network) -> None:
         super().__init__()
         self.frozen = Frozen(net)
+        self.taps: Sequence[str] = ()
+
+    def listen(self, taps: Sequence[str]) -> None:
+        self.taps = tuple(taps)
 
     def forward(self, x: Tensor, batch: Batch) -> Output:
-        return self.frozen(x)
+        return self.frozen(x, self.taps)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from torch import nn
 from sparring import data as datasets
 from sparring import nets
 from sparring.core import Network, Setting, UserError, did_you_mean
+from sparring.core.processes import world
 from sparring.core.seeds import seed_for
 from sparring.engine import Compute
 from sparring.engine.device import choose_device, fast_bf16
+from sparring.methods import TEACHERLESS
 from sparring.parts.bout import Bout
 from sparring.parts.cached import CachedTeacher
 from sparring.recipes.cached import cached, open_cache, with_views
@@ -34,17 +37,27 @@ STATISTICS = {
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Things handed over from Python instead of being named: they take the place of the names."""
+    """Things handed over from Python instead of being named: they take the place of the names.
 
-    teacher: nn.Module | None = None
+    teacher: a module, or several to teach together (among these may be names).
+    """
+
+    teacher: nn.Module | Sequence[Any] | None = None
     student: nn.Module | None = None
     data: Any = None
 
     def told_to(self, config: Config) -> Config:
         """`config` with what was handed over named in it, so that nobody takes a default for it."""
         objects = {"teacher": self.teacher, "student": self.student, "data": self.data}
-        told = {key: f"{PYTHON}{type(thing).__name__}" for key, thing in objects.items() if thing is not None}
+        told = {key: PYTHON + kind_of(thing) for key, thing in objects.items() if thing is not None}
         return config.model_copy(update=told)
+
+
+def kind_of(thing: Any) -> str:
+    """The class of what was handed over; of several the classes, or the names that were handed over among them."""
+    if isinstance(thing, list | tuple):
+        return "+".join(str(one) if isinstance(one, str | Path) else kind_of(one) for one in thing)
+    return type(thing).__name__
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +84,8 @@ def prepare(config: Config, given: Given) -> Prepared:
     if asks_teacher(config):
         teacher = network("teacher", config.teacher, given.teacher, config.teacher_normalise, data)
         teacher = copy.copy(teacher)  # one that was handed over keeps its own precision: only the weights are shared
-        if given.teacher is None and not nets.origin_of(teacher).trained and not config.any_teacher:
-            raise UserError(
-                f"the teacher {config.teacher} has no weights, so it knows nothing: "
-                f"give a run directory or {config.teacher}@weights, or go on with --any-teacher"
-            )
+        if given.teacher is None and not config.any_teacher:
+            refuse_untrained(teacher)
     torch.manual_seed(seed_for("initial weights", config.seed))
     student = network("student", config.student, given.student, config.normalise, data)
     if teacher is not None:
@@ -86,18 +96,20 @@ def prepare(config: Config, given: Given) -> Prepared:
     bf16, channels_last = precision(config, compute, student)
     compute = Compute(compute.device, bf16, channels_last)
     method = bout(config, student, teacher, data)
+    student = dressed(method)
     refuse_too_large(method, config, len(data.train), compute.world)
     compute.place_module(method)
     if teacher is not None:
-        theirs, their_layout = precision(config, compute, teacher)
-        teacher.bf16 = None if theirs == bf16 else theirs  # a convolutional teacher of a perceptron is the dearer one
-        Compute(compute.device, theirs, their_layout).place_module(teacher)
+        for each in nets.members(teacher.to(compute.device)):
+            theirs, their_layout = precision(config, compute, each)
+            each.bf16 = None if theirs == bf16 else theirs  # a convolutional teacher of a perceptron is the dearer one
+            Compute(compute.device, theirs, their_layout).place_module(each)
         if isinstance(method.targets, CachedTeacher):
-            open_cache(method.targets, config, data, teacher, compute, bf16=theirs)
+            open_cache(method.targets, config, data, teacher, compute)
     if config.compile:
-        for net in (student, teacher):
-            if net is not None:
-                net.body.compile()
+        student.compile_with(method.objective.student_taps)
+        for each in nets.members(teacher) if teacher is not None else ():
+            each.compile_with(method.objective.target_taps)
     return Prepared(config, data, teacher, student, method, compute)
 
 
@@ -114,15 +126,18 @@ def find_data(config: Config, given: Given) -> datasets.Data:
     )
 
 
-def network(role: str, spec: str | None, given: nn.Module | None, normalise: str, data: datasets.Data) -> Network:
+def network(role: str, spec: str | None, given: Any, normalise: str, data: datasets.Data) -> Network:
     """The network for a role, answering with the data's classes. Raises UserError where it does not exist or fit."""
     mean, std = statistics(normalise, data)
+    if (several := team(role, spec, given)) is not None:
+        return nets.ensemble([network(role, *each, normalise, data) for each in several[0]], several[1])
     if given is not None:
         net = nets.wrap(given, mean=mean, std=std)
     elif spec and spec.startswith(PYTHON):
         raise UserError(f"the {role} was a {spec} made in Python: hand it over from Python again, or name another")
     elif spec and "/" in spec and not {":", "@"} & set(spec) and not Path(spec).expanduser().exists():
-        raise UserError(f"there is nothing at {spec!r} to take the {role} from; was it moved?")
+        hint = " (several teachers are ensemble:A+B)" if {"+", ","} & set(spec) and role == "teacher" else ""
+        raise UserError(f"there is nothing at {spec!r} to take the {role} from; was it moved?{hint}")
     elif spec:
         net = nets.load(spec, classes=data.classes, shape=data.shape, mean=data.mean, std=data.std)
         if normalise != "auto":
@@ -131,6 +146,18 @@ def network(role: str, spec: str | None, given: nn.Module | None, normalise: str
         raise UserError(f"no {role} was given: pass --{role} (a name from `sparring list nets`, a run, a file)")
     fits(net, role, data)
     return net
+
+
+def team(role: str, spec: str | None, given: Any) -> tuple[list[tuple[str | None, Any]], nets.Combine] | None:
+    """The (name, object) of each of several networks for a role, and how they answer together; None for one alone."""
+    found: tuple[list[tuple[str | None, Any]], nets.Combine] | None = None
+    if isinstance(given, list | tuple):
+        found = [(str(one), None) if isinstance(one, str | Path) else (None, one) for one in given], "logits"
+    elif given is None and spec and (asked := nets.team(spec)):
+        found = [(one, None) for one in asked[0]], asked[1]
+    if found and (role != "teacher" or not found[0]):
+        raise UserError(f"{len(found[0])} networks are given for the {role}: several can teach together, one can learn")
+    return found
 
 
 def statistics(normalise: str, data: datasets.Data) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -158,6 +185,16 @@ def fits(net: Network, role: str, data: datasets.Data) -> None:
         )
 
 
+def refuse_untrained(teacher: Network) -> None:
+    """Raise UserError for a teacher, or a member of several, without weights of its own."""
+    for each in nets.members(teacher):
+        if not nets.origin_of(each).trained:
+            raise UserError(
+                f"the teacher {each.name} has no weights, so it knows nothing: "
+                f"give a run directory or {each.name}@weights, or go on with --any-teacher"
+            )
+
+
 def separate(teacher: Network, student: Network) -> None:
     """Raise UserError where the student's training would move weights of the teacher."""
     theirs = {parameter.data_ptr() for parameter in teacher.parameters() if parameter.numel()}
@@ -171,12 +208,18 @@ def separate(teacher: Network, student: Network) -> None:
 
 def asks_teacher(config: Config) -> bool:
     """Whether a resolved configuration has a teacher, and targets that may ask it."""
-    return config.teacher is not None and config.targets["name"] != "none"
+    return config.teacher is not None and config.targets["name"] not in TEACHERLESS
+
+
+def dressed(method: Bout) -> Network:
+    """The student that a bout trains: the one it was given, or what a part made of it."""
+    assert isinstance(method.student, Network)
+    return method.student
 
 
 def bout(config: Config, student: Network, teacher: Network | None, data: datasets.Data) -> Bout:
     """The method of a resolved configuration, ready to train."""
-    setting = Setting(data.classes, data.shape, data.mean, data.std, teacher)
+    setting = Setting(data.classes, data.shape, data.mean, data.std, teacher, student, config.batch_size // world())
     torch.manual_seed(seed_for("parts", config.seed))
     slots = parts(config, setting)
     if config.cache is not None:

@@ -19,6 +19,8 @@ from sparring.data import Data
 from sparring.data.cache import cache_dir, digest
 from sparring.engine import Compute
 from sparring.files import as_json, write_json
+from sparring.methods import TEACHERLESS
+from sparring.nets import members
 from sparring.parts.cached import ROUNDING, CachedTeacher, refuse_strangers
 from sparring.parts.forms import Form, described
 from sparring.parts.part import Part
@@ -34,7 +36,7 @@ KEY = "key.json"
 TRIED = 4  # images of noise on which a network is known again
 ABOUT = {
     "format": "the version of the cache",
-    "teacher": "the teacher's weights",
+    "teacher": "the teacher, its layers or weights",
     "preprocessing": "the teacher's preprocessing",
     "precision": "the teacher's precision",
     "device": "the kind of device",
@@ -54,7 +56,7 @@ def with_views(config: Config) -> Config:
                 "add --cache FOLDER (or auto)"
             )
         return config
-    if config.targets["name"] == "none":
+    if config.targets["name"] in TEACHERLESS:
         raise UserError(
             f"--cache keeps a teacher's answers, and {config.method} asks no teacher: leave it out"
             + ("" if config.views else f" (views={config.epochs} shows the images that a run with it sees)")
@@ -64,7 +66,7 @@ def with_views(config: Config) -> Config:
 
 def unasked(config: Config) -> Config:
     """`config` without its cache where it asks no teacher, showing the views that runs beside it with the cache see."""
-    if config.cache is None or resolved(config).targets["name"] != "none":
+    if config.cache is None or resolved(config).targets["name"] not in TEACHERLESS:
         return config
     return config.model_copy(update={"cache": None, "cache_keep": "full", "views": config.views or config.epochs})
 
@@ -79,14 +81,13 @@ def cached(targets: Part, config: Config) -> CachedTeacher:
     return CachedTeacher(targets)
 
 
-def open_cache(
-    targets: CachedTeacher, config: Config, data: Data, teacher: Network, compute: Compute, *, bf16: bool
-) -> None:
+def open_cache(targets: CachedTeacher, config: Config, data: Data, teacher: Network, compute: Compute) -> None:
     """Find the cache that `config` names and let `targets` use it. Raises UserError where what lies there is another
     one, or the disk has not the room for this one."""
     example = tried(targets, data, compute)
     form = Form(config.cache_keep, example)
-    facts = known_by(config, data, teacher, compute.device, form, bf16=bf16)
+    facts = known_by(config, data, teacher, compute, form)
+    bf16 = "bf16" in facts["precision"]
     key = hashlib.sha256(as_json({name: known(fact) for name, fact in facts.items()}).encode()).hexdigest()
     folder = cache_dir() / "answers" / key[:16] if config.cache == AUTO else Path(config.cache or "")
     shelf = Shelf(folder, key, rows=len(data.train), width=form.width)
@@ -114,27 +115,27 @@ def tried(targets: CachedTeacher, data: Data, compute: Compute) -> Output:
         return targets.teacher(batch.x, batch)
 
 
-def known_by(
-    config: Config, data: Data, teacher: Network, device: torch.device, form: Form, *, bf16: bool
-) -> dict[str, Any]:
+def known_by(config: Config, data: Data, teacher: Network, compute: Compute, form: Form) -> dict[str, Any]:
     """All that a teacher's answers to the views of the training images depend on."""
+    halved = [compute.bf16 if each.bf16 is None else each.bf16 for each in members(teacher)]
+    taps = {tap: teacher.taps.get(tap, tap) for tap in form.taps}
     fed = {name: getattr(teacher, name).flatten().tolist() for name in ("mean", "std")}
     return {
         "format": FORMAT,
         "teacher": {"name": teacher.name, "sha256": fingerprint(teacher.body)},
         "preprocessing": fed,
-        "precision": "bf16" if bf16 else "float32",
-        "device": device.type,
+        "precision": "+".join("bf16" if each else "float32" for each in halved),
+        "device": compute.device.type,
         "data": {"name": data.name, "fingerprint": data.fingerprint, "shape": list(data.shape)},
         "rows": {"images": len(data.train), "sha256": digest(data.train.index.cpu().numpy())},
         "augmentation": data.train.augment if config.augment == "default" else config.augment,
-        "kept": {"keep": config.cache_keep, **described(form.fields)},
+        "kept": {"keep": config.cache_keep, **described(form.fields), **taps},
     }
 
 
 def fingerprint(net: torch.nn.Module) -> str:
-    """The SHA-256 of a network's parameters and of all its buffers, those that are not saved included."""
-    total = hashlib.sha256()
+    """The SHA-256 of a network's layers, parameters and buffers, those that are not saved included."""
+    total = hashlib.sha256(repr(net).encode())
     for name, value in sorted([*net.named_parameters(), *net.named_buffers()]):
         total.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         total.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())

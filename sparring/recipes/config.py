@@ -50,7 +50,7 @@ class Config(BaseModel):
         default="", description="the network to train: a name, timm:NAME, hf:NAME, file.py:callable, a run"
     )
     teacher: str | None = Field(
-        default=None, description="whom it learns from: a run directory, NAME@weights, timm:NAME, …"
+        default=None, description="whom it learns from: a run directory, NAME@weights, timm:NAME, …, ensemble:A+B"
     )
     data: str = Field(default="digits", description="a data set's name, hf:user/name, or a folder")
     method: str = Field(default="kd", description="a row of `sparring list methods`, or my_method.py:slots")

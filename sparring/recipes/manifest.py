@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 import sparring
+from sparring import nets
 from sparring.data import Data
 from sparring.nets import autoencoders
 from sparring.recipes.config import SLOTS, Config
@@ -28,7 +29,8 @@ def manifest(prepared: Ready) -> dict[str, Any]:
     teacher = None
     if prepared.teacher is not None:
         spec, digest = config.teacher or prepared.teacher.name, weights_hash(prepared.teacher)
-        teacher = {"spec": spec, "sha256": digest, "bf16": prepared.teacher.bf16}
+        each = [member.bf16 for member in nets.members(prepared.teacher)]
+        teacher = {"spec": spec, "sha256": digest, "bf16": each if len(each) > 1 else each[0]}
     return {
         "sparring": sparring.__version__,
         "python": platform.python_version(),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sparring import data as datasets
+from sparring import nets
 from sparring.recipes.config import SLOTS, Config
 from sparring.recipes.slots import split
 
@@ -37,9 +38,12 @@ def inside(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def absolute(spec: str) -> str:
-    """A path, `FILE.py:NAME`, `hf:FOLDER`, `diffusers:FOLDER` or `NAME@FILE` with every path in it made absolute."""
+    """A path, `FILE.py:NAME`, `hf:FOLDER`, `diffusers:FOLDER`, `NAME@FILE`, or an ensemble of such, with every path in
+    it made absolute."""
     if (path := Path(spec).expanduser()).exists():
         return str(path.resolve())
+    if (team := nets.team(spec)) is not None:
+        return nets.joined([absolute(member) for member in team[0]], team[1])
     head, at, weights = spec.partition("@")
     if at:
         return f"{absolute(head)}@{absolute(weights)}"

@@ -40,7 +40,7 @@ def on_trial(prepared: Prepared) -> tuple[dict[str, float] | None, float]:
     found = {"own": accuracy_of(teacher, part, prepared)}
     for name, (mean, std) in known.items():
         if len(mean) in (1, data.shape[0]):
-            other = nets.wrap(teacher.body, mean=mean, std=std).to(prepared.compute.device)
+            other = nets.refed(teacher, (mean, std)).to(prepared.compute.device)
             found[name] = accuracy_of(other, part, prepared)
     return found, commonest(part.y)
 

@@ -11,7 +11,7 @@ def test_mine():
 """
 
 from sparring.testing.contract import Broken, check_method
-from sparring.testing.tiny import tiny_batches, tiny_net, tiny_setting
+from sparring.testing.tiny import tiny_batches, tiny_net, tiny_setting, tiny_tapped
 from sparring.testing.trial import Case
 
-__all__ = ["Broken", "Case", "check_method", "tiny_batches", "tiny_net", "tiny_setting"]
+__all__ = ["Broken", "Case", "check_method", "tiny_batches", "tiny_net", "tiny_setting", "tiny_tapped"]

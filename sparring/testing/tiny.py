@@ -26,6 +26,21 @@ def tiny_net(seed: int = 0, *, width: int = 6) -> Network:
     return Network(body, mean=(0.5,) * 3, std=(0.25,) * 3, taps={"features": "4"})
 
 
+def tiny_tapped(seed: int = 0, *, widths: tuple[int, int] = (3, 4)) -> Network:
+    """Two stages of a convolution and BatchNorm, the mean over the map and a linear layer, with weights by seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        first, last = widths
+        body = nn.Sequential(
+            nn.Sequential(nn.Conv2d(3, first, 3, stride=2, padding=1), nn.BatchNorm2d(first), nn.ReLU()),
+            nn.Sequential(nn.Conv2d(first, last, 3, stride=2, padding=1), nn.BatchNorm2d(last), nn.ReLU()),
+            nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+            nn.Linear(last, CLASSES),
+        )
+    taps = {"stage1": "0", "stage2": "1", "map": "1", "features": "2"}
+    return Network(body, mean=(0.5,) * 3, std=(0.25,) * 3, taps=taps)
+
+
 def tiny_batches(count: int = 6, *, size: int = 8, seed: int = 0) -> list[Batch]:
     """`count` batches of `size` random images."""
     chance = torch.Generator().manual_seed(seed)
@@ -38,6 +53,6 @@ def tiny_batches(count: int = 6, *, size: int = 8, seed: int = 0) -> list[Batch]
     ]
 
 
-def tiny_setting(teacher: Network | None) -> Setting:
+def tiny_setting(teacher: Network | None, student: Network | None = None) -> Setting:
     """What a part would be told about these images."""
-    return Setting(CLASSES, SHAPE, (0.5,) * 3, (0.25,) * 3, teacher)
+    return Setting(CLASSES, SHAPE, (0.5,) * 3, (0.25,) * 3, teacher, student, 8)

@@ -162,7 +162,7 @@ def test_another_teacher_and_other_images(kd, tmp_path):
     with pytest.raises(UserError, match=r"\(the images: "):
         run(kd(cache=cache, **told), tmp_path / "second", given=Given(data=images(1)))
     run(configured(student="mlp-32", epochs=1, seed=3), tmp_path / "teacher")
-    with pytest.raises(UserError, match=r"\(the teacher's weights: mlp-32 .* → mlp-32 "):
+    with pytest.raises(UserError, match=r"\(the teacher, its layers or weights: mlp-32 .* → mlp-32 "):
         run(kd(cache=cache, teacher=str(tmp_path / "teacher"), **told), tmp_path / "s", given=Given(data=images(0)))
 
 

@@ -32,6 +32,12 @@ CASES = {
         "epochs": 12,
     },
     "dropout": {"method": "kd", "student": "orbit-mlp", "epochs": 4},
+    "its own average, a ramp": {
+        "method": "dkd",
+        "targets": {"name": "ema", "decay": 0.99},
+        "objective.warmup": 5,
+        "epochs": 6,
+    },
     "adam, warm-up, paper": {
         "method": "da",
         "perturb.coin": "example",

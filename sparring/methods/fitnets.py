@@ -1,0 +1,78 @@
+"""FitNets (Romero et al. 2015): the student's features, through an adapter, should be the teacher's.
+
+    L = CE + T² KL + 100 · mean ‖r(f_s) − f_t‖²
+
+As today's toolboxes have it: the adapter r (a convolution that brings f_s to the teacher's size and channels,
+BatchNorm, ReLU) trains with the student from the first epoch, where the paper had a stage of hints before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sparring.core import Output, Setting
+from sparring.parts import taps
+from sparring.parts.hint import Hint, HintObjective, squares
+from sparring.parts.part import Objective
+
+
+def adapter(student: tuple[int, ...], teacher: tuple[int, ...]) -> nn.Sequential:
+    """From the student's map (C, H, W) to the teacher's, or to a size that the teacher's is averaged down to."""
+    (c, h, _), (to, height, _) = student, teacher
+    if h == 2 * height:
+        change: nn.Module = nn.Conv2d(c, to, 3, stride=2, padding=1)
+    elif 2 * h == height:
+        change = nn.ConvTranspose2d(c, to, 4, stride=2, padding=1)
+    elif h >= height:
+        change = nn.Conv2d(c, to, 1 + h - height)
+    else:
+        change = nn.Conv2d(c, to, 3, padding=1)
+    return nn.Sequential(change, nn.BatchNorm2d(to), nn.ReLU())
+
+
+class FitNets(Hint):
+    """The hint at the end of one stage of both networks."""
+
+    weight = 100.0
+
+    def __init__(self, setting: Setting, layer: str = "stage1", teacher_layer: str | None = None) -> None:
+        super().__init__()
+        self.student_taps, self.target_taps = (layer,), (teacher_layer or layer,)
+        assert setting.student is not None
+        assert setting.teacher is not None
+        what = "FitNets compares feature maps (C, H, W)"
+        self.sizes = (
+            taps.shape_of(setting.student, setting.shape, self.student_taps[0], 3, what),
+            taps.shape_of(setting.teacher, setting.shape, self.target_taps[0], 3, what),
+        )
+        self.adapter = adapter(*self.sizes)
+
+    def forward(self, output: Output, target: Output) -> Tensor:
+        seen = self.adapter(output.features[self.student_taps[0]]).float()
+        wanted = target.features[self.target_taps[0]].float()
+        return squares(seen, F.adaptive_avg_pool2d(wanted, tuple(seen.shape[-2:])))
+
+    def about(self) -> Sequence[str]:
+        (own, theirs), change = self.sizes, type(self.adapter[0]).__name__
+        return [f"student {self.student_taps[0]} {own} → {change} → teacher {self.target_taps[0]} {theirs}"]
+
+
+def fitnets(
+    setting: Setting,
+    *,
+    layer: str = "stage1",
+    teacher_layer: str | None = None,
+    weight: float = FitNets.weight,
+    ce: float = 1.0,
+    kd: float = 1.0,
+    T: float = 4.0,
+) -> Objective:
+    """FitNets: the features after one stage should be the teacher's.
+
+    layer, teacher_layer: taps of student and teacher (the same name if not given; "stage1" as SimKD's toolbox,
+    "stage2" as RepDistiller). weight: of the hint, beside ce · CE and kd · T² KL (kd=0 as RepDistiller).
+    """
+    return HintObjective(FitNets(setting, layer, teacher_layer), weight=weight, ce=ce, kd=kd, T=T)

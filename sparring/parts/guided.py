@@ -1,0 +1,75 @@
+"""Losses that a guide takes part in, per sample, as DiSK's paper and its code have them.
+
+s, t: student and teacher logits (…, B, K); g: the guide's values (…, B) in [0, 1]; T, T_s: temperatures of teacher and
+student; k: how many of the teacher's classes are guarded. Natural logarithms; leading dimensions are free.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+LEAST = 1e-8  # the smallest argument of a logarithm
+Rest = Literal["least", "zero"]
+
+
+def guarded(t: Tensor, k: int) -> Tensor:
+    """1 at each row's k largest logits, else 0, (…, B, K)."""
+    return torch.zeros_like(t).scatter(-1, t.topk(min(k, t.shape[-1]), dim=-1).indices, 1.0)
+
+
+def guided_kd(s: Tensor, t: Tensor, g: Tensor, *, T: float, T_s: float | Tensor, k: int) -> Tensor:
+    """DiSK's eq. 4 per sample (…, B): −T·T_s Σ_y t_y ln(s_y + g·1[y guarded]).
+
+    The guide's value is added to what the student gives the teacher's k likeliest classes, so that a large one leaves
+    nothing to learn there. It may be negative.
+    """
+    student, teacher = torch.softmax(s / T_s, -1), torch.softmax(t / T, -1)
+    seen = student + guarded(t, k) * g.unsqueeze(-1)
+    return -T * T_s * (teacher * seen.clamp(min=LEAST).log()).sum(-1)
+
+
+def guided_kd_released(
+    s: Tensor, t: Tensor, g: Tensor, y: Tensor, *, T: float, T_s: float | Tensor, k: int, rest: Rest = "least"
+) -> Tensor:
+    """What DiSK's code has for eq. 4, per sample (B,): the label y (B,) is guarded too, and only guarded classes count.
+
+    rest: the logit that the teacher's other classes are given before its softmax: its "least" one, untempered, or
+    "zero" (an older switch).
+    """
+    inside = guarded(t, k).scatter(-1, y.unsqueeze(-1), 1.0)
+    outside = t.amin(-1, keepdim=True) if rest == "least" else torch.zeros_like(t[..., :1])
+    teacher = torch.softmax(torch.where(inside > 0, t / T, outside), -1) * inside
+    seen = torch.softmax(s / T_s, -1) + inside * g.unsqueeze(-1)
+    return -T * T_s * (teacher * seen.clamp(min=LEAST).log()).sum(-1)
+
+
+def temperature_curve(s: Tensor, t: Tensor, T: float, grid: Tensor) -> Tensor:
+    """Σ_i KL(t^T ‖ s^τ) over the rows of a batch for each τ of `grid` (G,): (G,)."""
+    teacher = torch.softmax(t / T, -1)
+    own = (teacher * teacher.clamp(min=1e-30).log()).sum()
+    crossed = torch.log_softmax(s.unsqueeze(0) / grid.view(-1, 1, 1), -1)
+    return own - (teacher * crossed).sum((-2, -1))
+
+
+def lowest(grid: Tensor, curve: Tensor) -> Tensor:
+    """Where a curve over an evenly spaced (in its logarithm) `grid` is least: the vertex of the parabola there ()."""
+    at = curve.argmin().clamp(1, len(grid) - 2)
+    left, here, right = curve[at - 1], curve[at], curve[at + 1]
+    bend = (left - 2 * here + right).clamp(min=1e-12)
+    shift = ((left - right) / (2 * bend)).clamp(-1, 1)
+    return torch.exp(grid[at].log() + shift * (grid[1].log() - grid[0].log()))
+
+
+def wave(low: float, high: float, at: int, period: int) -> float:
+    """Half a cosine from `low` up to `high` within each period: DiSK's λ after `at` rounds."""
+    return low + (high - low) * (1 - math.cos(math.pi * (at % period) / period)) / 2
+
+
+def released_delta(epoch: int, high: float = 0.6, low: float = 0.4, period: int = 20) -> float:
+    """The budget of DiSK's code after `epoch` rounds: half a cosine downwards in each period, its height shrinking."""
+    top = high * 0.9 ** (epoch // period)
+    return low + (top - low) * (1 + math.cos(math.pi * (epoch % period) / period)) / 2
