@@ -56,13 +56,54 @@ def test_another_seed_asks_nothing_and_a_longer_run_what_is_new(kd, tmp_path):
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
-def test_convolutions_too(kd, precision, tmp_path):
-    run(configured(student="resnet8", epochs=1, augment="none"), tmp_path / "teacher")
-    told = {"teacher": str(tmp_path / "teacher"), "epochs": 2, "views": 1, "any_teacher": True, "precision": precision}
+def test_convolutions_too(kd, precision, convolutional, tmp_path):
+    told = {"teacher": convolutional, "epochs": 2, "views": 1, "any_teacher": True, "precision": precision}
     run(kd(**told, seed=1), tmp_path / "plain")
     for seed, name in ((0, "fill"), (1, "read")):
         run(kd(**told, seed=seed, cache=str(tmp_path / "cache")), tmp_path / name)
     assert_same(tmp_path / "read", tmp_path / "plain")
+
+
+FEATURES = {
+    "disk": {"objective.first": 1, "objective.inner": 1},
+    "fitnets": {},
+    "attention": {},
+    "simkd": {},
+}
+
+
+@pytest.fixture(scope="module")
+def convolutional(tmp_path_factory):
+    """The folder of a ResNet that has seen the digits once."""
+    out = tmp_path_factory.mktemp("teacher") / "resnet8"
+    run(configured(student="resnet8", epochs=1, augment="none"), out)
+    return str(out)
+
+
+@pytest.mark.parametrize("method", FEATURES)
+def test_features_come_with_the_answers(kd, method, convolutional, tmp_path):
+    config = kd(
+        teacher=convolutional, student="resnet8", method=method, epochs=2, any_teacher=True, val=0.5, **FEATURES[method]
+    )
+    run(config, tmp_path / "plain")
+    for name in ("fill", "read"):
+        run(config.model_copy(update={"cache": str(tmp_path / "cache")}), tmp_path / name)
+        assert_same(tmp_path / name, tmp_path / "plain")
+    assert asked(tmp_path / "read") == 0
+    with pytest.raises(
+        UserError, match=r"\(what is kept \(cache_keep, features\): full float32 \(10,\) .* → full float32"
+    ):
+        run(
+            config.model_copy(update={"cache": str(tmp_path / "cache"), "method": "kd", "objective": {}}),
+            tmp_path / "kd",
+        )
+
+
+def test_ensembles_are_known_by_how_they_answer_together(kd, teacher, tmp_path):
+    told = {"cache": str(tmp_path / "cache"), "epochs": 1}
+    run(kd(teacher=f"ensemble:{teacher}+{teacher}", **told), tmp_path / "first")
+    with pytest.raises(UserError, match=r"\(the teacher, its layers or weights: "):
+        run(kd(teacher=f"ensemble-probabilities:{teacher}+{teacher}", **told), tmp_path / "second")
 
 
 def test_killed_while_it_fills(kd, tmp_path):
