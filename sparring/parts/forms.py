@@ -95,14 +95,14 @@ class Form:
         if self.keep == "full":
             return values
         logits = values.pop("logits")
-        features = {name: value.half() for name, value in values.items()}
+        features = {name: halved(value) for name, value in values.items()}
         if self.keep == "half":
-            return {"logits": logits.half(), **features}
+            return {"logits": halved(logits), **features}
         top, which = logits.float().topk(int(self.keep), dim=1)
         rest = logits.float().scatter(1, which, -torch.inf).logsumexp(1, keepdim=True)
         rest = rest - log(self.classes - int(self.keep))
         numbers = torch.int16 if self.classes <= 2**15 else torch.int32
-        return {"top": top.half(), "rest": rest.half(), **features, "which": which.to(numbers)}
+        return {"top": halved(top), "rest": halved(rest), **features, "which": which.to(numbers)}
 
     def _spread(self, kept: dict[str, Tensor]) -> Tensor:
         """Logits (B, K) of which all but the highest are alike."""
@@ -113,6 +113,12 @@ class Form:
 def named(answer: Output) -> dict[str, Tensor]:
     """The tensors of an answer by name."""
     return {"logits": answer.logits, **{f"{TAP}{name}": value for name, value in answer.features.items()}}
+
+
+def halved(value: Tensor) -> Tensor:
+    """Numbers in half precision, those beyond it at its ends."""
+    most = torch.finfo(torch.half).max
+    return value.float().clamp(-most, most).half()
 
 
 def laid_out(value: Tensor, field: Field) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -135,7 +136,7 @@ def known_by(config: Config, data: Data, teacher: Network, compute: Compute, for
 
 def fingerprint(net: torch.nn.Module) -> str:
     """The SHA-256 of a network's layers, parameters and buffers, those that are not saved included."""
-    total = hashlib.sha256(repr(net).encode())
+    total = hashlib.sha256(re.sub(r" at 0x[0-9a-f]+", "", repr(net)).encode())  # no two processes have an address alike
     for name, value in sorted([*net.named_parameters(), *net.named_buffers()]):
         total.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         total.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())

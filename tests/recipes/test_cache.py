@@ -13,6 +13,7 @@ from torch.utils.data import TensorDataset
 from sparring.errors import UserError
 from sparring.launch.local import grid, run_all
 from sparring.recipes.build import Given
+from sparring.recipes.cached import fingerprint
 from sparring.recipes.check import inspect
 from sparring.recipes.run import run
 
@@ -201,6 +202,23 @@ def test_another_teacher_and_other_images(kd, tmp_path):
     run(configured(student="mlp-32", epochs=1, seed=3), tmp_path / "teacher")
     with pytest.raises(UserError, match=r"\(the teacher, its layers or weights: mlp-32 .* → mlp-32 "):
         run(kd(cache=cache, teacher=str(tmp_path / "teacher"), **told), tmp_path / "s", given=Given(data=images(0)))
+
+
+class Told(torch.nn.Module):
+    """Says of itself what it is told to."""
+
+    def __init__(self, words):
+        super().__init__()
+        self.words = words
+
+    def extra_repr(self):
+        return self.words
+
+
+def test_a_network_is_known_by_its_layers_and_not_by_where_they_lie():
+    here, there, other = (fingerprint(Told(f"f=<function {name}>")) for name in ("g at 0x7f01", "g at 0x7f02", "h"))
+    assert here == there != other
+    assert fingerprint(torch.nn.MaxPool2d(3, 2)) != fingerprint(torch.nn.MaxPool2d(3, 1))
 
 
 def test_a_network_of_the_same_weights_that_answers_otherwise(kd, tmp_path):
