@@ -17,7 +17,7 @@ from sparring.recipes import config as schema
 from sparring.recipes.build import Given
 from sparring.recipes.cached import unasked
 from sparring.recipes.elsewhere import elsewhere, variants_in
-from sparring.recipes.rows import TEACHER, VAE, Recipe, Row, Scale
+from sparring.recipes.rows import START, TEACHER, VAE, Recipe, Row, Scale
 from sparring.recipes.stress import stress
 
 PLAN = ".recipe.json"  # ends the name of what a reproduced table's report is made from
@@ -81,6 +81,8 @@ def narrowed(row: Row, name: str, wish: Wish) -> Row:
     else:
         kept = {key: changes for key, changes in row.variants.items() if key in wish.variants}
         kept |= {plain_name(method): {"method": method} for method in wish.methods}
+    needed = {str(changes.get("student")).removeprefix(START) for changes in kept.values()}
+    kept = {key: changes for key, changes in row.variants.items() if key in needed and key not in kept} | kept
     lacking = [key for key, changes in kept.items() if VAE in changes.values() and not (row.vae or wish.vae)]
     if lacking and set(lacking) & set(wish.variants):
         raise UserError(f"{name}'s {lacking[0]} needs --vae: a `sparring train-augmentor` run, or diffusers:NAME")
@@ -102,12 +104,21 @@ def play(row: Row, out: Path, wish: Wish, folders: Mapping[str, Path]) -> None:
     for name, changes in row.variants.items():
         filled = {key: drawing if value == VAE else value for key, value in changes.items()}
         configs[name] = unasked(schema.merged(student, filled))
-    told = row.claims if row.like else {}
+    told, seeds = row.claims if row.like else {}, wish.seeds or row.seeds
     claims = {name: numbers.get("accuracy") or numbers.get("best") for name, numbers in told.items()}
-    jobs = seeded(configs, out / row.name, seeds=wish.seeds or row.seeds, claims=claims)
+    jobs = [begun(job, out / row.name) for job in seeded(configs, out / row.name, seeds=seeds, claims=claims)]
     runs += [result.out for result in run_all(jobs, Given(), resume=True)]
     with together():
         at_first(lambda: measure(runs, row, folders))
+
+
+def begun(job: Job, out: Path) -> Job:
+    """A job whose student starts from another variant's run below `out`, of the same seed, with that run's path."""
+    student = job.config.student
+    if not student.startswith(START):
+        return job
+    run = out / student.removeprefix(START) / f"seed-{job.config.seed}"
+    return replace(job, config=job.config.model_copy(update={"student": str(run)}))
 
 
 def teacher_job(row: Row, out: Path, wish: Wish) -> Job | None:

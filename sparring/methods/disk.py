@@ -88,7 +88,9 @@ class Disk(Part):
         super().__init__()
         given = {"T_s": T_s, "k": k, "period": period, "first": first, "guide": guide}
         given |= {"lambda_min": lambda_min, "lambda_max": lambda_max}
-        told = {name: FOLLOW[follow].get(name) if value is None else value for name, value in given.items()}
+        told: dict[str, Any] = {
+            name: FOLLOW[follow].get(name) if value is None else value for name, value in given.items()
+        }
         self.joint, self.released = turns == "joint", follow == "release"
         refuse_impossible(alpha=alpha, T=T, inner=inner, **told)
         if self.joint and (delta is None or told["T_s"] is None):

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparring.core import Output, Setting
 from sparring.parts import taps
-from sparring.parts.hint import Hint, HintObjective, squares
+from sparring.parts.hint import Hint, HintObjective, averaged, squares
 from sparring.parts.part import Objective
 
 
@@ -52,8 +51,7 @@ class FitNets(Hint):
 
     def forward(self, output: Output, target: Output) -> Tensor:
         seen = self.adapter(output.features[self.student_taps[0]]).float()
-        wanted = target.features[self.target_taps[0]].float()
-        return squares(seen, F.adaptive_avg_pool2d(wanted, tuple(seen.shape[-2:])))
+        return squares(seen, averaged(target.features[self.target_taps[0]], seen))
 
     def about(self) -> Sequence[str]:
         (own, theirs), change = self.sizes, type(self.adapter[0]).__name__

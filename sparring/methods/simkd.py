@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from sparring.core import Network, Output, Setting, UserError
 from sparring.nets.reused import reusing
 from sparring.parts import taps
-from sparring.parts.hint import Hint, HintObjective, squares
+from sparring.parts.hint import Hint, HintObjective, averaged, squares
 from sparring.parts.part import Objective
 
 
@@ -47,7 +47,7 @@ class SimKD(Hint):
 
     def forward(self, output: Output, target: Output) -> Tensor:
         seen = output.features["projected"].float()
-        return squares(seen, F.adaptive_avg_pool2d(target.features["map"].float(), tuple(seen.shape[-2:])))
+        return squares(seen, averaged(target.features["map"], seen))
 
     def about(self) -> Sequence[str]:
         return self.told

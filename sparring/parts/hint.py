@@ -80,9 +80,13 @@ class HintObjective(Part):
 
 def pooled_alike(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Two feature maps (B, C, H, W) in float32 at the smaller one's size, the larger averaged down to it."""
-    a, b = a.float(), b.float()
-    side = min(a.shape[-2:], b.shape[-2:])
-    return F.adaptive_avg_pool2d(a, side), F.adaptive_avg_pool2d(b, side)
+    small = min(a, b, key=lambda f: f.shape[-1])
+    return averaged(a, small), averaged(b, small)
+
+
+def averaged(f: Tensor, like: Tensor) -> Tensor:
+    """A feature map (B, C, H, W) in float32, averaged to the size of another."""
+    return F.adaptive_avg_pool2d(f.float(), (like.shape[-2], like.shape[-1]))
 
 
 def squares(a: Tensor, b: Tensor) -> Tensor:

@@ -49,15 +49,15 @@ class Given:
     def told_to(self, config: Config) -> Config:
         """`config` with what was handed over named in it, so that nobody takes a default for it."""
         objects = {"teacher": self.teacher, "student": self.student, "data": self.data}
-        told = {key: PYTHON + kind_of(thing) for key, thing in objects.items() if thing is not None}
+        told = {key: f"{PYTHON}{type(thing).__name__}" for key, thing in objects.items() if thing is not None}
+        if isinstance(self.teacher, list | tuple):
+            told["teacher"] = PYTHON + "+".join(named(one) for one in self.teacher)
         return config.model_copy(update=told)
 
 
-def kind_of(thing: Any) -> str:
-    """The class of what was handed over; of several the classes, or the names that were handed over among them."""
-    if isinstance(thing, list | tuple):
-        return "+".join(str(one) if isinstance(one, str | Path) else kind_of(one) for one in thing)
-    return type(thing).__name__
+def named(one: Any) -> str:
+    """One of several teachers by its name, or its class where it was handed over itself."""
+    return str(one) if isinstance(one, str | Path) else type(one).__name__
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +100,7 @@ def prepare(config: Config, given: Given) -> Prepared:
     refuse_too_large(method, config, len(data.train), compute.world)
     compute.place_module(method)
     if teacher is not None:
-        for each in nets.members(teacher.to(compute.device)):
-            theirs, their_layout = precision(config, compute, each)
-            each.bf16 = None if theirs == bf16 else theirs  # a convolutional teacher of a perceptron is the dearer one
-            Compute(compute.device, theirs, their_layout).place_module(each)
+        place_teacher(config, compute, teacher)
         if isinstance(method.targets, CachedTeacher):
             open_cache(method.targets, config, data, teacher, compute)
     if config.compile:
@@ -111,6 +108,14 @@ def prepare(config: Config, given: Given) -> Prepared:
         for each in nets.members(teacher) if teacher is not None else ():
             each.compile_with(method.objective.target_taps)
     return Prepared(config, data, teacher, student, method, compute)
+
+
+def place_teacher(config: Config, compute: Compute, teacher: Network) -> None:
+    """Put a teacher where the run computes, each member of an ensemble in the precision and layout that suit it."""
+    for each in nets.members(teacher.to(compute.device)):
+        bf16, channels_last = precision(config, compute, each)
+        each.bf16 = None if bf16 == compute.bf16 else bf16  # a convolutional teacher of a perceptron is the dearer one
+        Compute(compute.device, bf16, channels_last).place_module(each)
 
 
 def find_data(config: Config, given: Given) -> datasets.Data:

@@ -5,13 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sparring.errors import UserError, did_you_mean
-from sparring.recipes import da_tables, hard_imagenet, hard_tables
+from sparring.recipes import da_tables, disk_imagenet, disk_tables, hard_imagenet, hard_tables
 from sparring.recipes.rows import Recipe
 from sparring.recipes.toy import toy
 
 RECIPES: dict[str, Recipe] = {
     "da-table1": Recipe(
         "Disagreement Augmentation, Table I: CIFAR-100, three pairs × (KD, DA), five seeds", da_tables.table1
+    ),
+    "disk-table3": Recipe(
+        "DiSK, Tables 3 and 5: large gaps in capacity, CIFAR-100 and Tiny-ImageNet, teachers × students, three seeds",
+        disk_tables.table3,
+    ),
+    "disk-table4": Recipe(
+        "DiSK, Tables 4, 6 and 8: small gaps, with feature methods and newer logit losses, CIFAR-100, three seeds",
+        disk_tables.table4,
+    ),
+    "disk-table7": Recipe(
+        "DiSK, Table 7: ImageNet (--data FOLDER), ResNet50 → ResNet18",
+        disk_imagenet.table7,
+        needs=disk_imagenet.NEEDS,
+        scales=("smoke", "full"),
     ),
     "hard-fig2": Recipe("HARD, Fig. 2: the toy, four ways to learn cos(x) from two clusters, ten seeds", draw=toy),
     "hard-table1": Recipe(

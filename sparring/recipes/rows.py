@@ -13,6 +13,12 @@ from sparring.recipes.config import Config
 Scale = Literal["smoke", "cpu", "full"]
 TEACHER = "teacher"  # the line of a table that is the teacher itself
 VAE = "the row's autoencoder"  # stands in a variant's changes for what the row's `vae` leaves
+START = "the row's run of "  # begins a student's name in a variant's changes: the run of another variant, same seed
+
+
+def start(variant: str) -> str:
+    """The student of a row's run of `variant` with the same seed, as what another variant starts from."""
+    return START + variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,8 @@ class Row:
     """A teacher, and a student to train in several ways over some seeds.
 
     teacher: the configuration to train it by; None where it must be given (--teacher). student: a configuration whose
-    teacher is filled in. variants: by name what each changes of it (dotted keys; `VAE` for the row's autoencoder).
+    teacher is filled in. variants: by name what each changes of it (dotted keys; `VAE` for the row's autoencoder, as
+    student `start(variant)` for what another, earlier one left).
     claims: what was published, by variant (or TEACHER, or a line that is not run) and by metric: "accuracy", "best" (of
     the best epoch on test), a corruption and severity as "translate/3", one of ImageNet's variants as "a", "mce".
     corruptions: which of these are measured once the runs are there. vae: the autoencoder to train first, where a

@@ -1,0 +1,135 @@
+"""DiSK's Tables 3 to 8: large and small gaps in capacity on CIFAR-100 and Tiny-ImageNet, and ImageNet.
+
+One recipe for every line: SGD at 0.1 on batches of 200 for 200 epochs, a cosine to 0, weight decay 5e-4, crop, flip,
+AutoAugment and Cutout. Whoever learns from a teacher starts from the student that was trained alone. DiSK turns three
+times over the data for each of the student's rounds, so KD is run for its number of updates too ("kd-matched").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sparring.recipes import disk_numbers
+from sparring.recipes.config import Config, Optim
+from sparring.recipes.hard_tables import alone
+from sparring.recipes.rows import Row, Scale, start
+
+COSINE = Optim(lr=0.1, schedule="cosine")
+POLICY = "crop+flip+auto+cutout"
+FULL = Config(data="cifar100", epochs=200, batch_size=200, augment=POLICY, val=0.0, protocol="paper", optim=COSINE)
+WARM = {"student": start("ce")}
+FEATURES = {name: {"method": name, **WARM} for name in ("fitnets", "attention", "semckd", "simkd", "simkd-disk")}
+LOGITS = {name: {"method": name, **WARM} for name in ("dkd", "dist", "kd-standardised")}
+LONG = "200 epochs for each line, and 600 for DiSK, as its code counts them, and for KD of as many updates. "
+SAME = "Every line sees the same augmentation and, but for the student alone, starts from the student alone. "
+NOTES: dict[Scale, str] = {
+    "full": LONG + SAME + "Published feature methods are quoted from another paper with milder augmentation.",
+    "cpu": SAME
+    + "Reduced: a teacher of 16 epochs, students of 12 alone, then 4 (KD) or 12 (DiSK with turns of one epoch, and KD "
+    "of as many updates); five views an image, a validation split, three seeds: nothing published belongs beside them.",
+    "smoke": "One epoch on the digits, to see every line run; the numbers say nothing.",
+}
+
+
+def table3(scale: Scale) -> list[Row]:
+    """Tables 3 and 5. full: four teachers × four students, on CIFAR-100 and on Tiny-ImageNet (its own augmentation).
+
+    cpu: ResNet10-l and two students on CIFAR-100, a declared reduction. smoke: one epoch on the digits.
+    """
+    if scale == "full":
+        pairs = [(teacher, student) for teacher in disk_numbers.TEACHERS for student in disk_numbers.ALONE]
+        return [large(*pair, scale, tiny=tiny) for tiny in (False, True) for pair in pairs]
+    return [large("resnet10-l", student, scale) for student in ("resnet10-xxs", "resnet10-s")]
+
+
+def large(teacher: str, student: str, scale: Scale, *, tiny: bool = False) -> Row:
+    """One pair of Table 3: the student alone, KD, KD of as many updates as DiSK, DiSK."""
+    base, rounds, long = {"full": (FULL, 200, 600), "cpu": (short(), 4, 12), "smoke": (smoke(), 1, 2)}[scale]
+    if tiny:
+        base = base.model_copy(update={"data": "tiny-imagenet", "augment": "resized-crop+flip"})
+    disk = {"method": "disk", **WARM, "epochs": long} | ({} if scale == "full" else {"objective.inner": 1.0})
+    variants: dict[str, Mapping[str, Any]] = {
+        "ce": {"method": "ce", "cache": None, "views": None},
+        "kd": {"method": "kd-disk", **WARM, "epochs": rounds},
+        "kd-matched": {"method": "kd-disk", **WARM, "epochs": long},
+        "disk": disk,
+    }
+    return Row(
+        name=f"{teacher}-{student}" + ("-tiny" if tiny else ""),
+        teacher=teacher_of(base, teacher, 16 if scale == "cpu" else base.epochs),
+        student=base.model_copy(update={"student": student}),
+        variants=variants,
+        claims=disk_numbers.large_gap(teacher, student, tiny=tiny) if scale == "full" else {},
+        seeds=1 if scale == "smoke" else 3,
+        note=NOTES[scale],
+    )
+
+
+def table4(scale: Scale) -> list[Row]:
+    """Tables 4, 6 and 8: small gaps, with feature methods and, ours, the newer logit losses.
+
+    cpu: resnet20 → resnet8 at 16 pixels, crop and flip, a declared reduction. smoke: one epoch on the digits.
+    """
+    pairs = list(disk_numbers.SMALL_GAP) if scale == "full" else [("resnet32x4", "resnet8x4")]
+    return [small(pair, scale) for pair in pairs]
+
+
+def small(pair: tuple[str, str], scale: Scale) -> Row:
+    """One pair of Table 4."""
+    teacher, student = pair if scale == "full" else {"cpu": ("resnet20", "resnet8")}.get(scale, ("resnet14", "resnet8"))
+    base = {"full": FULL, "cpu": small_cpu(), "smoke": smoke()}[scale]
+    long = 3 * base.epochs if scale == "full" else base.epochs
+    kept = {"cache": base.cache, "views": base.views}
+    live: dict[str, Any] = {"cache": None, "cache_keep": "full"}
+    disk = {"method": "disk", **WARM, "epochs": long} | ({} if scale == "full" else {"objective.inner": 1.0})
+    variants: dict[str, Mapping[str, Any]] = {
+        "ce": {"method": "ce", **live, "views": None},
+        "kd": {"method": "kd-disk", **WARM, **kept},
+        **({"kd-matched": {"method": "kd-disk", **WARM, "epochs": long}} if scale == "full" else {}),
+        **LOGITS,
+        **{name: changes | live for name, changes in FEATURES.items()},
+        "disk": disk,
+    }
+    if scale != "full":
+        variants["simkd-disk"] = {**variants["simkd-disk"], "objective.inner": 1.0}
+    return Row(
+        name="-".join(pair),
+        teacher=teacher_of(base, teacher, 20 if scale == "cpu" else base.epochs),
+        student=base.model_copy(update={"student": student}),
+        variants=variants,
+        claims=disk_numbers.small_gap(pair) if scale == "full" else {},
+        seeds=1 if scale == "smoke" else 3,
+        note=NOTES[scale] if scale != "cpu" else SMALL_NOTE,
+    )
+
+
+SMALL_NOTE = (
+    SAME
+    + "Reduced: resnet20 (20 epochs) → resnet8 at 16 pixels, crop and flip, batches of 64 at 0.05; 12 epochs alone "
+    "and 12 more by each method, three views an image, a validation split: nothing published belongs beside them."
+)
+
+
+def short() -> Config:
+    """The CPU's recipe of Table 3: the teacher's answers are kept, for five views of each image."""
+    shorter = {"epochs": 12, "val": 0.1, "protocol": "honest", "cache": "auto", "views": 5}
+    return FULL.model_copy(update=shorter)
+
+
+def small_cpu() -> Config:
+    """The CPU's recipe of Table 4."""
+    shorter = {"epochs": 12, "val": 0.1, "protocol": "honest", "cache": "auto", "views": 3, "size": 16}
+    optim = Optim(lr=0.05, schedule="cosine")
+    return FULL.model_copy(update=shorter | {"augment": "crop+flip", "batch_size": 64, "optim": optim})
+
+
+def smoke() -> Config:
+    """One epoch on the digits, at 16 pixels: what a network of four stages needs."""
+    return Config(data="digits", size=16, epochs=1, batch_size=64, augment="crop+flip", optim=COSINE, any_teacher=True)
+
+
+def teacher_of(base: Config, net: str, epochs: int) -> Config:
+    """How a row's teacher is trained: as the students, alone."""
+    plain = {"epochs": epochs, "cache": None, "views": None, "any_teacher": False}
+    return alone(base.model_copy(update=plain), net)
