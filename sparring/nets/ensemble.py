@@ -35,6 +35,9 @@ class Ensemble(nn.Module):
         self.members = nn.ModuleList(members)
         self.combine: Combine = combine
 
+    def extra_repr(self) -> str:
+        return f"combine={self.combine}"
+
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, K) at x (B, C, H, W) in [0, 1]."""
         answers = torch.stack([member(x).logits for member in self.members])  # (M, B, K)

@@ -39,13 +39,13 @@ class CachedTeacher(Part):
         self._waiting: tuple[View, Tensor, torch.cuda.Event | None] | None = None
         self._trusted = False
 
-    def open(self, shelf: Shelf, form: Form, begin: Callable[[], None], *, bf16: bool = False) -> None:
+    def open(self, shelf: Shelf, form: Form, begin: Callable[[], None] | None, *, bf16: bool = False) -> None:
         """Use a shelf from now on. begin: called before the first record is written; bf16: how the teacher computes."""
         self.shelf, self.form, self._begin, self._rounding = shelf, form, begin, ROUNDING[bf16]
 
     def listen(self, taps: Sequence[str]) -> None:
         """From now on these features are wanted beside the logits."""
-        self.teacher.listen(taps)  # pyright: ignore
+        self.teacher.listen(taps)
 
     def forward(self, x: Tensor, batch: Batch) -> Output:
         if self.shelf is None or batch.view is None or x is not batch.x:
@@ -76,6 +76,13 @@ class CachedTeacher(Part):
             self._begin()
             self._begin = None
         self.shelf.write(view.number, view.rows.numpy(), packed.numpy())
+
+    def about(self) -> Sequence[str]:
+        """Where the answers are kept, what they take, and for how many views there are some."""
+        if self.shelf is None:
+            return ()
+        room, begun = f"{self.shelf.bytes_of_view / 2**20:.1f} MiB a view", f"{self.shelf.begun} views begun"
+        return (f"the teacher's answers are kept in {self.shelf.folder}, {room}, {begun}",)
 
     def gauges(self) -> Mapping[str, Tensor]:
         """The part of the steps so far on which the teacher was asked."""

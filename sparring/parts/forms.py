@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sparring.core import Output, UserError
 
+TAP = "tap "  # begins the name of what is a feature
 Keep = Literal["full", "half"] | int
 """How much of an answer is kept: "full" for every bit, "half" in half precision, K for the K highest logits in half."""
 
@@ -57,6 +58,11 @@ class Form:
         self.fields = {name: Field.of(value) for name, value in self._shortened(example).items()}
         self.width = sum(field.width for field in self.fields.values())
 
+    @property
+    def taps(self) -> list[str]:
+        """The features that are kept."""
+        return [name.removeprefix(TAP) for name in self.original if name.startswith(TAP)]
+
     def packed(self, answer: Output) -> Tensor:
         """An answer to B images as bytes (B, width) uint8, on its device."""
         parts = [value.contiguous().view(len(value), -1) for value in self._shortened(answer).values()]
@@ -71,7 +77,7 @@ class Form:
         }
         logits = kept.pop("logits") if "logits" in kept else self._spread(kept)
         kept = {name: value.to(self.original[name].dtype) for name, value in kept.items() if name in self.original}
-        features = {name.removeprefix("tap "): value for name, value in kept.items()}
+        features = {name.removeprefix(TAP): value for name, value in kept.items()}
         return Output(logits.to(self.original["logits"].dtype), features)
 
     def floats(self, packed: Tensor) -> dict[str, Tensor]:
@@ -89,14 +95,14 @@ class Form:
         if self.keep == "full":
             return values
         logits = values.pop("logits")
-        features = {name: value.half() for name, value in values.items()}
+        features = {name: halved(value) for name, value in values.items()}
         if self.keep == "half":
-            return {"logits": logits.half(), **features}
+            return {"logits": halved(logits), **features}
         top, which = logits.float().topk(int(self.keep), dim=1)
         rest = logits.float().scatter(1, which, -torch.inf).logsumexp(1, keepdim=True)
         rest = rest - log(self.classes - int(self.keep))
         numbers = torch.int16 if self.classes <= 2**15 else torch.int32
-        return {"top": top.half(), "rest": rest.half(), **features, "which": which.to(numbers)}
+        return {"top": halved(top), "rest": halved(rest), **features, "which": which.to(numbers)}
 
     def _spread(self, kept: dict[str, Tensor]) -> Tensor:
         """Logits (B, K) of which all but the highest are alike."""
@@ -106,7 +112,13 @@ class Form:
 
 def named(answer: Output) -> dict[str, Tensor]:
     """The tensors of an answer by name."""
-    return {"logits": answer.logits, **{f"tap {name}": value for name, value in answer.features.items()}}
+    return {"logits": answer.logits, **{f"{TAP}{name}": value for name, value in answer.features.items()}}
+
+
+def halved(value: Tensor) -> Tensor:
+    """Numbers in half precision, those beyond it at its ends."""
+    most = torch.finfo(torch.half).max
+    return value.float().clamp(-most, most).half()
 
 
 def laid_out(value: Tensor, field: Field) -> Tensor:

@@ -64,10 +64,20 @@ class Shelf:
         except OSError as error:
             self.full = f"{self.folder} takes no more ({error.strerror})"
 
+    @property
+    def bytes_of_view(self) -> int:
+        """What all records of one view take."""
+        return self.rows * (self.width + SEAL)
+
+    @property
+    def begun(self) -> int:
+        """For how many views there are records."""
+        return len(list(self.folder.glob("view-*.bin")))
+
     def bytes_missing(self, views: int) -> int:
         """How many bytes the first `views` views would still take on the disk."""
         taken = sum(self.file(view).stat().st_blocks * 512 for view in range(views) if self.file(view).exists())
-        return max(0, views * self.rows * (self.width + SEAL) - taken)
+        return max(0, views * self.bytes_of_view - taken)
 
     def file(self, view: int) -> Path:
         """Where the records of a view lie."""
@@ -79,8 +89,8 @@ class Shelf:
         self.folder.mkdir(parents=True, exist_ok=True)
         file = os.open(self.file(view), os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            if os.fstat(file).st_size < (size := self.rows * (self.width + SEAL)):
-                os.truncate(file, size)  # grows it with holes; what another process has written meanwhile stays
+            if os.fstat(file).st_size < self.bytes_of_view:
+                os.truncate(file, self.bytes_of_view)  # grown with holes; what others have written meanwhile stays
             yield file
         finally:
             os.close(file)
@@ -88,11 +98,11 @@ class Shelf:
     def _records(self, view: int) -> np.ndarray | None:
         """All records of a view (N, width + seal), mapped; None where there are none."""
         if view not in self._maps:
-            file, shape = self.file(view), (self.rows, self.width + SEAL)
             try:
-                if file.stat().st_size < shape[0] * shape[1]:
+                if self.file(view).stat().st_size < self.bytes_of_view:
                     return None  # not begun, or cut off: made whole when it is written to
-                self._maps[view] = np.memmap(file, dtype=np.uint8, mode="r", shape=shape)
+                shape = (self.rows, self.width + SEAL)
+                self._maps[view] = np.memmap(self.file(view), dtype=np.uint8, mode="r", shape=shape)
             except OSError:
                 return None
         return self._maps[view]

@@ -100,9 +100,9 @@ def prepare(config: Config, given: Given) -> Prepared:
     refuse_too_large(method, config, len(data.train), compute.world)
     compute.place_module(method)
     if teacher is not None:
-        theirs = place_teacher(config, compute, teacher)
+        place_teacher(config, compute, teacher)
         if isinstance(method.targets, CachedTeacher):
-            open_cache(method.targets, config, data, teacher, compute, bf16=theirs)
+            open_cache(method.targets, config, data, teacher, compute)
     if config.compile:
         student.compile_with(method.objective.student_taps)
         for each in nets.members(teacher) if teacher is not None else ():
@@ -110,18 +110,12 @@ def prepare(config: Config, given: Given) -> Prepared:
     return Prepared(config, data, teacher, student, method, compute)
 
 
-def place_teacher(config: Config, compute: Compute, teacher: Network) -> bool:
-    """Put a teacher where the run computes, each member of an ensemble in the precision and layout that suit it.
-
-    Returns whether any of it computes in bf16.
-    """
-    used = set[bool]()
+def place_teacher(config: Config, compute: Compute, teacher: Network) -> None:
+    """Put a teacher where the run computes, each member of an ensemble in the precision and layout that suit it."""
     for each in nets.members(teacher.to(compute.device)):
         bf16, channels_last = precision(config, compute, each)
         each.bf16 = None if bf16 == compute.bf16 else bf16  # a convolutional teacher of a perceptron is the dearer one
         Compute(compute.device, bf16, channels_last).place_module(each)
-        used.add(bf16)
-    return any(used)
 
 
 def find_data(config: Config, given: Given) -> datasets.Data:

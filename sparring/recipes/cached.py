@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import torch
@@ -17,6 +21,7 @@ from sparring.data.cache import cache_dir, digest
 from sparring.engine import Compute
 from sparring.files import as_json, write_json
 from sparring.methods import TEACHERLESS
+from sparring.nets import members
 from sparring.parts.cached import ROUNDING, CachedTeacher, refuse_strangers
 from sparring.parts.forms import Form, described
 from sparring.parts.part import Part
@@ -32,7 +37,7 @@ KEY = "key.json"
 TRIED = 4  # images of noise on which a network is known again
 ABOUT = {
     "format": "the version of the cache",
-    "teacher": "the teacher's weights",
+    "teacher": "the teacher, its layers or weights",
     "preprocessing": "the teacher's preprocessing",
     "precision": "the teacher's precision",
     "device": "the kind of device",
@@ -77,15 +82,14 @@ def cached(targets: Part, config: Config) -> CachedTeacher:
     return CachedTeacher(targets)
 
 
-def open_cache(
-    targets: CachedTeacher, config: Config, data: Data, teacher: Network, compute: Compute, *, bf16: bool
-) -> None:
+def open_cache(targets: CachedTeacher, config: Config, data: Data, teacher: Network, compute: Compute) -> None:
     """Find the cache that `config` names and let `targets` use it. Raises UserError where what lies there is another
     one, or the disk has not the room for this one."""
     example = tried(targets, data, compute)
     form = Form(config.cache_keep, example)
-    facts = known_by(config, data, teacher, compute.device, form, bf16=bf16)
-    key = hashlib.sha256(as_json(facts).encode()).hexdigest()
+    facts = known_by(config, data, teacher, compute, form)
+    bf16 = "bf16" in facts["precision"]
+    key = hashlib.sha256(as_json({name: known(fact) for name, fact in facts.items()}).encode()).hexdigest()
     folder = cache_dir() / "answers" / key[:16] if config.cache == AUTO else Path(config.cache or "")
     shelf = Shelf(folder, key, rows=len(data.train), width=form.width)
     answers = example.logits.float().cpu()
@@ -93,11 +97,14 @@ def open_cache(
     refuse_full_disk(shelf, config.views or 1 if facts["augmentation"] != "none" else 1)
 
     def begin() -> None:
-        if not (folder / KEY).exists():
-            write_json(folder / KEY, {**facts, "answers to noise": answers.tolist()})
+        draft = folder / f".{os.getpid()}.{KEY}"
+        write_json(draft, {**facts, "answers to noise": answers.tolist()})
+        with suppress(FileExistsError):
+            os.link(draft, folder / KEY)  # of two that begin at once the first has it
+        draft.unlink()
         refuse_other(folder, facts, answers, ROUNDING[bf16])
 
-    targets.open(shelf, form, begin, bf16=bf16)
+    targets.open(shelf, form, begin if not (folder / KEY).exists() else None, bf16=bf16)
 
 
 @torch.no_grad()
@@ -109,27 +116,27 @@ def tried(targets: CachedTeacher, data: Data, compute: Compute) -> Output:
         return targets.teacher(batch.x, batch)
 
 
-def known_by(
-    config: Config, data: Data, teacher: Network, device: torch.device, form: Form, *, bf16: bool
-) -> dict[str, Any]:
+def known_by(config: Config, data: Data, teacher: Network, compute: Compute, form: Form) -> dict[str, Any]:
     """All that a teacher's answers to the views of the training images depend on."""
+    halved = [compute.bf16 if each.bf16 is None else each.bf16 for each in members(teacher)]
+    taps = {tap: teacher.taps.get(tap, tap) for tap in form.taps}
     fed = {name: getattr(teacher, name).flatten().tolist() for name in ("mean", "std")}
     return {
         "format": FORMAT,
-        "teacher": {"name": teacher.name, "sha256": fingerprint(teacher)},
+        "teacher": {"name": teacher.name, "sha256": fingerprint(teacher.body)},
         "preprocessing": fed,
-        "precision": "bf16" if bf16 else "float32",
-        "device": device.type,
+        "precision": "+".join("bf16" if each else "float32" for each in halved),
+        "device": compute.device.type,
         "data": {"name": data.name, "fingerprint": data.fingerprint, "shape": list(data.shape)},
         "rows": {"images": len(data.train), "sha256": digest(data.train.index.cpu().numpy())},
         "augmentation": data.train.augment if config.augment == "default" else config.augment,
-        "kept": {"keep": config.cache_keep, **described(form.fields)},
+        "kept": {"keep": config.cache_keep, **described(form.fields), **taps},
     }
 
 
 def fingerprint(net: torch.nn.Module) -> str:
-    """The SHA-256 of a network's parameters and of all its buffers, those that are not saved included."""
-    total = hashlib.sha256()
+    """The SHA-256 of a network's layers, parameters and buffers, those that are not saved included."""
+    total = hashlib.sha256(re.sub(r" at 0x[0-9a-f]+", "", repr(net)).encode())  # no two processes have an address alike
     for name, value in sorted([*net.named_parameters(), *net.named_buffers()]):
         total.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         total.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
@@ -173,7 +180,13 @@ def brief(fact: Any) -> str:
 
 
 def refuse_full_disk(shelf: Shelf, views: int) -> None:
-    """Raise UserError where the disk has not the room for some views."""
+    """Raise UserError where a new cache cannot be written, or the disk has not the room for some views."""
+    if not shelf.folder.exists():
+        try:
+            with NamedTemporaryFile(dir=standing(shelf.folder)):
+                pass
+        except OSError as error:
+            raise UserError(f"cannot write into {shelf.folder}: {error.strerror}; give another --cache") from error
     needed, free = shelf.bytes_missing(views), shutil.disk_usage(standing(shelf.folder)).free
     if needed > free:
         raise UserError(

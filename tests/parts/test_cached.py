@@ -148,6 +148,14 @@ def test_features_are_kept_beside_the_logits(keep):
     assert tell(got.features["features"], vectors)
 
 
+@pytest.mark.parametrize("keep", ["half", 4])
+def test_what_half_precision_cannot_hold_stays_finite(keep):
+    answer = Output(torch.tensor([[1e6, -1e6, 0.0, -2e6, 3.0]]))
+    form = Form(keep, answer)
+    assert form.unpacked(form.packed(answer)).logits.softmax(1).tolist() == [[1, 0, 0, 0, 0]]
+    assert form.unpacked(form.packed(answer)).logits.isfinite().all()
+
+
 def test_the_highest_of_all_is_refused():
     with pytest.raises(UserError, match="cache_keep=5 of 5 classes leaves none to spread the rest over: give a number"):
         Form(5, Output(torch.zeros(2, 5)))

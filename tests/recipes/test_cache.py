@@ -13,6 +13,7 @@ from torch.utils.data import TensorDataset
 from sparring.errors import UserError
 from sparring.launch.local import grid, run_all
 from sparring.recipes.build import Given
+from sparring.recipes.cached import fingerprint
 from sparring.recipes.check import inspect
 from sparring.recipes.run import run
 
@@ -55,13 +56,51 @@ def test_another_seed_asks_nothing_and_a_longer_run_what_is_new(kd, tmp_path):
     assert asked(tmp_path / "longer") == pytest.approx(0.5)
 
 
-def test_convolutions_too(kd, tmp_path):
-    run(configured(student="resnet8", epochs=1, augment="none"), tmp_path / "teacher")
-    told = {"teacher": str(tmp_path / "teacher"), "epochs": 2, "views": 1, "any_teacher": True}
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_convolutions_too(kd, precision, convolutional, tmp_path):
+    told = {"teacher": convolutional, "epochs": 2, "views": 1, "any_teacher": True, "precision": precision}
     run(kd(**told, seed=1), tmp_path / "plain")
     for seed, name in ((0, "fill"), (1, "read")):
         run(kd(**told, seed=seed, cache=str(tmp_path / "cache")), tmp_path / name)
     assert_same(tmp_path / "read", tmp_path / "plain")
+
+
+FEATURES = {
+    "disk": {"objective.first": 1, "objective.inner": 1},
+    "fitnets": {},
+    "attention": {},
+    "simkd": {},
+}
+
+
+@pytest.fixture(scope="module")
+def convolutional(tmp_path_factory):
+    """The folder of a ResNet that has seen the digits once."""
+    out = tmp_path_factory.mktemp("teacher") / "resnet8"
+    run(configured(student="resnet8", epochs=1, augment="none"), out)
+    return str(out)
+
+
+@pytest.mark.parametrize("method", FEATURES)
+def test_features_come_with_the_answers(kd, method, convolutional, tmp_path):
+    config = kd(
+        teacher=convolutional, student="resnet8", method=method, epochs=2, any_teacher=True, val=0.5, **FEATURES[method]
+    )
+    run(config, tmp_path / "plain")
+    for name in ("fill", "read"):
+        run(config.model_copy(update={"cache": str(tmp_path / "cache")}), tmp_path / name)
+        assert_same(tmp_path / name, tmp_path / "plain")
+    assert asked(tmp_path / "read") == 0
+    plain = config.model_copy(update={"cache": str(tmp_path / "cache"), "method": "kd", "objective": {}})
+    with pytest.raises(UserError, match=r"\(what is kept \(cache_keep, features\): full float32 \(10,\) .* → full "):
+        run(plain, tmp_path / "kd")
+
+
+def test_ensembles_are_known_by_how_they_answer_together(kd, teacher, tmp_path):
+    told = {"cache": str(tmp_path / "cache"), "epochs": 1}
+    run(kd(teacher=f"ensemble:{teacher}+{teacher}", **told), tmp_path / "first")
+    with pytest.raises(UserError, match=r"\(the teacher, its layers or weights: "):
+        run(kd(teacher=f"ensemble-probabilities:{teacher}+{teacher}", **told), tmp_path / "second")
 
 
 def test_killed_while_it_fills(kd, tmp_path):
@@ -138,7 +177,7 @@ def test_less_is_kept_by_choice(kd, keep, tmp_path):
     [
         ({"augment": "shift2"}, r"\(the augmentation: crop → shift2\); give another folder with --cache \(auto"),
         ({"val": 0.2}, r"which images train: "),
-        ({"teacher_normalise": "half"}, r"the teacher's weights: .*; the teacher's preprocessing: "),
+        ({"teacher_normalise": "half"}, r"\(the teacher's preprocessing: "),
         ({"precision": "bf16"}, r"the teacher's precision: float32 → bf16"),
         ({"cache_keep": "half"}, r"what is kept \(cache_keep, features\): full float32 \(10,\) → half float16"),
     ],
@@ -161,8 +200,25 @@ def test_another_teacher_and_other_images(kd, tmp_path):
     with pytest.raises(UserError, match=r"\(the images: "):
         run(kd(cache=cache, **told), tmp_path / "second", given=Given(data=images(1)))
     run(configured(student="mlp-32", epochs=1, seed=3), tmp_path / "teacher")
-    with pytest.raises(UserError, match=r"\(the teacher's weights: mlp-32 .* → mlp-32 "):
+    with pytest.raises(UserError, match=r"\(the teacher, its layers or weights: mlp-32 .* → mlp-32 "):
         run(kd(cache=cache, teacher=str(tmp_path / "teacher"), **told), tmp_path / "s", given=Given(data=images(0)))
+
+
+class Told(torch.nn.Module):
+    """Says of itself what it is told to."""
+
+    def __init__(self, words):
+        super().__init__()
+        self.words = words
+
+    def extra_repr(self):
+        return self.words
+
+
+def test_a_network_is_known_by_its_layers_and_not_by_where_they_lie():
+    here, there, other = (fingerprint(Told(f"f=<function {name}>")) for name in ("g at 0x7f01", "g at 0x7f02", "h"))
+    assert here == there != other
+    assert fingerprint(torch.nn.MaxPool2d(3, 2)) != fingerprint(torch.nn.MaxPool2d(3, 1))
 
 
 def test_a_network_of_the_same_weights_that_answers_otherwise(kd, tmp_path):
@@ -210,6 +266,8 @@ def test_targets_that_are_no_teacher(kd, tmp_path):
 def test_places_that_are_no_cache(kd, tmp_path, monkeypatch):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("mine")
+    with pytest.raises(UserError, match=r"cannot write into .*thesis.tex/sub: Not a directory; give another --cache"):
+        run(kd(cache=str(tmp_path / "mine" / "thesis.tex" / "sub")), tmp_path / "run")
     for place in ("mine", "mine/thesis.tex"):
         with pytest.raises(UserError, match=r"is no cache of a teacher's answers; give --cache a folder of its own"):
             run(kd(cache=str(tmp_path / place)), tmp_path / "run")
