@@ -50,7 +50,7 @@ def large(teacher: str, student: str, scale: Scale, *, tiny: bool = False) -> Ro
         base = base.model_copy(update={"data": "tiny-imagenet", "augment": "resized-crop+flip"})
     disk = {"method": "disk", **WARM, "epochs": long} | ({} if scale == "full" else {"objective.inner": 1.0})
     variants: dict[str, Mapping[str, Any]] = {
-        "ce": {"method": "ce", "cache": None, "views": None},
+        "ce": {"method": "ce", "teacher": None, "cache": None, "views": None},
         "kd": {"method": "kd-disk", **WARM, "epochs": rounds},
         "kd-matched": {"method": "kd-disk", **WARM, "epochs": long},
         "disk": disk,
@@ -84,7 +84,7 @@ def small(pair: tuple[str, str], scale: Scale) -> Row:
     live: dict[str, Any] = {"cache": None, "cache_keep": "full"}
     disk = {"method": "disk", **WARM, "epochs": long} | ({} if scale == "full" else {"objective.inner": 1.0})
     variants: dict[str, Mapping[str, Any]] = {
-        "ce": {"method": "ce", **live, "views": None},
+        "ce": {"method": "ce", "teacher": None, **live, "views": None},
         "kd": {"method": "kd-disk", **WARM, **kept},
         **({"kd-matched": {"method": "kd-disk", **WARM, "epochs": long}} if scale == "full" else {}),
         **LOGITS,
