@@ -21,7 +21,7 @@ HEAD = 256  # channels of the convolutional guide
 
 
 class Guide(nn.Module):
-    """One number in [0, 1] an image, computed in float32 whatever the precision around it.
+    """One number in [0, 1] an image; a perceptron in float32 whatever the precision around it.
 
     tap: the teacher's feature that it looks at, (B, F) or (B, C, H, W); logits: whether it also sees the teacher's
     logits (B, K). bias: of its last layer at the start: −2 censors 12 % of everything; None leaves it to chance.
@@ -36,6 +36,8 @@ class Guide(nn.Module):
 
     def forward(self, feature: Tensor, logits: Tensor) -> Tensor:
         """(B,) in [0, 1]."""
+        if feature.ndim > 2:  # convolutions, which are most of the work, follow the run's precision
+            return self.head(feature).float().squeeze(1)
         with torch.autocast(feature.device.type, enabled=False):
             seen = feature.float()
             return self.head(torch.cat([seen, logits.float()], 1) if self.logits else seen).squeeze(1)

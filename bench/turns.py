@@ -1,7 +1,8 @@
-"""What HARD's phases cost beside a KD step. `python bench/hard.py --help`
+"""What the turns of HARD or DiSK cost beside a KD step. `python bench/turns.py --help`
 
-KD, the fixed control, HARD's student phase and its augmentor's phase take one step each in turn, round after round, in
-one process; ratios are taken within a round. The phases are held where they are by a patience that is never satisfied.
+KD, the student's turn and its partner's (HARD's augmentor, DiSK's guide) take one step each in turn, round after round,
+in one process; ratios are taken within a round. HARD's phases are held where they are by a patience that is never
+satisfied, DiSK's by turns that do not end.
 """
 
 from __future__ import annotations
@@ -27,12 +28,23 @@ from sparring.recipes.manifest import git_commit, processor
 from sparring.recipes.run import training_stream
 
 HELD = {"perturb.patience": 10**9, "perturb.cap": 0}
-VARIANTS: dict[str, dict[str, Any]] = {
-    "kd": {"method": "kd-soft"},
-    "gaussian-affine": {"method": "gaussian-affine"},
-    "hard, student": {"method": "hard-affine", **HELD},
-    "hard, augmentor": {"method": "hard-affine", **HELD},
-}
+ENDLESS = 1e9  # epochs
+VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
+    "hard": {
+        "kd": {"method": "kd-soft"},
+        "gaussian-affine": {"method": "gaussian-affine"},
+        "hard, student": {"method": "hard-affine", **HELD},
+        "hard, augmentor": {"method": "hard-affine", **HELD},
+    },
+    "disk": {
+        "kd": {"method": "kd-disk"},
+        "disk, student": {"method": "disk", "objective.first": 1e-9, "objective.inner": ENDLESS},
+        "disk, student, guide on a map": {
+            "method": "disk-release", "objective.first": 1e-9, "objective.inner": ENDLESS, "objective.guide": "map",
+        },
+        "disk, guide": {"method": "disk", "objective.first": ENDLESS},
+    },
+}  # fmt: skip
 POOL = 20  # snapshots to draw from
 
 
@@ -46,7 +58,7 @@ def stepper(name: str, args: argparse.Namespace) -> Callable[[], None]:
         "device": args.device,
         "threads": args.threads,
     }
-    prepared = build.prepare(config.make(told | VARIANTS[name]), build.Given(teacher=teacher, data=data))
+    prepared = build.prepare(config.make(told | VARIANTS[args.of][name]), build.Given(teacher=teacher, data=data))
     part = prepared.method.perturb
     if isinstance(part, Hard):
         for _ in range(POOL):
@@ -62,6 +74,7 @@ def stepper(name: str, args: argparse.Namespace) -> Callable[[], None]:
             total_steps=10**9,
             compute=prepared.compute,
             seed=0,
+            first_batch=1,  # past the one batch that DiSK's guide has first
             watchers=[lambda moment: True],
         )
         prepared.compute.synchronise()
@@ -72,6 +85,7 @@ def stepper(name: str, args: argparse.Namespace) -> Callable[[], None]:
 def main() -> None:
     """Measure, print, and write where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--of", choices=sorted(VARIANTS), default="hard", help="whose turns")
     parser.add_argument("--pair", default="orbit-cnn:orbit-mlp", help="teacher:student")
     parser.add_argument("--data", default="mnist")
     parser.add_argument("--batch", type=int, default=64)
@@ -80,7 +94,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    steps = {name: stepper(name, args) for name in VARIANTS}
+    steps = {name: stepper(name, args) for name in VARIANTS[args.of]}
     wall: dict[str, list[float]] = {name: [] for name in steps}
     cpu: dict[str, list[float]] = {name: [] for name in steps}
     for turn in range(args.rounds + 2):
