@@ -19,9 +19,10 @@ PAGE = (Path(__file__).parent.parent / "docs" / "your-own-method.md").read_text(
 @pytest.fixture
 def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the page's files, as it has them."""
-    method, climb, contract = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    method, climb, hint, contract = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     (tmp_path / "my_method.py").write_text(method)
     (tmp_path / "my_climb.py").write_text(climb)
+    (tmp_path / "my_hint.py").write_text(hint)
     (tmp_path / "test_mine.py").write_text(contract)
     monkeypatch.syspath_prepend(str(tmp_path))
     for name in ("my_method", "my_climb"):
@@ -43,6 +44,16 @@ def test_your_own_method_trains_and_mixes(example: Path) -> None:
     lines = [json.loads(line) for line in (example / "climbed" / "metrics.jsonl").read_text().splitlines()]
     temperatures = [line["gauges"]["T"] for line in lines if line["kind"] == "train"]
     assert temperatures[-1] > temperatures[0] > 2.0
+
+
+def test_your_own_loss_on_features_learns_its_adapter(example: Path) -> None:
+    train("mlp-64", "digits", out=example / "teacher", epochs=2)
+    options = {"teacher": example / "teacher", "student": "mlp-16", "data": "digits", "epochs": 2}
+    done = distill(**options, method=f"{example / 'my_hint.py'}:mine", out=example / "hint")
+    assert done.metrics["test"]["accuracy"] > 0.5
+    lines = [json.loads(line) for line in (example / "hint" / "metrics.jsonl").read_text().splitlines()]
+    apart = [line["terms"]["direction"] for line in lines if line["kind"] == "train"]
+    assert apart[-1] < 0.5 * apart[0]
 
 
 def test_your_own_method_keeps_the_contract(example: Path) -> None:

@@ -14,8 +14,8 @@ from sparring.errors import UserError
 from sparring.launch.reproduce import Wish, measure
 from sparring.nets.vdvae import SIZES
 from sparring.recipes import config as schema
-from sparring.recipes import da_tables, hard_numbers, hard_tables, published
-from sparring.recipes.rows import TEACHER, VAE, Claim, Recipe, Row
+from sparring.recipes import da_tables, disk_numbers, disk_tables, hard_numbers, hard_tables, published
+from sparring.recipes.rows import START, TEACHER, VAE, Claim, Recipe, Row, start
 from sparring.recipes.slots import resolved
 from sparring.report import markdown
 
@@ -36,7 +36,12 @@ def test_all_that_a_recipe_names_exists(name, scale):
         for config in configs:
             resolved(config)  # methods, parts and every option
             assert set(config.augment.split("+")) <= {*augmentations(), "default"}
-            assert config.student.startswith("timm:") or config.student in nets.names()
+            whom = config.student
+            assert whom.startswith(("timm:", "torchvision:", START)) or whom in nets.names()
+        earlier = list(row.variants)
+        for at, changes in enumerate(row.variants.values()):
+            if str(changes.get("student", "")).startswith(START):
+                assert changes["student"].removeprefix(START) in earlier[:at]
         assert row.vae is None or row.vae.student in SIZES
         claimed = {line for line, numbers in row.claims.items() if numbers}
         elsewhere = {"orbit", TEACHER} | (
@@ -74,6 +79,31 @@ def test_differences_that_the_papers_prose_states():
     assert r18["hard-affine"]["accuracy"].mean - r18["student-only"]["accuracy"].mean == pytest.approx(0.9)
     assert vit["hard-vae"]["v2"].mean - vit["kd"]["v2"].mean == pytest.approx(0.6)
     assert hard_numbers.imagenet(4, "resnet18")["student-only"]["mce"].mean == 88.1
+
+
+def test_disks_gains_are_the_printed_ones():
+    gains = {
+        ("resnet10-l", "resnet10-xxs"): (4.92, 1.03), ("resnet10-l", "resnet10-s"): (3.22, 1.66),
+        ("resnet10-l", "resnet10-m"): (3.07, 2.02), ("resnet10", "resnet10-xxs"): (3.59, 0.59),
+        ("resnet18", "resnet10-s"): (2.35, 1.91), ("resnet34", "resnet10-m"): (3.11, 1.71),
+    }  # fmt: skip
+    for pair, (cifar, tiny) in gains.items():
+        kd, disk, tiny_kd, tiny_disk = disk_numbers.LARGE_GAP[pair]
+        assert (disk - kd, tiny_disk - tiny_kd) == pytest.approx((cifar, tiny))
+    small = [numbers["disk"] - numbers["kd"] for numbers in disk_numbers.SMALL_GAP.values()]
+    assert small == pytest.approx([0.67, 1.1, 1.39, 1.19, 0.9, 2.52, 1.48, 2.4])
+    with_simkd = [n["simkd-disk"] - n["simkd"] for n in disk_numbers.SMALL_GAP.values() if "simkd-disk" in n]
+    assert with_simkd == pytest.approx([0.38, 0.65])
+
+
+def test_disk_at_full_scale_is_set_beside_kd_of_as_many_updates():
+    rows = [*disk_tables.table3("full"), *disk_tables.table4("full")]
+    assert len(rows) == 4 * 4 * 2 + 8
+    for row in rows:
+        epochs = {name: changes.get("epochs", row.student.epochs) for name, changes in row.variants.items()}
+        assert (epochs["ce"], epochs["kd"], epochs["kd-matched"], epochs["disk"]) == (200, 200, 600, 600)
+        assert (row.student.batch_size, row.student.optim.lr, row.seeds) == (200, 0.1, 3)
+    assert {row.student.augment for row in rows if row.student.data == "cifar100"} == {"crop+flip+auto+cutout"}
 
 
 def test_full_scale_is_orbits_schedule():
@@ -267,3 +297,22 @@ def test_table_4_reads_the_runs_of_table_3(pictures, tmp_path):
     assert row["ImageNet-A: published, %"] == "1.60"
     assert row["ImageNet-C, mCE (less is better): published, %"] == "88.10"
     assert lines(text, "hard-table3, smoke scale: resnet18")["student-only"]["ReaL: published, %"] == "78.10"
+
+
+def test_a_variant_begins_with_the_student_that_another_left(tmp_path, monkeypatch):
+    base = configured(size=28, epochs=1)
+    ways = {
+        "alone": {"method": "ce"},
+        "other": {"method": "ce"},
+        "on": {"method": "kd-soft", "student": start("alone")},
+    }
+    rows = [Row("a-pair", base.model_copy(update={"student": "mlp-32"}), base, ways, {}, 2, note="Small.")]
+    monkeypatch.setitem(published.RECIPES, "warm", Recipe("begun", lambda scale: rows))
+    verbs.reproduce("warm", tmp_path, scale="cpu", variants=("on",))
+    for seed in (0, 1):
+        run = tmp_path / "a-pair" / "on" / f"seed-{seed}"
+        told = json.loads((run / "result.json").read_text())
+        begun = tmp_path / "a-pair" / "alone" / f"seed-{seed}"
+        assert (told["student"], told["start"]) == (base.student, str(begun))
+        assert schema.read(run / "config.yaml").student == str(begun)
+    assert not (tmp_path / "a-pair" / "other").exists()
