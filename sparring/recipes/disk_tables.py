@@ -106,8 +106,8 @@ def small(pair: tuple[str, str], scale: Scale) -> Row:
 SMALL_NOTE = (
     SAME
     + "Reduced: resnet20 (20 epochs) → resnet8 at 16 pixels, crop and flip, batches of 64 at 0.05; 12 epochs alone "
-    "and 6 more by each method (turns of one epoch where there is a guide, DKD's ramp over one, SemCKD's gradient clipped at 5), three views an image, "
-    "a validation split: nothing published belongs beside them."
+    "and 6 more by each method (turns of one epoch where there is a guide, DKD's ramp over one, SemCKD's gradient "
+    "clipped at 5), three views an image, a validation split: nothing published belongs beside them."
 )
 
 
