@@ -19,6 +19,7 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim import Adam
 
 from sparring.core import Batch, Clock, Losses, Moment, Output, Player, Setting, term
 from sparring.core.processes import mean
@@ -49,7 +50,8 @@ class Disk(Part):
     delta: the budget (None: the error of the student as it starts, on the training images; of the release a schedule).
     lambda_min, lambda_max, period: of λ, the period in rounds (None: a quarter of them).
     inner: epochs of a turn, of guide and student alike; first: of the guide's first turn (None: inner).
-    guide: "mlp", "features", "wide" or "map", see `parts.guides`; bias: of its last layer as it starts.
+    guide: "mlp", "features", "wide" or "map", see `parts.guides`; bias: of its last layer as it starts; guide_lr: of an
+    Adam of its own (None: it descends as the student does, and may run into its sigmoid's end and stay there).
     turns: "alternating", or "joint": both move on every batch, and the budget's gradient reaches the student too.
     hint: a feature loss that is censored as well (eq. 6), by hint_weight (None: its own paper's); logits: the weight of
     α CE + (1 − α) L_dist beside it. follow: the paper, or its code (guarded label, own target, budget by the teacher's
@@ -78,6 +80,7 @@ class Disk(Part):
         first: float | None = None,
         guide: Kind | None = None,
         bias: float | None = -2.0,
+        guide_lr: float | None = None,
         turns: Literal["alternating", "joint"] = "alternating",
         hint: HintName = "none",
         hint_weight: float | None = None,
@@ -92,7 +95,7 @@ class Disk(Part):
             name: FOLLOW[follow].get(name) if value is None else value for name, value in given.items()
         }
         self.joint, self.released = turns == "joint", follow == "release"
-        refuse_impossible(alpha=alpha, T=T, inner=inner, **told)
+        refuse_impossible(alpha=alpha, T=T, inner=inner, guide_lr=guide_lr, **told)
         if self.joint and (delta is None or told["T_s"] is None):
             raise ValueError(
                 "turns=joint has no phase in which to measure the student as it starts: give delta and T_s"
@@ -103,6 +106,7 @@ class Disk(Part):
         self.low, self.high, self.period = told["lambda_min"], told["lambda_max"], told["period"]
         self.inner, self.first, self.logits, self.worst = inner, told["first"] or inner, logits, worst
         self.guide = guide_of(setting, told["guide"], bias)
+        self.adam = None if guide_lr is None else partial(Adam, lr=guide_lr)
         self.hint = hint_named(hint, setting)
         self.hint_weight = self.hint.weight if hint_weight is None else hint_weight
         self.student_taps = self.hint.student_taps
@@ -193,7 +197,7 @@ class Disk(Part):
         return [f"guide: the teacher's {sees} → 1 ({count:,} parameters)", *self.hint.about()]
 
     def players(self, bout: Bout) -> Mapping[str, Player]:
-        return {"guide": Player(self.guide, partial(self.advise, bout))}
+        return {"guide": Player(self.guide, partial(self.advise, bout), self.adam)}
 
     @property
     def turns(self) -> Turns | None:
@@ -249,7 +253,7 @@ def spent_released(s: Tensor, t: Tensor, y: Tensor, g: Tensor, worst: float) -> 
 def refuse_impossible(**given: Any) -> None:
     """Raise ValueError for a number that DiSK cannot work with."""
     told = {name: value for name, value in given.items() if value is not None}
-    for name in {"T", "T_s", "k", "inner", "first", "period"} & told.keys():
+    for name in {"T", "T_s", "k", "inner", "first", "period", "guide_lr"} & told.keys():
         if told[name] <= 0:
             raise ValueError(f"{name} is {told[name]:g}: give a number above 0")
     if not 0 <= told["alpha"] <= 1:
