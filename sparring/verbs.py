@@ -23,6 +23,7 @@ from sparring.recipes.check import Check, inspect
 from sparring.recipes.config import Config
 from sparring.recipes.elsewhere import elsewhere
 from sparring.recipes.examine import examine
+from sparring.recipes.landscape import landscape as draw_landscape
 from sparring.recipes.rows import Scale
 from sparring.recipes.run import Result
 from sparring.recipes.show import show as draw
@@ -173,12 +174,24 @@ def show(
     run: str | Path,
     *,
     out: str | Path | None = None,
-    images: int = 8,
-    part: str = "test",
+    landscape: bool = False,
+    images: int | None = None,
+    part: str | None = None,
+    points: int | None = None,
     device: str | None = None,
 ) -> list[Path]:
-    """Draw what a run's perturbation makes of images, and return the pictures' paths; see `sparring.recipes.show`."""
-    return draw(Path(run), out=None if out is None else Path(out), images=images, part=part, device=device)
+    """Draw what a run's perturbation makes of images and what its guide censors, and return the pictures' paths; see
+    `sparring.recipes.show`. landscape: instead, the losses around its student; see `sparring.recipes.landscape`."""
+    told = {"images": images, "points": points, "part": part}
+    chosen: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
+    place = None if out is None else Path(out)
+    if landscape and part is not None:
+        raise UserError(f"--landscape is of training images, so --part {part} has no place there: leave it out")
+    if points is not None and not landscape:
+        raise UserError(f"--points {points} is of a landscape's grid: add --landscape, or leave it out")
+    if landscape:
+        return [draw_landscape(Path(run), out=place, device=device, **chosen)]
+    return draw(Path(run), out=place, device=device, **chosen)
 
 
 def reproduce(

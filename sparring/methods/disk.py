@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from sparring.core import Batch, Clock, Losses, Moment, Output, Player, Setting, term
+from sparring.core import Batch, Clock, Losses, Moment, Output, Player, Setting, UserError, term
 from sparring.core.processes import mean
 from sparring.methods.hints import HintName, hint_named
 from sparring.parts.bout import Bout
@@ -225,8 +225,17 @@ class Disk(Part):
         return {"guide": self.seen, "lambda": self.lam} | {name: torch.as_tensor(value) for name, value in told.items()}
 
     def keepsakes(self) -> Mapping[str, Tensor]:
-        """The guide's weights."""
-        return {f"guide.{name}": value for name, value in self.guide.state_dict().items()}
+        """The guide's weights, and T_s, δ and λ as they were at last: all that its loss takes beside the answers."""
+        told = {name: value.detach().clone() for name, value in self.gauges().items() if name != "guide"}
+        return told | {f"guide.{name}": value for name, value in self.guide.state_dict().items()}
+
+    def recall(self, kept: Mapping[str, Tensor]) -> None:
+        if missing := {"T_s", "delta", "lambda"} - kept.keys():
+            raise UserError(f"the run kept no {min(missing)} of its guided loss; train it again")
+        weights = {name: value for name, value in kept.items() if name.startswith("guide.")}
+        self.guide.load_state_dict({name.removeprefix("guide."): value for name, value in weights.items()})
+        self.T_s, self.delta = float(kept["T_s"]), float(kept["delta"])
+        self.lam.fill_(float(kept["lambda"]))
 
     def get_extra_state(self) -> Tensor:
         return torch.tensor(self.round)

@@ -97,6 +97,13 @@ class Bout(Method):
         slots = {"perturb": self.perturb, "targets": self.targets, "objective": self.objective}
         return {f"{slot}.{name}": value for slot, part in slots.items() for name, value in part.keepsakes().items()}
 
+    def recall(self, kept: Mapping[str, Tensor]) -> None:
+        """Let its parts be again what they were when a run ended, from what `keepsakes` gave then."""
+        for slot, part in {"perturb": self.perturb, "targets": self.targets, "objective": self.objective}.items():
+            own = {name.removeprefix(f"{slot}."): value for name, value in kept.items() if name.startswith(f"{slot}.")}
+            if own:
+                part.recall(own)
+
     def about(self) -> list[str]:
         """How its parts were fitted to these networks, a line each."""
         return [line for part in self.parts() for line in part.about()]

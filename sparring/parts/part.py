@@ -121,6 +121,9 @@ class Part(nn.Module):
         """What is worth keeping beside the student when a run ends (in parts.safetensors), by name; usually nothing."""
         return {}
 
+    def recall(self, kept: Mapping[str, Tensor]) -> None:
+        """Be again what it was when the run ended, from its keepsakes; usually there is nothing to be put back."""
+
     def remark(self) -> str | None:
         """A sentence that whoever reads the run's result must know, told when it ends; usually none."""
         return None
@@ -128,6 +131,10 @@ class Part(nn.Module):
     def stages(self, kept: Mapping[str, Tensor]) -> Sequence[Stage]:
         """What it was over the training, the earliest first and its end last, told from its keepsakes; usually none."""
         return ()
+
+    def censors(self, target: Output) -> Tensor | None:
+        """Of an objective: how much of each image it leaves out, (B,) in [0, 1], by what targets gave; usually None."""
+        return None
 
 
 class Plain(Part):

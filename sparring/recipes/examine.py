@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from sparring import data as datasets
 from sparring import nets
@@ -15,9 +18,13 @@ from sparring.engine.device import choose_device
 from sparring.errors import UserError
 from sparring.evaluate import disagreement as climbs
 from sparring.evaluate import latency, macs, parameters, score
+from sparring.files import read_lines
+from sparring.nets import weights
+from sparring.parts.bout import Bout
 from sparring.recipes import config as schema
-from sparring.recipes.build import Given, asks_teacher, find_data, network
+from sparring.recipes.build import Given, asks_teacher, bout, dressed, find_data, network
 from sparring.recipes.config import Config
+from sparring.recipes.keepsakes import KEEPSAKES, keeps
 from sparring.recipes.run import say
 from sparring.report.groups import BASELINE
 
@@ -66,6 +73,34 @@ def reopened(run: Path, device: str | None = None) -> tuple[Config, datasets.Dat
         except UserError as error:
             say(f"without the teacher: {error}")
     return config, data, student, teacher
+
+
+@dataclass(frozen=True, slots=True)
+class Reopened:
+    """A finished run, looked at again: its method is made anew around its student, and kept is what the parts kept."""
+
+    config: Config
+    data: datasets.Data
+    student: Network
+    teacher: Network | None
+    method: Bout
+    kept: Mapping[str, Tensor]
+
+
+def reopened_bout(run: Path, device: str | None = None) -> Reopened:
+    """A finished run with its method, whose parts are as they begin: `Bout.recall` puts back what they kept."""
+    config, data, student, teacher = reopened(run, device)
+    method = bout(config, student, teacher, data)
+    Compute(student.mean.device).place_module(method)
+    kept = weights.read(run / KEEPSAKES)[0] if (run / KEEPSAKES).exists() else {}
+    return Reopened(config, data, dressed(method), teacher, method, last_told(run) | kept if keeps(kept, "objective") else kept)
+
+
+def last_told(run: Path) -> dict[str, Tensor]:
+    """The gauges that a run wrote into its journal at last, as its objective's keepsakes: runs of earlier versions
+    kept less than these."""
+    lines = [line["gauges"] for line in read_lines(run / "metrics.jsonl") if line.get("gauges")]
+    return {f"objective.{name}": torch.tensor(float(value)) for name, value in (lines[-1] if lines else {}).items()}
 
 
 def opened(run: Path, device: str | None = None) -> tuple[Config, datasets.Data, Network]:

@@ -1,4 +1,4 @@
-"""What a run keeps beside its student: its parts' keepsakes, and pictures of what its perturbation made of images."""
+"""What a run keeps beside its student: its parts' keepsakes, and the pictures that these parts offer."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from sparring.nets import weights
 from sparring.parts.bout import Bout
 from sparring.parts.part import Stage, met
 from sparring.recipes.build import Prepared
+from sparring.recipes.censored import censored
 from sparring.recipes.config import Config
 
 KEEPSAKES = "parts.safetensors"
-PICTURES = "augmentor.npz"
+AUGMENTOR, GUIDE = "augmentor.npz", "guide.npz"
 IMAGES = 8
 SNAPSHOTS, DRAWS = 8, 3  # rows of the picture: snapshots at most, and draws of noise for the last of them
 
@@ -35,13 +36,40 @@ def keep(prepared: Prepared, out: Path, *, warn: Callable[[str], None]) -> None:
         return
     weights.write_tensors(kept, out / KEEPSAKES, {})
     data = prepared.data
+    part = data.test or data.validation or data.train
     try:
-        write_pictures(
-            pictures(prepared.config, data, prepared.method, data.test or data.validation or data.train, kept),
-            out / PICTURES,
-        )
+        for name, found in drawn(prepared.config, data, prepared.method, part, kept, learned=True).items():
+            write_pictures(found, out / name)
     except UserError as error:
         warn(f"{out} has no pictures: {error}")
+
+
+def drawn(
+    config: Config,
+    data: datasets.Data,
+    method: Bout,
+    part: datasets.Images,
+    kept: Mapping[str, Tensor],
+    count: int = IMAGES,
+    *,
+    learned: bool = False,
+) -> dict[str, dict[str, np.ndarray]]:
+    """The pictures that a method's parts offer of the images of `part`, by the file that a run keeps them in.
+
+    Of its perturbation (`pictures`) where it changes images, if `learned` only where it has learned to; of its
+    objective (`censored`) where that leaves images out.
+    """
+    found = {}
+    if keeps(kept, "perturb") or (not learned and config.perturb["name"] != "clean"):
+        found[AUGMENTOR] = pictures(config, data, method, part, kept, count)
+    if keeps(kept, "objective") and (told := censored(method, data, part, count, config.workers)) is not None:
+        found[GUIDE] = told
+    return found
+
+
+def keeps(kept: Mapping[str, Tensor], slot: str) -> bool:
+    """Whether some keepsakes are those of the part in a slot."""
+    return any(name.startswith(f"{slot}.") for name in kept)
 
 
 def pictures(

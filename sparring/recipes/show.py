@@ -1,59 +1,62 @@
-"""Originals beside what a run's perturbation makes of them, drawn."""
+"""What a run's parts offer to be looked at, drawn: what its perturbation makes of images, what its guide censors."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from sparring.core import UserError
-from sparring.engine import Compute
-from sparring.nets import weights
-from sparring.recipes.build import bout
-from sparring.recipes.examine import part_of, reopened
-from sparring.recipes.keepsakes import IMAGES, KEEPSAKES, PICTURES, pictures, write_pictures
-from sparring.report import augmented, runs
+from sparring.recipes.examine import part_of, reopened_bout
+from sparring.recipes.keepsakes import AUGMENTOR, GUIDE, IMAGES, KEEPSAKES, drawn, write_pictures
+from sparring.report import augmented, guided, runs
 
 MOST = 64  # columns that a picture can have and still be looked at
+DRAW = {AUGMENTOR: augmented.picture, GUIDE: guided.picture}
 
 
 def show(
     run: Path, *, out: Path | None = None, images: int = IMAGES, part: str = "test", device: str | None = None
 ) -> list[Path]:
-    """Draw what the perturbation of a finished run, or of each run below a folder that kept one, makes of images.
+    """Draw what the perturbation of a finished run makes of images and what its guide censors, or do so for each run
+    below a folder that kept an augmentor or a guide.
 
-    out: the PNG to write, by default augmentor.png in the run; its arrays lie beside it, as .npz. images: how many;
-    part: "test" or "validation"; device: where, in place of the run's own. Returns the pictures' paths. Raises
-    UserError where there is nothing to draw.
+    out: the PNG to write, by default augmentor.png or guide.png in the run; its arrays lie beside it, as .npz. images:
+    how many; part: "test" or "validation"; device: where, in place of the run's own. Returns the pictures' paths.
+    Raises UserError where there is nothing to draw.
     """
     if not 1 <= images <= MOST:
         raise UserError(f"--images {images}: give 1 to {MOST}")
     if (run / "result.json").exists() or not run.is_dir():
-        return [show_one(run, out, images, part, device)]
+        return show_one(run, out, images, part, device)
     kept = [found.path for found in runs(run) if (found.path / KEEPSAKES).exists()]
     if not kept:
         raise UserError(
-            f"no run below {run} has learned an augmentor (none holds {KEEPSAKES}); "
+            f"no run below {run} has learned an augmentor or a guide (none holds {KEEPSAKES}); "
             "name one run to see what its perturbation makes of images"
         )
     if out and len(kept) > 1:
         raise UserError(f"--out names one picture, and below {run} {len(kept)} runs are to be drawn; leave it out")
-    return [show_one(each, out, images, part, device) for each in kept]
+    return [place for each in kept for place in show_one(each, out, images, part, device)]
 
 
-def show_one(run: Path, out: Path | None, images: int, part: str, device: str | None) -> Path:
-    """Draw what the perturbation of the finished run `run` makes of images; see `show`."""
-    config, data, student, teacher = reopened(run, device)
-    if config.perturb["name"] == "clean":
-        raise UserError(f"{run} was trained on its images as they are (perturb=clean), so there is nothing to show")
-    method = bout(config, student, teacher, data)
-    Compute(student.mean.device).place_module(method)
-    kept = {}
-    if method.keepsakes():
-        if not (run / KEEPSAKES).exists():
-            raise UserError(f"{run} holds no {KEEPSAKES}: it was trained before runs kept one; train it again")
-        kept = weights.read(run / KEEPSAKES)[0]
-    found = pictures(config, data, method, part_of(data, part), kept, images)
-    place = out or (run / PICTURES).with_suffix(".png")
-    write_pictures(found, place.with_suffix(".npz"))
+def show_one(run: Path, out: Path | None, images: int, part: str, device: str | None) -> list[Path]:
+    """Draw all that the parts of the finished run `run` offer; see `show`."""
+    opened = reopened_bout(run, device)
+    if opened.method.keepsakes() and not opened.kept:
+        raise UserError(f"{run} holds no {KEEPSAKES}: it was trained before runs kept one; train it again")
+    opened.method.recall(opened.kept)
+    found = drawn(opened.config, opened.data, opened.method, part_of(opened.data, part), opened.kept, images)
+    if not found:
+        raise UserError(
+            f"{run} was trained on its images as they are (perturb=clean), and no guide censored any, "
+            "so there is nothing to show"
+        )
+    if out and len(found) > 1:
+        raise UserError(f"--out names one picture, and {run} has {' and '.join(found)}; leave it out")
     (told,) = runs([run])
-    augmented.picture(found, told, place)
-    return place
+    places = []
+    for name, arrays in found.items():
+        place = out or (run / name).with_suffix(".png")
+        write_pictures(arrays, place.with_suffix(".npz"))
+        DRAW[name](arrays, told, place)
+        places.append(place)
+    return places

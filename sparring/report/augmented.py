@@ -61,7 +61,7 @@ def draw(ax: Axes, found: Pictures) -> None:
     """Draw pictures on one pair of axes, classes above and rows named at the left; signals of one row as lines."""
     images = found["images"].astype(np.float32)
     signals = images.shape[3] == 1
-    images = images if signals else _smaller(images)
+    images = images if signals else smaller(images)
     rows, columns = images.shape[:2]
     high, wide, gap = _cell(images.shape)
     if signals:
@@ -104,7 +104,7 @@ def _signals(ax: Axes, images: np.ndarray) -> None:
                 ax.plot(across, row * (high + gap) + high * (1 - height), color=colour, linewidth=1.1)
 
 
-def _smaller(images: np.ndarray) -> np.ndarray:
+def smaller(images: np.ndarray) -> np.ndarray:
     """Images (R, N, C, H, W) with blocks of pixels averaged, so that no side is longer than `LARGEST`."""
     block = -(-max(images.shape[3:]) // LARGEST)
     if block == 1:

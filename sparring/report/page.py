@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from sparring.errors import UserError
 from sparring.files import write_text
-from sparring.report import augmented, figures, phases, robust, teacher
+from sparring.report import augmented, figures, guided, landscape, phases, robust, teacher
 from sparring.report.groups import BASELINE, Arm, Group, groups
 from sparring.report.ledger import Run, runs
 from sparring.report.reproduced import reproduced
@@ -138,6 +138,8 @@ def _view(group: Group) -> dict[str, Any]:
         "climb": _svg(figures.disagreement_curve(group)),
         "gallery": _gallery(members),
         "augmentors": [found for arm in group.arms if (found := _augmentor(arm))],
+        "guides": [found for arm in group.arms if (found := _guide(arm))],
+        "landscapes": [found for arm in group.arms if (found := _landscape(arm))],
         "cost": _svg(figures.cost(group)),
         "provenance": [(arm.label, [_origin(run) for run in arm.runs]) for arm in group.arms],
     }
@@ -157,6 +159,22 @@ def _augmentor(arm: Arm) -> dict[str, Any] | None:
         images, line = augmented.augmented(run), phases.timeline(run)
         if images or line:
             return {"label": arm.label, "seed": run.seed, "images": _svg(images), "timeline": _svg(line)}
+    return None
+
+
+def _guide(arm: Arm) -> dict[str, Any] | None:
+    """What the guide of the first run of an arm that had one censors."""
+    for run in arm.runs:
+        if (found := guided.guided(run)) is not None:
+            return {"label": arm.label, "seed": run.seed, "images": _svg(found[0]), "curves": _svg(found[1])}
+    return None
+
+
+def _landscape(arm: Arm) -> dict[str, Any] | None:
+    """The losses around the student of the first run of an arm of which they were drawn."""
+    for run in arm.runs:
+        if found := landscape.landscape(run):
+            return {"label": arm.label, "seed": run.seed, "picture": _svg(found)}
     return None
 
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from sparring import verbs
 from sparring.data.load import load
 from sparring.errors import UserError
-from sparring.recipes.keepsakes import KEEPSAKES, PICTURES, SNAPSHOTS, of_each_class
+from sparring.recipes.keepsakes import KEEPSAKES, AUGMENTOR, SNAPSHOTS, of_each_class
 from sparring.recipes.run import run
 from sparring.report import page
 
@@ -51,11 +51,11 @@ def test_a_run_keeps_its_augmentor_and_when_its_snapshots_joined(students):
     assert all(batch > step for batch, step in joined)
     assert kept["perturb.final.mean"].shape == kept["perturb.pool.0.mean"].shape == (6,)
     assert not (students / "alone" / KEEPSAKES).exists()
-    assert not (students / "mixup" / PICTURES).exists()
+    assert not (students / "mixup" / AUGMENTOR).exists()
 
 
 def test_the_pictures_made_again_are_those_of_the_runs_end(students, tmp_path):
-    at_the_end = arrays(students / "hard" / PICTURES)
+    at_the_end = arrays(students / "hard" / AUGMENTOR)
     (place,) = verbs.show(students / "hard", out=tmp_path / "again.png")
     again = arrays(tmp_path / "again.npz")
     assert at_the_end.keys() == again.keys()

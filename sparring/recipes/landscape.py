@@ -1,0 +1,160 @@
+"""The losses around a finished run's student, drawn: on the plane of its way from its start where it had one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sparring import data as datasets
+from sparring import nets
+from sparring.core import Batch, Network, Output, UserError
+from sparring.core.network import computing
+from sparring.core.seeds import seed_for
+from sparring.engine import Compute
+from sparring.evaluate.landscape import Plane, Score, losses, plane_from, random_plane, surface, weights_of
+from sparring.nets import weights
+from sparring.parts import divergences
+from sparring.parts.bout import Bout
+from sparring.recipes.build import network
+from sparring.recipes.config import Config
+from sparring.recipes.examine import Reopened, reopened_bout
+from sparring.recipes.keeper import BEST
+from sparring.recipes.keepsakes import keeps, write_pictures
+from sparring.recipes.run import say
+from sparring.report import landscape as drawing
+from sparring.report import runs
+
+IMAGES, POINTS = 512, 11
+MOST_POINTS = 101
+SPAN = 1.0  # how far the grid reaches from its middle, in units of the directions
+BEFORE = 0.4  # how far its middle lies before the end, where the start is to be seen too
+T, ALPHA = 4.0, 0.1  # of KD as DiSK's paper has it (`kd-disk`)
+ACROSS = ("start → end, 1 = the way between", "a random direction, its filters as long as the student's")
+RANDOM = (ACROSS[1], "another such direction")
+
+
+def landscape(
+    run: Path, *, out: Path | None = None, points: int = POINTS, images: int = IMAGES, device: str | None = None
+) -> Path:
+    """Draw CE, KD and, where a guide censors, the guided loss around the student of the finished run `run`.
+
+    out: the PNG to write, by default landscape.png in the run; its arrays lie beside it, as .npz. points: of the grid,
+    in each direction; images: how many of the training part, as they are; device: where, in place of the run's own.
+    Returns the picture's path. Raises UserError where there is nothing to draw.
+    """
+    if not 3 <= points <= MOST_POINTS:
+        raise UserError(f"--points {points}: give 3 to {MOST_POINTS}")
+    if images < 1:
+        raise UserError(f"--images {images}: give 1 or more")
+    opened = reopened_bout(run, device)
+    plane, marked, told = framed(run, opened)
+    shown = asked(opened.method, opened.data.train, images, opened.config.workers)
+    scores = scored(opened)
+    middle = -BEFORE if "start" in marked else 0.0
+    x, y = (np.linspace(about - SPAN, about + SPAN, points) for about in (middle, 0.0))
+    found = surface(opened.student, plane, x.tolist(), y.tolist(), shown, scores)
+    there = {name: plane.coordinates(own) for name, own in marked.items()}
+    lost = {name: losses(opened.student, own, shown, scores) for name, own in marked.items()}
+    arrays = {
+        "x": x,
+        "y": y,
+        "axes": np.array(told),
+        "losses": np.array(list(found)),
+        "surfaces": np.stack(list(found.values())),
+        "points": np.array(list(there)),
+        "at": np.array([where[:2] for where in there.values()]),
+        "off": np.array([where[2] for where in there.values()]),
+        "lost": np.array([[lost[name][loss] for loss in found] for name in there]),
+        "images": np.array(sum(len(batch) for batch, _ in shown)),
+    }
+    place = out or run / drawing.FILE
+    write_pictures(arrays, place.with_suffix(".npz"))
+    (about,) = runs([run])
+    drawing.picture(arrays, about, place.with_suffix(".png"))
+    return place.with_suffix(".png")
+
+
+def framed(run: Path, opened: Reopened) -> tuple[Plane, dict[str, dict[str, Tensor]], tuple[str, str]]:
+    """The plane for a run, the weights that are marked on it by name, and what its axes are."""
+    seed = seed_for("landscape", opened.config.seed) >> 1
+    own = weights_of(opened.student)
+    marked, best = {"end": own}, best_of(run, opened.student)
+    if (start := start_of(run, opened)) is not None:
+        try:
+            plane = plane_from(opened.student, start, seed)
+        except UserError as error:
+            say(f"without the start: {error}")
+        else:
+            marked = {"start": {name: value.to(own[name]) for name, value in weights_of(start).items()}} | marked
+            return plane, marked | best, ACROSS
+    return random_plane(opened.student, seed), marked | best, RANDOM
+
+
+def start_of(run: Path, opened: Reopened) -> Network | None:
+    """The trained network that a run's student started from, or None where it began at random or is not there."""
+    config, data = opened.config, opened.data
+    spec = json.loads((run / "result.json").read_text()).get("start")
+    if spec is None:
+        return None
+    try:
+        return network("start", spec, None, config.normalise, data)
+    except UserError as error:
+        say(f"without the start: {error}")
+        return None
+
+
+def best_of(run: Path, student: Network) -> dict[str, dict[str, Tensor]]:
+    """The weights that were best on validation, where a run kept others than its last, by name."""
+    file = run / "checkpoints" / BEST
+    if not file.exists():
+        return {}
+    own = weights_of(student)
+    try:
+        weights.put(student.body, weights.read(file)[0], file)
+        found = weights_of(student)
+    except UserError as error:
+        say(f"without the best on validation: {error}")
+        return {}
+    finally:
+        student.load_state_dict(own, strict=False)
+    return {} if all(torch.equal(value, own[name]) for name, value in found.items()) else {"best": found}
+
+
+def asked(
+    method: Bout, part: datasets.Images, count: int, workers: int
+) -> list[tuple[Batch, Output | None]]:
+    """Images spread over a part, as they are, in batches, and what a method's targets give there: asked once."""
+    device = next(method.student.parameters()).device
+    rows = np.unique(np.linspace(0, len(part) - 1, min(count, len(part))).round().astype(np.int64))
+    some = datasets.batches(part.take(rows).to(device), batch_size=256, device=device, workers=workers)
+    with torch.no_grad(), computing(device.type, bf16=False):
+        return [(batch, method.targets(batch.x, batch)) for batch in some]
+
+
+def scored(opened: Reopened) -> dict[str, Score]:
+    """The losses that are drawn of a run: CE; with a teacher KD; where its objective censors, that objective."""
+    found: dict[str, Score] = {"CE": lambda output, target, batch: F.cross_entropy(output.logits, batch.labels)}
+    if opened.teacher is None:
+        return found
+    found[f"KD: {ALPHA:g} CE + {1 - ALPHA:g} T² H, T = {T:g}"] = kd
+    if keeps(opened.kept, "objective"):
+        objective = opened.method.objective
+        if objective.companion is not None or objective.student_taps:
+            say("without the run's own loss: the adapters of its features were not kept")
+            return found
+        opened.method.recall(opened.kept)
+        found[f"{opened.config.method}: its guided loss"] = lambda o, t, b: objective(o, t, b).total()
+    return found
+
+
+def kd(output: Output, target: Output | None, batch: Batch) -> Tensor:
+    """α CE + (1 − α) T² times the cross-entropy to the teacher's softened answer ()."""
+    assert target is not None
+    hinton = divergences.kd(output.logits, target.logits, T, reduction="cross-entropy")
+    return ALPHA * F.cross_entropy(output.logits, batch.labels) + (1 - ALPHA) * hinton
