@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +19,8 @@ from sparring.evaluate import disagreement as climbs
 from sparring.evaluate import latency, macs, parameters, score
 from sparring.files import read_lines
 from sparring.nets import weights
-from sparring.parts.bout import Bout
 from sparring.recipes import config as schema
-from sparring.recipes.build import Given, asks_teacher, bout, dressed, find_data, network
+from sparring.recipes.build import Given, asks_teacher, find_data, network
 from sparring.recipes.config import Config
 from sparring.recipes.keepsakes import KEEPSAKES, keeps
 from sparring.recipes.run import say
@@ -75,32 +73,15 @@ def reopened(run: Path, device: str | None = None) -> tuple[Config, datasets.Dat
     return config, data, student, teacher
 
 
-@dataclass(frozen=True, slots=True)
-class Reopened:
-    """A finished run, looked at again: its method is made anew around its student, and kept is what the parts kept."""
-
-    config: Config
-    data: datasets.Data
-    student: Network
-    teacher: Network | None
-    method: Bout
-    kept: Mapping[str, Tensor]
-
-
-def reopened_bout(run: Path, device: str | None = None) -> Reopened:
-    """A finished run with its method, whose parts are as they begin: `Bout.recall` puts back what they kept."""
-    config, data, student, teacher = reopened(run, device)
-    method = bout(config, student, teacher, data)
-    Compute(student.mean.device).place_module(method)
+def kept_by(run: Path) -> dict[str, Tensor]:
+    """The keepsakes of a run's parts, none where it kept none; of an objective's, those that runs of earlier versions
+    did not keep are what its gauges said at last."""
     kept = weights.read(run / KEEPSAKES)[0] if (run / KEEPSAKES).exists() else {}
-    return Reopened(config, data, dressed(method), teacher, method, last_told(run) | kept if keeps(kept, "objective") else kept)
-
-
-def last_told(run: Path) -> dict[str, Tensor]:
-    """The gauges that a run wrote into its journal at last, as its objective's keepsakes: runs of earlier versions
-    kept less than these."""
-    lines = [line["gauges"] for line in read_lines(run / "metrics.jsonl") if line.get("gauges")]
-    return {f"objective.{name}": torch.tensor(float(value)) for name, value in (lines[-1] if lines else {}).items()}
+    if not keeps(kept, "objective"):
+        return kept
+    told = [line["gauges"] for line in read_lines(run / "metrics.jsonl") if line.get("gauges")]
+    gauges = told[-1] if told else {}
+    return {f"objective.{name}": torch.tensor(float(value)) for name, value in gauges.items()} | kept
 
 
 def opened(run: Path, device: str | None = None) -> tuple[Config, datasets.Data, Network]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +11,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sparring import data as datasets
-from sparring import nets
 from sparring.core import Batch, Network, Output, UserError
 from sparring.core.network import computing
 from sparring.core.seeds import seed_for
 from sparring.engine import Compute
-from sparring.evaluate.landscape import Plane, Score, losses, plane_from, random_plane, surface, weights_of
+from sparring.evaluate.landscape import Plane, Score, Weights, losses, plane_from, random_plane, surface, weights_of
 from sparring.nets import weights
 from sparring.parts import divergences
-from sparring.parts.bout import Bout
-from sparring.recipes.build import network
+from sparring.parts.part import Targets
+from sparring.parts.teachers import Teacher
+from sparring.recipes.build import bout, network
 from sparring.recipes.config import Config
-from sparring.recipes.examine import Reopened, reopened_bout
+from sparring.recipes.examine import kept_by, reopened
 from sparring.recipes.keeper import BEST
 from sparring.recipes.keepsakes import keeps, write_pictures
 from sparring.recipes.run import say
@@ -52,15 +51,15 @@ def landscape(
         raise UserError(f"--points {points}: give 3 to {MOST_POINTS}")
     if images < 1:
         raise UserError(f"--images {images}: give 1 or more")
-    opened = reopened_bout(run, device)
-    plane, marked, told = framed(run, opened)
-    shown = asked(opened.method, opened.data.train, images, opened.config.workers)
-    scores = scored(opened)
+    config, data, student, teacher = reopened(run, device)
+    plane, marked, told = framed(run, config, data, student)
+    targets, scores = scored(run, config, data, student, teacher)
+    shown = asked(targets, data.train, images, config.workers, student.mean.device)
     middle = -BEFORE if "start" in marked else 0.0
     x, y = (np.linspace(about - SPAN, about + SPAN, points) for about in (middle, 0.0))
-    found = surface(opened.student, plane, x.tolist(), y.tolist(), shown, scores)
+    found = surface(student, plane, x.tolist(), y.tolist(), shown, scores)
     there = {name: plane.coordinates(own) for name, own in marked.items()}
-    lost = {name: losses(opened.student, own, shown, scores) for name, own in marked.items()}
+    lost = {name: losses(student, own, shown, scores) for name, own in marked.items()}
     arrays = {
         "x": x,
         "y": y,
@@ -76,29 +75,27 @@ def landscape(
     place = out or run / drawing.FILE
     write_pictures(arrays, place.with_suffix(".npz"))
     (about,) = runs([run])
-    drawing.picture(arrays, about, place.with_suffix(".png"))
-    return place.with_suffix(".png")
+    drawing.picture(arrays, about, place)
+    return place
 
 
-def framed(run: Path, opened: Reopened) -> tuple[Plane, dict[str, dict[str, Tensor]], tuple[str, str]]:
+def framed(
+    run: Path, config: Config, data: datasets.Data, student: Network
+) -> tuple[Plane, dict[str, Weights], tuple[str, str]]:
     """The plane for a run, the weights that are marked on it by name, and what its axes are."""
-    seed = seed_for("landscape", opened.config.seed) >> 1
-    own = weights_of(opened.student)
-    marked, best = {"end": own}, best_of(run, opened.student)
-    if (start := start_of(run, opened)) is not None:
+    seed = seed_for("landscape", config.seed) >> 1
+    end, best = {"end": weights_of(student)}, best_of(run, student)
+    if (start := start_of(run, config, data)) is not None:
         try:
-            plane = plane_from(opened.student, start, seed)
+            Compute(student.mean.device).place_module(start)
+            return plane_from(student, start, seed), {"start": weights_of(start)} | end | best, ACROSS
         except UserError as error:
             say(f"without the start: {error}")
-        else:
-            marked = {"start": {name: value.to(own[name]) for name, value in weights_of(start).items()}} | marked
-            return plane, marked | best, ACROSS
-    return random_plane(opened.student, seed), marked | best, RANDOM
+    return random_plane(student, seed), end | best, RANDOM
 
 
-def start_of(run: Path, opened: Reopened) -> Network | None:
+def start_of(run: Path, config: Config, data: datasets.Data) -> Network | None:
     """The trained network that a run's student started from, or None where it began at random or is not there."""
-    config, data = opened.config, opened.data
     spec = json.loads((run / "result.json").read_text()).get("start")
     if spec is None:
         return None
@@ -114,7 +111,7 @@ def best_of(run: Path, student: Network) -> dict[str, dict[str, Tensor]]:
     file = run / "checkpoints" / BEST
     if not file.exists():
         return {}
-    own = weights_of(student)
+    last = {name: value.clone() for name, value in student.state_dict().items()}
     try:
         weights.put(student.body, weights.read(file)[0], file)
         found = weights_of(student)
@@ -122,35 +119,45 @@ def best_of(run: Path, student: Network) -> dict[str, dict[str, Tensor]]:
         say(f"without the best on validation: {error}")
         return {}
     finally:
-        student.load_state_dict(own, strict=False)
-    return {} if all(torch.equal(value, own[name]) for name, value in found.items()) else {"best": found}
+        student.load_state_dict(last)
+    return {} if all(torch.equal(value, last[name]) for name, value in found.items()) else {"best": found}
 
 
 def asked(
-    method: Bout, part: datasets.Images, count: int, workers: int
+    targets: Targets, part: datasets.Images, count: int, workers: int, device: torch.device
 ) -> list[tuple[Batch, Output | None]]:
-    """Images spread over a part, as they are, in batches, and what a method's targets give there: asked once."""
-    device = next(method.student.parameters()).device
+    """Images spread over a part, as they are, in batches, and what targets give there: asked once."""
     rows = np.unique(np.linspace(0, len(part) - 1, min(count, len(part))).round().astype(np.int64))
     some = datasets.batches(part.take(rows).to(device), batch_size=256, device=device, workers=workers)
     with torch.no_grad(), computing(device.type, bf16=False):
-        return [(batch, method.targets(batch.x, batch)) for batch in some]
+        return [(batch, targets(batch.x, batch)) for batch in some]
 
 
-def scored(opened: Reopened) -> dict[str, Score]:
-    """The losses that are drawn of a run: CE; with a teacher KD; where its objective censors, that objective."""
+def scored(
+    run: Path, config: Config, data: datasets.Data, student: Network, teacher: Network | None
+) -> tuple[Targets, dict[str, Score]]:
+    """Who is asked for targets, and the losses that are drawn of a run: CE; with a teacher KD; where its objective
+    censors, that objective as it was at the run's end."""
     found: dict[str, Score] = {"CE": lambda output, target, batch: F.cross_entropy(output.logits, batch.labels)}
-    if opened.teacher is None:
-        return found
+    if teacher is None:
+        return nobody, found
     found[f"KD: {ALPHA:g} CE + {1 - ALPHA:g} T² H, T = {T:g}"] = kd
-    if keeps(opened.kept, "objective"):
-        objective = opened.method.objective
-        if objective.companion is not None or objective.student_taps:
-            say("without the run's own loss: the adapters of its features were not kept")
-            return found
-        opened.method.recall(opened.kept)
-        found[f"{opened.config.method}: its guided loss"] = lambda o, t, b: objective(o, t, b).total()
-    return found
+    if not keeps(kept := kept_by(run), "objective"):
+        return Teacher(teacher), found
+    method = bout(config, student, teacher, data)
+    Compute(student.mean.device).place_module(method)
+    method.recall(kept)
+    method.eval()
+    objective = method.objective
+    if objective.companion is None and not objective.student_taps:
+        found[f"{config.method}: its guided loss"] = lambda o, t, b: objective(o, t, b).total()
+    else:
+        say("without the run's own loss: the adapters of its features were not kept")
+    return method.targets, found
+
+
+def nobody(x: Tensor, batch: Batch) -> None:
+    """Targets of a student that learned from labels alone."""
 
 
 def kd(output: Output, target: Output | None, batch: Batch) -> Tensor:

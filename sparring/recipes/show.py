@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from sparring.core import UserError
-from sparring.recipes.examine import part_of, reopened_bout
+from sparring.engine import Compute
+from sparring.recipes.build import bout
+from sparring.recipes.examine import kept_by, part_of, reopened
 from sparring.recipes.keepsakes import AUGMENTOR, GUIDE, IMAGES, KEEPSAKES, drawn, write_pictures
 from sparring.report import augmented, guided, runs
 
@@ -40,11 +42,13 @@ def show(
 
 def show_one(run: Path, out: Path | None, images: int, part: str, device: str | None) -> list[Path]:
     """Draw all that the parts of the finished run `run` offer; see `show`."""
-    opened = reopened_bout(run, device)
-    if opened.method.keepsakes() and not opened.kept:
+    config, data, student, teacher = reopened(run, device)
+    method, kept = bout(config, student, teacher, data), kept_by(run)
+    Compute(student.mean.device).place_module(method)
+    if method.keepsakes() and not kept:
         raise UserError(f"{run} holds no {KEEPSAKES}: it was trained before runs kept one; train it again")
-    opened.method.recall(opened.kept)
-    found = drawn(opened.config, opened.data, opened.method, part_of(opened.data, part), opened.kept, images)
+    method.recall(kept)
+    found = drawn(config, data, method, part_of(data, part), kept, images)
     if not found:
         raise UserError(
             f"{run} was trained on its images as they are (perturb=clean), and no guide censored any, "

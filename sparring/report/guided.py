@@ -125,16 +125,16 @@ def curves(whole: Figure, found: Arrays) -> None:
 
 
 def errors(ax: Axes, found: Arrays) -> None:
-    """Draw error rates and the student's mean cross-entropy by the guide's value, in groups of as many images."""
+    """Draw error rates and the student's mean cross-entropy by the guide's value, in `groups` of images."""
     values = found["values"]
-    groups = [rows for rows in np.array_split(np.argsort(values, kind="stable"), BINS) if len(rows)]
-    x = [float(values[rows].mean()) for rows in groups]
+    rising = groups(values)
+    x = [float(values[rows].mean()) for rows in rising]
     for name, key, colour, dash in (("student", "right", WRONG, "-"), ("teacher", "taught", COLOURS[7], "--")):
-        wrong = [100 * float(1 - found[key][rows].mean()) for rows in groups]
+        wrong = [100 * float(1 - found[key][rows].mean()) for rows in rising]
         ax.plot(x, wrong, color=colour, linestyle=dash, marker="o", markersize=3, label=f"error of the {name}")
     beside = ax.twinx()
-    ce = [float(found["ce"][rows].mean()) for rows in groups]
-    beside.plot(x, ce, color=COLOURS[0], marker="s", markersize=3, linestyle=":", label="its cross-entropy (at the right)")
+    ce = [float(found["ce"][rows].mean()) for rows in rising]
+    beside.plot(x, ce, color=COLOURS[0], marker="s", markersize=3, linestyle=":", label="its cross-entropy, right")
     beside.set_ylabel("mean cross-entropy, nats", color=COLOURS[0])
     beside.set_ylim(bottom=0)
     beside.grid(visible=False)
@@ -142,11 +142,18 @@ def errors(ax: Axes, found: Arrays) -> None:
     ax.set_ylim(bottom=0)
     handles = [*ax.get_lines(), *beside.get_lines()]
     ax.legend(handles=handles, ncols=3, loc="lower left", bbox_to_anchor=(-0.1, 1.0), columnspacing=1.0)
-    sizes = sorted({len(rows) for rows in groups})
-    told = f"{len(groups)} groups of {sizes[0]:,}" + (f" or {sizes[-1]:,}" if len(sizes) > 1 else "") + " images"
+    sizes = sorted({len(rows) for rows in rising})
+    told = f"{len(rising)} groups of {sizes[0]:,}" + (f" to {sizes[-1]:,}" if len(sizes) > 1 else "") + " images"
     chance = area(values, ~found["right"])
     told += "" if chance is None else f"; AUROC of g for the student's errors {chance:.3f}"
     ax.set_xlabel(told, fontsize=7)
+
+
+def groups(values: np.ndarray) -> list[np.ndarray]:
+    """The rows of rising values in groups of about one size, equal values together."""
+    cuts = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)))
+    group = np.searchsorted(cuts[1:-1], values, side="right")
+    return [rows for number in range(len(cuts)) if len(rows := np.flatnonzero(group == number))]
 
 
 def area(values: np.ndarray, positive: np.ndarray) -> float | None:

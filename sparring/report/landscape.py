@@ -42,13 +42,14 @@ def picture(found: Arrays, run: Run, path: Path) -> None:
     with matplotlib.rc_context(PRINTED):
         whole = figure(found)
         images = f"{int(found['images']):,} training images as they are, eval mode"
-        whole.suptitle(f"{run.method}, {run.student} on {run.data}, seed {run.seed}: {images}", fontsize=10)
+        between = "\n" if len(found["losses"]) == 1 else ": "
+        whole.suptitle(f"{run.method}, {run.student} on {run.data}, seed {run.seed}{between}{images}", fontsize=10)
         with atomic(path) as unfinished:
             whole.savefig(unfinished, format="png", bbox_inches="tight")
 
 
 def figure(found: Arrays) -> Figure:
-    """A panel for each loss: x (X,), y (Y,), surfaces (L, Y, X); points (P,) at (P, 2) with their losses lost (P, L)."""
+    """A panel a loss: surfaces (L, Y, X) over x (X,), y (Y,); points (P,) at (P, 2), their losses: lost (P, L)."""
     count = len(found["losses"])
     whole = Figure(figsize=(4.9 * count, 4.7), dpi=110, layout="constrained")
     for number, ax in enumerate(whole.subplots(1, count, squeeze=False)[0]):

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from sparring import verbs
 from sparring.data.load import load
 from sparring.errors import UserError
-from sparring.recipes.keepsakes import KEEPSAKES, AUGMENTOR, SNAPSHOTS, of_each_class
+from sparring.recipes.keepsakes import AUGMENTOR, KEEPSAKES, SNAPSHOTS, of_each_class
 from sparring.recipes.run import run
 from sparring.report import page
 
