@@ -160,7 +160,9 @@ def learn(name: Name, told: Line, *, seed: int, runs: int = 100, seen: int = 60)
     stream = Samples(x, y, told.training.batch, seed)
     line = torch.linspace(0, LENGTH, 181).unsqueeze(1)
     path, censored = [student.ends.detach().clone()], []
-    every = max(1, told.training.epochs * (told.training.inner if stream.batch is None else stream.steps_per_epoch) // seen)
+    every = max(
+        1, told.training.epochs * (told.training.inner if stream.batch is None else stream.steps_per_epoch) // seen
+    )
 
     def watch(moment: Moment) -> None:
         if told.kept:

@@ -158,8 +158,18 @@ class Learned:
 
 
 def flat(network: Networks) -> Tensor:
-    """All that moves in each run, (R, P)."""
+    """All parameters of each run, (R, P)."""
     return torch.cat([value.detach().reshape(network.runs, -1) for value in network.parameters()], 1)
+
+
+def unflat(weights: Tensor, told: Plane) -> Networks:
+    """Students with the parameters that `flat` gave, (R, P)."""
+    network = Networks(len(weights), (2, told.hidden, 3), torch.Generator(), bias=told.bias)
+    with torch.no_grad():
+        sizes = [value[0].numel() for value in network.parameters()]
+        for value, given in zip(network.parameters(), weights.split(sizes, 1), strict=True):
+            value.copy_(given.reshape(value.shape))
+    return network
 
 
 def learn(name: Name, told: Plane, teacher: Taught, *, seed: int, runs: int = 100, seen: int = 60) -> Learned:
