@@ -30,7 +30,8 @@ METHODS: tuple[Name, ...] = ("CE", "KD", "DiSK")
 class Reading:
     """How the three methods train, in the paper's letters where it has them.
 
-    rate, momentum, decay, cosine: of SGD; epochs, batch (None: all images at once): of the student. alpha: of CE against
+    rate, momentum, decay, cosine: of SGD; epochs, batch (None: all images at once): of the student. alpha: of CE
+    against
     KD or L_dist; T: both temperatures; k: guarded classes; delta: the budget; lambda_min, lambda_max, period (epochs):
     of λ. inner: gradient steps of a turn. guide_rate, guide_decay, bias: of the guide's SGD and its last bias.
     """

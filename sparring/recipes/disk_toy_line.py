@@ -1,6 +1,7 @@
 """DiSK's first toy (A.1): a student that knows one interval, a teacher that knows both, points on [0, 9].
 
-h(x; a, b) = σ(k(x − a)) − σ(k(x − b)); blue lies on [2, 3] and [5, 7], red elsewhere. The student can be right about the
+h(x; a, b) = σ(k(x − a)) − σ(k(x − b)); blue lies on [2, 3] and [5, 7], red elsewhere. The student can be right about
+the
 first interval (A), about both and wrong about the gap (B), or about the second (C).
 """
 
@@ -31,7 +32,8 @@ class Line:
 
     steep: k of the student, and of the teacher (None: as the student). answer: how blue's logit exceeds red's, by
     scale · (2h − 1) ("linear"; scale 1 is to take the two probabilities for logits), or by ln h − ln(1 − h) ("log").
-    start: where the students begin; guide: what it looks at; kept: put (a, b) back on the line and in order after a step.
+    start: where the students begin; guide: what it looks at; kept: put (a, b) back on the line and in order after a
+    step.
     """
 
     steep: float = 2.0
@@ -160,7 +162,9 @@ def learn(name: Name, told: Line, *, seed: int, runs: int = 100, seen: int = 60)
     stream = Samples(x, y, told.training.batch, seed)
     line = torch.linspace(0, LENGTH, 181).unsqueeze(1)
     path, censored = [student.ends.detach().clone()], []
-    every = max(1, told.training.epochs * (told.training.inner if stream.batch is None else stream.steps_per_epoch) // seen)
+    every = max(
+        1, told.training.epochs * (told.training.inner if stream.batch is None else stream.steps_per_epoch) // seen
+    )
 
     def watch(moment: Moment) -> None:
         if told.kept:

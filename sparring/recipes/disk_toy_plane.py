@@ -26,7 +26,8 @@ TEACHER = (2, 8, 16, 3)
 class Plane:
     """A reading of the second toy: the clusters' standard deviation, the student's hidden width, hidden units of the
     guide (0: linear in what the teacher sees), the teacher's weight decay, whether last layers have a bias (none is
-    written in the paper; without one, no student of two hidden units gets the grid right), and how the methods train."""
+    written in the paper; without one, no student of two hidden units gets the grid right), and how the methods
+    train."""
 
     std: float = 0.05
     hidden: int = 2
@@ -158,8 +159,18 @@ class Learned:
 
 
 def flat(network: Networks) -> Tensor:
-    """All that moves in each run, (R, P)."""
+    """All parameters of each run, (R, P)."""
     return torch.cat([value.detach().reshape(network.runs, -1) for value in network.parameters()], 1)
+
+
+def unflat(weights: Tensor, told: Plane) -> Networks:
+    """Students with the parameters that `flat` gave, (R, P)."""
+    network = Networks(len(weights), (2, told.hidden, 3), torch.Generator(), bias=told.bias)
+    with torch.no_grad():
+        sizes = [value[0].numel() for value in network.parameters()]
+        for value, given in zip(network.parameters(), weights.split(sizes, 1), strict=True):
+            value.copy_(given.reshape(value.shape))
+    return network
 
 
 def learn(name: Name, told: Plane, teacher: Taught, *, seed: int, runs: int = 100, seen: int = 60) -> Learned:

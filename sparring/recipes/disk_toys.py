@@ -1,108 +1,148 @@
 """DiSK's toys (Table 1, Figs. 1 and 2): in which minimum a hundred initialisations end by CE, by KD and by DiSK.
 
-The paper leaves much of both toys open. `LINE` and `PLANE` are the readings that came nearest to its counts among those
-tried on seeds of their own (docs/disk-toys.md); what they give on other seeds is what is shown.
+The paper leaves much of both toys open. `LINE` and `PLANE` are readings chosen among many on seeds of their own
+(docs/disk-toys.md); what they give on other seeds is what is shown.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
-import torch
-from torch import Tensor
-
+from sparring.core import UserError
 from sparring.files import write_json, write_text
 from sparring.recipes import disk_toy_line as line
 from sparring.recipes import disk_toy_plane as plane
-from sparring.recipes.disk_toy_game import METHODS, Reading, rows
+from sparring.recipes.disk_toy_game import METHODS, Reading
 from sparring.recipes.disk_toy_line import Line
 from sparring.recipes.disk_toy_plane import Plane
+from sparring.recipes.disk_toy_scenes import on_line, on_plane
 from sparring.recipes.rows import Scale
 from sparring.report import disk_toys as report
-from sparring.report.disk_toys import Landscape, Toy
+from sparring.report.disk_toys import Toy
 
 LINE = Line(training=Reading())
 PLANE = Plane(training=Reading(batch=100))
-PUBLISHED = {  # Table 1: how many of 100
+PUBLISHED: dict[str, dict[str, tuple[int, ...]]] = {  # Table 1: how many of 100
     "line": {"CE": (35, 64, 1), "KD": (30, 67, 3), "DiSK": (9, 1, 90)},
     "plane": {"CE": (73, 12, 9, 6), "KD": (1, 11, 31, 57), "DiSK": (0, 0, 3, 97)},
 }
-KINDS = {"line": (*line.MINIMA, "elsewhere"), "plane": tuple(map(str, plane.LEVELS))}
-SCALES: dict[Scale, tuple[int, int, int]] = {"smoke": (1, 8, 6), "cpu": (1, 100, 200), "full": (5, 100, 200)}
-FINE = 121  # points along a side of a landscape
+ON_LINE, ON_PLANE = (*line.MINIMA, "elsewhere"), tuple(map(str, plane.LEVELS))
+SCALES: dict[Scale, tuple[int, int, int | None]] = {  # seeds, initialisations, epochs (None: the reading's)
+    "smoke": (1, 8, 6),
+    "cpu": (1, 100, None),
+    "full": (5, 100, None),
+}
 
 
 def toys(out: Path, scale: Scale, seeds: int | None = None) -> Path:
     """Fill the folder `out` with Table 1 and its figures: disk-toys.json, report.html and report.md; returns the page.
 
     scale: "smoke" is eight initialisations for six epochs, "cpu" one seed of a hundred, "full" five. A seed has its own
-    samples, teacher and starts; the pictures show the first.
+    samples, teacher and starts; the pictures show the first. Raises UserError for no seed.
     """
     count, runs, epochs = SCALES[scale]
-    numbers = list(range(seeds or count))
-    on_line = replace(LINE, training=replace(LINE.training, epochs=epochs))
-    on_plane = replace(PLANE, training=replace(PLANE.training, epochs=epochs))
-    found = {
-        "line": one_dimension(on_line, numbers, runs),
-        "plane": two_dimensions(on_plane, numbers, runs),
-    }
+    numbers = list(range(count if seeds is None else seeds))
+    if not numbers:
+        raise UserError("the toys need at least one seed")
+    told: list[Line | Plane] = [LINE, PLANE]
+    if epochs is not None:
+        told = [replace(each, training=replace(each.training, epochs=epochs)) for each in told]
+    found = [played(each, numbers, runs) for each in told]
     out.mkdir(parents=True, exist_ok=True)
-    told = {
-        name: {"counts": toy.counts, "of": runs, "seeds": numbers, "reading": asdict(reading), "published": toy.published}
-        for (name, toy), reading in zip(found.items(), (on_line, on_plane), strict=True)
-    }
-    write_json(out / "disk-toys.json", told)
+    write_json(out / "disk-toys.json", [kept(*pair, seeds=numbers) for pair in zip(found, told, strict=True)])
     write_text(out / "report.md", report.markdown(found, whole=scale != "smoke"))
     return report.page(found, out / "report.html", whole=scale != "smoke")
 
 
-def one_dimension(told: Line, seeds: list[int], runs: int) -> Toy:
-    """Toy 1: counts for each seed, and of the first seed's points the losses over (a, b) as DiSK's guide ended."""
-    counts, scenes = {name: [] for name in METHODS}, {}
+def kept(toy: Toy, told: Line | Plane, *, seeds: Sequence[int]) -> dict[str, Any]:
+    """A toy's numbers: every count by method and seed, and the reading."""
+    return {
+        "toy": toy.title,
+        "ends": list(toy.kinds),
+        "initialisations": toy.of,
+        "seeds": list(seeds),
+        "counts": toy.counts,
+        "published of 100": toy.published,
+        "reading": asdict(told),
+    }
+
+
+def played(told: Line | Plane, seeds: Sequence[int], runs: int) -> Toy:
+    """A toy by all methods on all seeds, with the first seed's pictures."""
+    return played_line(told, seeds, runs) if isinstance(told, Line) else played_plane(told, seeds, runs)
+
+
+def played_line(told: Line, seeds: Sequence[int], runs: int) -> Toy:
+    """The first toy."""
+    counts: dict[str, list[list[int]]] = {name: [] for name in METHODS}
+    first: dict[str, line.Learned] = {}
     for seed in seeds:
         for name in METHODS:
             learned = line.learn(name, told, seed=seed, runs=runs)
-            counts[name].append(tally(line.nearest(learned.path[-1]), KINDS["line"]))
-            if seed == seeds[0]:
-                scenes[name] = learned
-    path, x = {name: learned.path.numpy() for name, learned in scenes.items()}, torch.linspace(0, line.LENGTH, 181)
-    guide = scenes["DiSK"].guide
-    assert guide is not None
-    return Toy(
-        title="1-D intervals",
-        kinds=KINDS["line"],
-        counts=counts,
-        published=PUBLISHED["line"],
-        of=runs,
-        landscapes=over_ends(told, seeds[0], guide[-1].mean(0)),
-        paths=path,
-        minima={name: ends for name, ends in line.MINIMA.items()},
-        guide=(x.numpy(), guide.mean(1).numpy()),
-    )
+            first.setdefault(name, learned)
+            counts[name].append(tally(line.nearest(learned.path[-1]), ON_LINE))
+    scene = on_line(told, seeds[0], first, ON_LINE)
+    return Toy("1-D intervals", ON_LINE, counts, PUBLISHED["line"], runs, line_protocol(told, seeds), scene)
 
 
-def over_ends(told: Line, seed: int, g: Tensor) -> dict[str, Landscape]:
-    """Each method's loss over the ends (a, b) of the student, a < b; of DiSK under the guide g (181,) over the line."""
-    x, y = line.points(seed)
-    side = torch.linspace(0, line.LENGTH, FINE)
-    _, t = line.Oracle(told)(x)
-    at = g[(x.squeeze(1) / line.LENGTH * 180).round().long()]
-    values = {name: torch.full((FINE, FINE), float("nan")) for name in METHODS}
-    for row, b in enumerate(side[1:], 1):  # a row at a time: the whole would be gigabytes
-        student = line.Intervals(torch.stack([side[:row], b.expand(row)], 1), told)
-        with torch.no_grad():
-            s = student(x)
-            for name in METHODS:
-                cost = rows(name, s, t, y, at.expand(row, -1), told.training) if name == "DiSK" else rows(
-                    name, s, t, y, None, told.training
-                )
-                values[name][row, :row] = cost.mean(-1)
-    return {name: Landscape(side.numpy(), side.numpy(), value.numpy()) for name, value in values.items()}
+def played_plane(told: Plane, seeds: Sequence[int], runs: int) -> Toy:
+    """The second toy."""
+    counts: dict[str, list[list[int]]] = {name: [] for name in METHODS}
+    first: dict[str, plane.Learned] = {}
+    teachers = {seed: plane.teach(told, seed) for seed in seeds}
+    for seed in seeds:
+        for name in METHODS:
+            learned = plane.learn(name, told, teachers[seed], seed=seed, runs=runs)
+            first.setdefault(name, learned)
+            counts[name].append(tally(plane.nearest(learned.accuracy), ON_PLANE))
+    scene = on_plane(told, seeds[0], teachers[seeds[0]], first, ON_PLANE)
+    return Toy("2-D Gaussians", ON_PLANE, counts, PUBLISHED["plane"], runs, plane_protocol(told, seeds), scene)
 
 
-def tally(found: list[str], kinds: tuple[str, ...]) -> list[int]:
+def tally(found: Sequence[str], kinds: Sequence[str]) -> list[int]:
     """How many ended in each kind."""
     each = Counter(found)
     return [each[kind] for kind in kinds]
+
+
+def line_protocol(told: Line, seeds: Sequence[int]) -> str:
+    """How the first toy was trained, in a paragraph."""
+    sharp = told.steep if told.teacher is None else told.teacher
+    answer = f"{told.scale:g} (2h - 1)" if told.answer == "linear" else "ln h - ln(1 - h)"
+    return (
+        f"x uniform in [0, 9] within each class, 1000 training points; blue on [2, 3] and [5, 7]. "
+        f"Student h(x; a, b) of "
+        f"steepness {told.steep:g}, teacher both intervals at {sharp:g}; blue's logit minus red's is {answer}. (a, b) "
+        f"begins {told.start}; the guide is linear in the teacher's {told.guide}. A run has ended in a minimum where a "
+        f"and b are both within {line.NEAR:g} of it. {trained(told.training, seeds)}"
+    )
+
+
+def plane_protocol(told: Plane, seeds: Sequence[int]) -> str:
+    """How the second toy was trained, in a paragraph."""
+    guide = f"a perceptron of {told.guide} hidden units" if told.guide else "linear"
+    return (
+        f"Six clusters of standard deviation {told.std:g}, 1000 training and 1000 test samples. "
+        f"Student 2-{told.hidden}-3, "
+        f"teacher 2-8-16-3, both with BatchNorm and ReLU, {'a bias' if told.bias else 'no bias'} in "
+        f"the last layer only; "
+        f"the guide is {guide} on the teacher's features and logits. A run belongs to the level that its test accuracy "
+        f"is nearest to. {trained(told.training, seeds)}"
+    )
+
+
+def trained(told: Reading, seeds: Sequence[int]) -> str:
+    """What both toys' trainings are told alike."""
+    each = f"{told.inner} steps on all samples" if told.batch is None else f"batches of {told.batch}"
+    return (
+        f"SGD, rate {told.rate:g}, momentum {told.momentum:g}, weight decay {told.decay:g}, "
+        f"{told.epochs} epochs of {each}. "
+        f"alpha {told.alpha:g}, T = T_s = {told.T:g}, k = {told.k}, delta {told.delta:g}, lambda from "
+        f"{told.lambda_min:g} to {told.lambda_max:g} in every {told.period} epochs; guide and student take turns of "
+        f"{told.inner} steps; the guide's rate is {told.guide_rate:g}, its bias begins at {told.bias:g}. "
+        f"Seeds {', '.join(map(str, seeds))}."
+    )

@@ -6,12 +6,17 @@ from collections.abc import Mapping
 
 from sparring.errors import UserError, did_you_mean
 from sparring.recipes import da_tables, disk_imagenet, disk_tables, hard_imagenet, hard_tables
+from sparring.recipes.disk_toys import toys
 from sparring.recipes.rows import Recipe
 from sparring.recipes.toy import toy
 
 RECIPES: dict[str, Recipe] = {
     "da-table1": Recipe(
         "Disagreement Augmentation, Table I: CIFAR-100, three pairs × (KD, DA), five seeds", da_tables.table1
+    ),
+    "disk-table1": Recipe(
+        "DiSK, Table 1 and Figs. 1-2: toys, how many of 100 initialisations end in each minimum, CE / KD / DiSK",
+        draw=toys,
     ),
     "disk-table3": Recipe(
         "DiSK, Tables 3 and 5: large gaps in capacity, CIFAR-100 and Tiny-ImageNet, teachers × students, three seeds",
