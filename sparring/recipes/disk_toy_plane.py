@@ -97,7 +97,7 @@ class Taught:
 
 
 class Guides(nn.Module):
-    """R guides on the teacher's features and logits: a perceptron as the student's, or linear; then a sigmoid, (R, B)."""
+    """R guides on the teacher's features and logits: a perceptron as the student's, or linear; a sigmoid, (R, B)."""
 
     def __init__(self, runs: int, width: int, hidden: int, bias: float, chance: torch.Generator) -> None:
         super().__init__()
@@ -149,7 +149,7 @@ def nearest(accuracy: Tensor) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What came of one method: test accuracies (R,) in %, weights flattened along the way (steps, R, P) and as they ended,
+    """What came of one method: test accuracies (R,) in %, weights flattened along the way (steps, R, P) and at the end,
     the networks, and their guides."""
 
     accuracy: Tensor

@@ -216,14 +216,14 @@ def page(toys: Sequence[Toy], out: Path, *, whole: bool) -> Path:
                 for caption, figure in pictures(toy)
             )
         parts.append(
-            f"<h2>{escape(toy.title)}</h2><p>{escape(sentence(toy, "
-            f"whole=whole))}</p><table><tr>{names}</tr>{cells}</table>"
-            f"{drawn}<p>{escape(toy.protocol)}</p>"
+            f"<h2>{escape(toy.title)}</h2><p>{escape(sentence(toy, whole=whole))}</p>"
+            f"<table><tr>{names}</tr>{cells}</table>{drawn}<p>{escape(toy.protocol)}</p>"
         )
     write_text(
         out,
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        "<title>DiSK, Table 1</title><style>body{font-family:sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}"
+        "<title>DiSK, Table 1</title><style>"
+        "body{font-family:sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}"
         "svg{max-width:100%;height:auto;background:white}th{text-align:left}th,td{padding:.2rem 1.4rem .2rem 0}"
         "figure{margin:1rem 0}</style>"
         "<h1>DiSK, Table 1: in which minimum a hundred initialisations end</h1>"
