@@ -32,7 +32,7 @@ def censored(
         for batch in datasets.batches(part.to(device), batch_size=256, device=device, workers=workers):
             target = method.targets(batch.x, batch)
             values = None if target is None else method.objective.censors(target)
-            if values is None:
+            if target is None or values is None:
                 return None
             logits = method.student(batch.x).logits
             ce = F.cross_entropy(logits, batch.y, reduction="none")

@@ -68,7 +68,8 @@ class Game(Method):
         self, name: Name, student: nn.Module, guide: nn.Module, teacher: Teacher, reading: Reading, per_epoch: int
     ) -> None:
         super().__init__()
-        self.name, self.student, self.guide, self.teacher, self.reading = name, student, guide, teacher, reading
+        self.name: Name = name
+        self.student, self.guide, self.teacher, self.reading = student, guide, teacher, reading
         self.per_epoch, self.lam = per_epoch, reading.lambda_min
         self._players = {"student": Player(student, self.learn)}
         if name == "DiSK":

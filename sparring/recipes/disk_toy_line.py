@@ -88,7 +88,7 @@ class Oracle:
             "intervals": lambda: interval(x, torch.tensor(EDGES[::2]), torch.tensor(EDGES[1::2]), self.steep),
             "line": lambda: x / LENGTH,
         }[self.told.guide]()
-        first, second = (interval(x.squeeze(-1), *EDGES[at : at + 2], self.steep) for at in (0, 2))
+        first, second = (interval(x.squeeze(-1), EDGES[at], EDGES[at + 1], self.steep) for at in (0, 2))
         return 2 * sees - 1, logits((first + second).clamp(0, 1), self.told)
 
 

@@ -53,7 +53,8 @@ def toys(out: Path, scale: Scale, seeds: int | None = None) -> Path:
         told = [replace(each, training=replace(each.training, epochs=epochs)) for each in told]
     found = [played(each, numbers, runs) for each in told]
     out.mkdir(parents=True, exist_ok=True)
-    write_json(out / "disk-toys.json", [kept(*pair, seeds=numbers) for pair in zip(found, told, strict=True)])
+    both = {name: kept(toy, of, seeds=numbers) for name, toy, of in zip(PUBLISHED, found, told, strict=True)}
+    write_json(out / "disk-toys.json", both)
     write_text(out / "report.md", report.markdown(found, whole=scale != "smoke"))
     return report.page(found, out / "report.html", whole=scale != "smoke")
 

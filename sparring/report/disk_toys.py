@@ -10,7 +10,9 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from sparring.files import write_text
 from sparring.report.figures import COLOURS, STYLE, markup
@@ -127,7 +129,7 @@ def landscapes(toy: Toy) -> Figure:
         if number == 0:
             ax.set_ylabel(scene.axes[1])
     handles = [
-        matplotlib.lines.Line2D([], [], color=ink, marker="o", markersize=4, label=f"ended in {kind}")
+        Line2D([], [], color=ink, marker="o", markersize=4, label=f"ended in {kind}")
         for kind, ink in zip(toy.kinds, INKS, strict=False)
     ]
     whole.legend(handles=handles, loc="outside lower center", ncols=len(handles))
@@ -145,7 +147,7 @@ def surface(ax: Axes, told: Landscape) -> None:
         levels=levels,
         cmap="Greys",
         alpha=0.75,
-        norm=matplotlib.colors.BoundaryNorm(levels, 256),
+        norm=BoundaryNorm(levels, 256),
     )
     ax.contour(told.across, told.up, told.loss, levels=levels[1:-1], colors="#7d8792", linewidths=0.4)
 

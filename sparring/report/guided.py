@@ -45,7 +45,7 @@ def picture(found: Arrays, run: Run, path: Path) -> None:
     with matplotlib.rc_context(PRINTED):
         whole = Figure(figsize=(wide + 5.2, max(high, 4.8)), dpi=110, layout="constrained")
         whole.suptitle(f"what the guide censors: {run.method} on {run.data}, seed {run.seed}", fontsize=10)
-        left, right = whole.subfigures(1, 2, width_ratios=[wide, 5.2])
+        left, right = np.asarray(whole.subfigures(1, 2, width_ratios=[wide, 5.2]))
         images(left.subplots(), found, "black")
         curves(right, found)
         with atomic(path) as unfinished:
