@@ -1,7 +1,7 @@
 """DiSK's toys (Table 1, Figs. 1 and 2): in which minimum a hundred initialisations end by CE, by KD and by DiSK.
 
-The paper leaves much of both toys open. `LINE` and `PLANE` are one reading of each, from a search that was not finished:
-nobody has measured yet how near they come to the paper.
+The paper leaves much of both toys open. `LINE` and `PLANE` are one reading of each, from a search that was not
+finished: nobody has measured yet how near they come to the paper.
 """
 
 from __future__ import annotations
