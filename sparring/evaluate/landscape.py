@@ -97,7 +97,7 @@ def plane_from(net: Network, start: Network, seed: int) -> Plane:
     lies at (−1, 0). Raises UserError where the two are not alike, or are one."""
     end, begun = weights_of(net), weights_of(start)
     if {name: value.shape for name, value in end.items()} != {name: value.shape for name, value in begun.items()}:
-        raise UserError(f"the weights of {start.name} have other shapes than those of {net.name}")
+        raise UserError(f"the weights that {net.name} started from have other names or shapes than those it has now")
     across = {name: value - begun[name].to(value) for name, value in end.items()}
     statistics = frozenset(end) - {name for name, _ in net.named_parameters()}
     if not any(bool(step.any()) for name, step in across.items() if name not in statistics):

@@ -55,7 +55,8 @@ def picture(found: Arrays, run: Run, path: Path) -> None:
 def images(ax: Axes, found: Arrays, ink: str) -> None:
     """Draw the images most and least censored, under each the guide's value, its class and both networks' answers."""
     shown = smaller(found["images"].astype(np.float32))
-    rows, columns, _, high, wide = shown.shape
+    rows, columns = shown.shape[:2]
+    high, wide = cell(shown.shape)
     unit = wide * 1.08 / COLUMN  # data units an inch
     step = (wide * 1.08, high + NAMES * unit)
     line = NAMES * unit / 4.4
@@ -100,10 +101,16 @@ def short(text: str) -> str:
     return text if len(text) <= 16 else f"{text[:15]}…"
 
 
+def cell(shape: tuple[int, ...]) -> tuple[float, float]:
+    """Height and width that an image (…, H, W) is given; those of a signal of one row are a line's."""
+    return (shape[-2] if shape[-2] > 1 else 0.6 * shape[-1]), shape[-1]
+
+
 def size(found: Arrays) -> tuple[float, float]:
     """How wide and high (inches) the images and what is written about them are."""
-    rows, columns, _, high, wide = found["images"].shape
-    return 0.5 + COLUMN * columns, 0.4 + rows * (COLUMN * high / wide / 1.08 + NAMES)
+    rows, columns = found["images"].shape[:2]
+    high, wide = cell(found["images"].shape)
+    return max(0.5 + COLUMN * columns, 4.4), 0.4 + rows * (COLUMN * high / wide / 1.08 + NAMES)
 
 
 def curves(whole: Figure, found: Arrays) -> None:
@@ -131,10 +138,10 @@ def errors(ax: Axes, found: Arrays) -> None:
     x = [float(values[rows].mean()) for rows in rising]
     for name, key, colour, dash in (("student", "right", WRONG, "-"), ("teacher", "taught", COLOURS[7], "--")):
         wrong = [100 * float(1 - found[key][rows].mean()) for rows in rising]
-        ax.plot(x, wrong, color=colour, linestyle=dash, marker="o", markersize=3, label=f"error of the {name}")
+        ax.plot(x, wrong, color=colour, linestyle=dash, marker="o", markersize=3, label=f"{name}'s error")
     beside = ax.twinx()
     ce = [float(found["ce"][rows].mean()) for rows in rising]
-    beside.plot(x, ce, color=COLOURS[0], marker="s", markersize=3, linestyle=":", label="its cross-entropy, right")
+    beside.plot(x, ce, color=COLOURS[0], marker="s", markersize=3, linestyle=":", label="student's cross-entropy")
     beside.set_ylabel("mean cross-entropy, nats", color=COLOURS[0])
     beside.set_ylim(bottom=0)
     beside.grid(visible=False)
@@ -144,6 +151,8 @@ def errors(ax: Axes, found: Arrays) -> None:
     ax.legend(handles=handles, ncols=3, loc="lower left", bbox_to_anchor=(-0.1, 1.0), columnspacing=1.0)
     sizes = sorted({len(rows) for rows in rising})
     told = f"{len(rising)} groups of {sizes[0]:,}" + (f" to {sizes[-1]:,}" if len(sizes) > 1 else "") + " images"
+    if values.max() - values.min() < NARROW:
+        told = f"g is as good as the same on all {len(values):,} images"
     chance = area(values, ~found["right"])
     told += "" if chance is None else f"; AUROC of g for the student's errors {chance:.3f}"
     ax.set_xlabel(told, fontsize=7)

@@ -42,8 +42,9 @@ def picture(found: Arrays, run: Run, path: Path) -> None:
     with matplotlib.rc_context(PRINTED):
         whole = figure(found)
         images = f"{int(found['images']):,} training images as they are, eval mode"
-        between = "\n" if len(found["losses"]) == 1 else ": "
-        whole.suptitle(f"{run.method}, {run.student} on {run.data}, seed {run.seed}{between}{images}", fontsize=10)
+        about = f"{run.method}, {run.student} on {run.data}, seed {run.seed}"
+        between = "\n" if len(about + images) > 55 * len(found["losses"]) else ": "
+        whole.suptitle(about + between + images, fontsize=10)
         with atomic(path) as unfinished:
             whole.savefig(unfinished, format="png", bbox_inches="tight")
 

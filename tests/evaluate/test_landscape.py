@@ -112,5 +112,5 @@ def test_what_has_no_way_between_is_refused():
     with pytest.raises(UserError, match="still those that its training started from"):
         plane_from(end, end, 0)
     other = Network(nn.Sequential(nn.Flatten(), nn.Linear(2, 2)), name="other")
-    with pytest.raises(UserError, match="of other have other shapes than those of conv0"):
+    with pytest.raises(UserError, match="that conv0 started from have other names or shapes"):
         plane_from(end, other, 0)
