@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.core import Batch, Clock, Losses, Method, Moment, Output, Player, UserError
-from sparring.parts.part import UNMOVED, Objective, Part, Perturb, Plain, Targets, Turns, as_part, met
+from sparring.parts.part import UNMOVED, Objective, Part, Perturb, Plain, Targets, Turns, as_part, beside, met
 
 MISSING = {  # what a part needs: what to say where nothing offers it
     "target": "a target, and nothing in this bout offers one; "
@@ -46,9 +46,12 @@ class Bout(Method):
         companions = [module for part in self.parts() if (module := part.companion) is not None]
         trained = nn.ModuleList([self.student, *companions]) if companions else self.student
         self._players = {"student": Player(trained, self.student_loss)}
+        free: list[str] = []
         for part in self.parts():
-            self._admit(part.players(self))
-        self._turns = self._only_turns() or self._everyone
+            players = part.players(self)
+            self._admit(players)
+            free += players if part.turns is None else ()
+        self._turns = beside(free, self._only_turns() or _student_always)
 
     def student_loss(self, batch: Batch) -> Losses:
         """One exchange: what the student loses at the inputs that the perturbation chose."""
@@ -128,8 +131,9 @@ class Bout(Method):
             raise UserError("two parts of this bout both decide who moves when: choose another part for one of them")
         return deciding[0] if deciding else None
 
-    def _everyone(self, clock: Clock) -> Sequence[str]:
-        return (*(name for name in self._players if name != "student"), "student")
+
+def _student_always(clock: Clock) -> Sequence[str]:
+    return ("student",)
 
 
 def refuse_misfits(**slots: Part) -> None:

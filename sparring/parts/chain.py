@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from sparring.core import Batch, Losses, Moment, Output, Player, UserError
-from sparring.parts.part import UNMOVED, Part, Perturb, Stage, Targets, Turns, as_part, met
+from sparring.parts.part import UNMOVED, Part, Perturb, Stage, Targets, Turns, as_part, beside, met
 
 if TYPE_CHECKING:
     from sparring.parts.bout import Bout
@@ -32,6 +32,7 @@ class Chain(Part):
         moved = frozenset({UNMOVED}) - frozenset.intersection(*offers)  # one link that moves the inputs is enough
         self.offers = frozenset().union(*offers) - moved
         self.waivers = frozenset().union(*(part.waivers for part in self.parts))
+        self.free: list[str] = []  # players of links that leave the turns to others
         if sum(part.turns is not None for part in self.parts) > 1:
             raise UserError("two links of a chain of perturbations both decide who moves when: leave one of them out")
 
@@ -44,10 +45,24 @@ class Chain(Part):
             batch = met(part(batch, student, targets), batch)
         return batch
 
+    def dress(self, student: nn.Module) -> nn.Module:
+        for part in self.parts:
+            student = part.dress(student)
+        return student
+
+    @property
+    def companion(self) -> nn.Module | None:
+        found = [module for part in self.parts if (module := part.companion) is not None]
+        return nn.ModuleList(found) if found else None
+
+    def about(self) -> Sequence[str]:
+        return [line for part in self.parts for line in part.about()]
+
     def players(self, bout: Bout) -> Mapping[str, Player]:
         found: dict[str, Player] = {}
         for before, part in enumerate(self.parts):
             for name, player in part.players(bout).items():
+                self.free += () if part.turns else (name,)
                 if name in found:
                     raise UserError(f"two links of a chain both bring a player named {name!r}: give one another name")
                 found[name] = replace(player, loss=partial(self.later, bout, before, player.loss))
@@ -59,7 +74,8 @@ class Chain(Part):
 
     @property
     def turns(self) -> Turns | None:
-        return next((turns for part in self.parts if (turns := part.turns) is not None), None)
+        decided = next((turns for part in self.parts if (turns := part.turns) is not None), None)
+        return None if decided is None else beside(self.free, decided)
 
     def hear(self, batch: Batch, output: Output, target: Output | None) -> None:
         for part in self.parts:
@@ -82,11 +98,16 @@ class Chain(Part):
         """The links' own, each name after its link's number."""
         return {f"{n}.{name}": kept for n, part in enumerate(self.parts) for name, kept in part.keepsakes().items()}
 
+    def recall(self, kept: Mapping[str, Tensor]) -> None:
+        for part, own in self.shared_out(kept):
+            part.recall(own)
+
     def stages(self, kept: Mapping[str, Tensor]) -> Sequence[Stage]:
         """The links' own, each alone."""
-        return [
-            stage
-            for n, part in enumerate(self.parts)
-            if (own := {key.removeprefix(f"{n}."): value for key, value in kept.items() if key.startswith(f"{n}.")})
-            for stage in part.stages(own)
-        ]
+        return [stage for part, own in self.shared_out(kept) for stage in part.stages(own)]
+
+    def shared_out(self, kept: Mapping[str, Tensor]) -> Iterator[tuple[Part, Mapping[str, Tensor]]]:
+        """Each link that kept something, and what it kept."""
+        for n, part in enumerate(self.parts):
+            if own := {name.removeprefix(f"{n}."): value for name, value in kept.items() if name.startswith(f"{n}.")}:
+                yield part, own

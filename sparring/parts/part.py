@@ -154,6 +154,16 @@ def as_part(choice: Perturb | Objective) -> Part:
     return choice if isinstance(choice, Part) else Plain(choice)
 
 
+def beside(free: Sequence[str], turns: Turns) -> Turns:
+    """`turns`, where the players `free` of those who leave the turns to others move with the student, before it."""
+
+    def who(clock: Clock) -> Sequence[str]:
+        movers = turns(clock)
+        return (*free, *movers) if "student" in movers else movers
+
+    return who if free else turns
+
+
 def met(chosen: Tensor | Batch, batch: Batch) -> Batch:
     """The rows that a perturbation of `batch` chose: those it gave, or the batch's own at the inputs it gave."""
     return chosen if isinstance(chosen, Batch) else batch.at(chosen)

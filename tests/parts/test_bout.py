@@ -37,6 +37,11 @@ class Ask(Mover):
     def forward(self, x: Tensor, batch: Batch) -> None: ...
 
 
+class Scorer(Mover):
+    def forward(self, output: Output, target: Output | None, batch: Batch) -> Losses:
+        return score(output, target, batch)
+
+
 def nothing(x: Tensor, batch: Batch) -> None: ...
 
 
@@ -52,6 +57,14 @@ def test_everyone_moves_the_student_last_unless_a_part_decides() -> None:
     clock = Clock(0, 6, 12)
     assert bout(Mover("guide")).turns(clock) == ("guide", "student")
     assert bout(Mover("guide", order=["guide"])).turns(clock) == ["guide"]
+
+
+def test_a_player_whose_part_leaves_the_turns_to_another_moves_with_the_student() -> None:
+    clock = Clock(0, 6, 12)
+    joined = bout(Mover("augmentor"), objective=Scorer("guide", order=["guide"]))
+    assert joined.turns(clock) == ["guide"]
+    joined = bout(Mover("augmentor"), objective=Scorer("guide", order=["guide", "student"]))
+    assert joined.turns(clock) == ("augmentor", "guide", "student")
 
 
 def test_the_objective_sees_the_rows_at_the_inputs_that_were_chosen() -> None:

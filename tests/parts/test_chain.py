@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from sparring.core import Batch, Clock, UserError
+from sparring.core import Batch, Clock, Player, UserError
 from sparring.methods import METHODS, OBJECTIVE, PERTURB, TARGETS
 from sparring.methods.hard import Hard
 from sparring.parts.bout import Bout
 from sparring.parts.chain import Chain
-from sparring.parts.part import Targets
+from sparring.parts.part import Part, Targets
 from sparring.testing import Case, check_method, tiny_batches, tiny_net, tiny_setting
 from sparring.testing.trial import made
 
@@ -80,6 +83,43 @@ def test_a_link_learns_on_the_rows_before_it() -> None:
     assert chain.turns(Clock(0, 3, 6)) == ("augmentor",)
     chain.players["augmentor"].loss(batch)
     assert torch.equal(seen[0], batch.x / 2)
+
+
+class Louder(Part):
+    """A link that learns beside the student, dresses it, trains an adapter with it and tells of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain, self.adapter = nn.Parameter(torch.ones(())), nn.Linear(2, 2)
+
+    def forward(self, batch: Batch, student: nn.Module, targets: Targets) -> Tensor:
+        return batch.x * self.gain
+
+    def dress(self, student: nn.Module) -> nn.Module:
+        return nn.Sequential(nn.Identity(), student)
+
+    @property
+    def companion(self) -> nn.Module:
+        return self.adapter
+
+    def about(self) -> Sequence[str]:
+        return ["louder"]
+
+    def players(self, bout: Bout) -> Mapping[str, Player]:
+        return {"gain": Player(self, bout.student_loss)}
+
+
+def test_what_a_link_brings_reaches_the_bout() -> None:
+    setting = tiny_setting(tiny_net(seed=7))
+    louder, hard = Louder(), Hard(setting, begin="augmentor")
+    chain = Chain([louder, hard])
+    bout = Bout(tiny_net(), perturb=chain, targets=TARGETS["teacher"](setting), objective=OBJECTIVE["kd"](setting))
+    assert isinstance(bout.student, nn.Sequential)
+    assert louder.adapter in set(bout.players["student"].module.modules())
+    assert bout.about() == ["louder"]
+    assert bout.turns(Clock(0, 3, 6)) == ("augmentor",)
+    hard.phases.state = replace(hard.phases.state, attacking=0)
+    assert bout.turns(Clock(0, 3, 6)) == ("gain", "student")
 
 
 def test_the_links_keep_and_show_what_is_theirs() -> None:
