@@ -80,9 +80,8 @@ def small(pair: tuple[str, str], scale: Scale) -> Row:
     teacher, student = pair if scale == "full" else {"cpu": ("resnet20", "resnet8")}.get(scale, ("resnet14", "resnet8"))
     base = {"full": FULL, "cpu": small_cpu(), "smoke": smoke()}[scale]
     rounds = {"full": base.epochs, "cpu": 6, "smoke": 1}[scale]
-    live = {"cache": None, "views": base.views}
-    variants: dict[str, dict[str, Any]] = {"kd": {"method": "kd-disk", **WARM}, **LOGITS}
-    variants |= {name: changes | live for name, changes in FEATURES.items()} | {"disk": {"method": "disk", **WARM}}
+    variants: dict[str, dict[str, Any]] = {"kd": {"method": "kd-disk", **WARM}, **LOGITS, **FEATURES}
+    variants["disk"] = {"method": "disk", **WARM}
     variants = {name: {**changes, "epochs": rounds} for name, changes in variants.items()}
     for name in ("disk", "simkd-disk"):
         variants[name] |= {"epochs": 3 * rounds} if scale == "full" else {"objective.inner": 1.0}
