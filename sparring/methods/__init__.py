@@ -23,6 +23,7 @@ from sparring.methods import (
     semckd,
     simkd,
 )
+from sparring.methods.disk_options import IMAGENET
 from sparring.parts.part import Objective, Perturb, Targets
 
 
@@ -136,7 +137,7 @@ METHODS: dict[str, Slots] = {
     "disk-imagenet": Slots(
         "DiSK as its code for ImageNet has it: guide and student move together",
         targets=Slot("teacher"),
-        objective=Slot("disk", disk.IMAGENET),
+        objective=Slot("disk", IMAGENET),
     ),
     "fitnets": Slots(
         "FitNets beside KD: one stage's features, through an adapter",

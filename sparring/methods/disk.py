@@ -23,22 +23,24 @@ from torch.optim import Adam
 
 from sparring.core import Batch, Clock, Losses, Moment, Output, Player, Setting, UserError, term
 from sparring.core.processes import mean
+from sparring.methods.disk_options import FOLLOW, refuse_idle, refuse_impossible
 from sparring.methods.hints import HintName, hint_named
+from sparring.nets.origin import origin_of
 from sparring.parts.bout import Bout
-from sparring.parts.guided import guided_kd, guided_kd_released, lowest, released_delta, temperature_curve, wave
+from sparring.parts.guided import (
+    guided_kd,
+    guided_kd_released,
+    lowest,
+    released_delta,
+    spent_released,
+    temperature_curve,
+    wave,
+)
 from sparring.parts.guides import Kind
 from sparring.parts.guides import guide as guide_of
 from sparring.parts.part import Part, Turns
 from sparring.parts.quiet import undisturbed
 
-FOLLOW: dict[str, dict[str, Any]] = {  # what is filled in where an option is not given
-    "paper": {"guide": "mlp", "k": 20, "lambda_min": 0.1, "lambda_max": 50.0},
-    "release": {"guide": "map", "k": 10, "T_s": 3.5, "lambda_min": 1.0, "lambda_max": 5.0, "period": 50, "first": 5.0},
-}
-IMAGENET: dict[str, Any] = {  # what the code for ImageNet sets (its budget is by the teacher's class, as the release's)
-    "follow": "release", "turns": "joint", "guide": "wide", "alpha": 0.5, "T": 1.0, "T_s": 1.0, "k": 20, "delta": 0.2,
-    "lambda_min": 0.1, "lambda_max": 0.5, "period": 30, "worst": 2.0,
-}  # fmt: skip
 TEMPERATURES = torch.logspace(-0.30103, 1.0, 64)  # 0.5 … 10, among which T_s is fitted
 
 
@@ -49,17 +51,20 @@ class Disk(Part):
     student as it starts, so that its answers are as close to the teacher's as they can be); k: guarded classes.
     delta: the budget (None: the error of the student as it starts, on the training images; of the release a schedule).
     lambda_min, lambda_max, period: of λ, the period in rounds (None: a quarter of them).
-    inner: epochs of a turn, of guide and student alike; first: of the guide's first turn (None: inner).
+    inner: epochs of a turn, of guide and student alike (None: 3); first: of the guide's first turn (None: inner).
     guide: "mlp", "features", "wide" or "map", see `parts.guides`; bias: of its last layer as it starts; guide_lr: of an
     Adam of its own (None: it descends as the student does, and may run into its sigmoid's end and stay there).
     turns: "alternating", or "joint": both move on every batch, and the budget's gradient reaches the student too.
     hint: a feature loss that is censored as well (eq. 6), by hint_weight (None: its own paper's); logits: the weight of
     α CE + (1 − α) L_dist beside it. follow: the paper, or its code (guarded label, own target, budget by the teacher's
-    class, at most `worst` an image, over the number of errors, a term more for the guide).
+    class, at most `worst` an image, over the number of errors, a term more for the guide). Raises ValueError for an
+    option that would have no effect.
     """
 
     needs = frozenset({"target", "features"})
+    grid: Tensor
     curve: Tensor
+    fitted: Tensor
     errors: Tensor
     lam: Tensor
     seen: Tensor
@@ -76,7 +81,7 @@ class Disk(Part):
         lambda_min: float | None = None,
         lambda_max: float | None = None,
         period: int | None = None,
-        inner: float = 3.0,
+        inner: float | None = None,
         first: float | None = None,
         guide: Kind | None = None,
         bias: float | None = -2.0,
@@ -85,33 +90,43 @@ class Disk(Part):
         hint: HintName = "none",
         hint_weight: float | None = None,
         logits: float = 1.0,
-        worst: float = 5.0,
+        worst: float | None = None,
         follow: Literal["paper", "release"] = "paper",
     ) -> None:
         super().__init__()
-        given = {"T_s": T_s, "k": k, "period": period, "first": first, "guide": guide}
+        given = {"T_s": T_s, "k": k, "period": period, "first": first, "guide": guide, "worst": worst}
         given |= {"lambda_min": lambda_min, "lambda_max": lambda_max}
         told: dict[str, Any] = {
             name: FOLLOW[follow].get(name) if value is None else value for name, value in given.items()
         }
         self.joint, self.released = turns == "joint", follow == "release"
-        refuse_impossible(alpha=alpha, T=T, inner=inner, guide_lr=guide_lr, **told)
+        refuse_impossible(
+            alpha=alpha, T=T, inner=inner, guide_lr=guide_lr, logits=logits, hint_weight=hint_weight, **told
+        )
+        refuse_idle("turns=joint", self.joint, inner=inner, first=first)
+        refuse_idle("hint=none", hint == "none", hint_weight=hint_weight)
+        refuse_idle("follow=paper", not self.released, worst=worst)
         if self.joint and (delta is None or told["T_s"] is None):
             raise ValueError(
                 "turns=joint has no phase in which to measure the student as it starts: give delta and T_s"
             )
-        if not logits and hint == "none":
+        if not logits and (hint == "none" or hint_weight == 0):
             raise ValueError("logits=0 leaves the student nothing to learn from: give a hint, or leave logits out")
         self.alpha, self.T, self.T_s, self.k, self.delta = alpha, T, told["T_s"], told["k"], delta
         self.low, self.high, self.period = told["lambda_min"], told["lambda_max"], told["period"]
-        self.inner, self.first, self.logits, self.worst = inner, told["first"] or inner, logits, worst
+        self.inner = 3.0 if inner is None else inner
+        self.first, self.logits, self.worst = told["first"] or self.inner, logits, told["worst"]
         self.guide = guide_of(setting, told["guide"], bias)
         self.adam = None if guide_lr is None else partial(Adam, lr=guide_lr)
         self.hint = hint_named(hint, setting)
         self.hint_weight = self.hint.weight if hint_weight is None else hint_weight
         self.student_taps = self.hint.student_taps
         self.target_taps = tuple(dict.fromkeys([self.guide.tap, *self.hint.target_taps]))
+        self.classes = setting.classes
+        self.untrained = setting.student is not None and origin_of(setting.student).untrained
+        self.register_buffer("grid", TEMPERATURES.clone(), persistent=False)
         self.register_buffer("curve", torch.zeros(len(TEMPERATURES)))
+        self.register_buffer("fitted", torch.tensor(T))
         self.register_buffer("errors", torch.zeros(2))  # how many, of how many images
         self.register_buffer("lam", torch.tensor(self.low))
         self.register_buffer("seen", torch.zeros(()))
@@ -119,6 +134,7 @@ class Disk(Part):
 
     def forward(self, output: Output, target: Output, batch: Batch) -> Losses:
         """The student's loss, its guide silent: α CE + (1 − α) L_dist, and what is left of a censored hint."""
+        self.refuse_mixed(batch)
         with torch.no_grad():
             g = self.censors(target)
         losses = Losses({})
@@ -136,7 +152,8 @@ class Disk(Part):
         with undisturbed(bout.student), torch.no_grad():
             rows, output, target = bout.exchange(batch)
         assert target is not None
-        if not self.joint and self.round == 0:
+        self.refuse_mixed(rows)
+        if not self.joint and not self.released and self.round == 0:
             self.measure(output.logits, target.logits, rows)
         g = self.censors(target)
         self.seen = g.detach().mean()
@@ -157,22 +174,33 @@ class Disk(Part):
         return term("dist", guided_kd(s, t, g, T=self.T, T_s=T_s, k=self.k).mean())
 
     def overspent(self, output: Output, target: Output, g: Tensor, batch: Batch) -> Losses:
-        """λ L_budget, logged as it is descended."""
+        """λ L_budget, logged as it is descended: whether it is overspent is asked of the batches of all processes."""
         s, t = output.logits, target.logits
-        spent = (
-            spent_released(s, t, batch.y, g, self.worst)
-            if self.released
-            else (g * cross_entropy(s, batch.labels)).mean()
-        )
-        return term("budget", self.lam * F.relu(spent - self.allowed()))
+        if self.released:
+            spent = spent_released(s, t, batch.y, g, self.worst)
+        else:
+            spent = (g * cross_entropy(s, batch.labels)).mean()
+        over = mean(spent.detach()) > self.allowed()
+        return term("budget", self.lam * torch.where(over, spent - self.allowed(), 0.0))
 
     def measure(self, s: Tensor, t: Tensor, batch: Batch) -> None:
         """Look at the student as it starts: how often it errs, and how far from the teacher it is at each T_s."""
-        right = (s.argmax(1) == batch.y).sum()
-        self.errors = self.errors + torch.stack([len(batch) - right, torch.full_like(right, len(batch))])
+        wrong = (s.argmax(1) != batch.y).float().sum()
+        self.errors = self.errors + mean(torch.stack([wrong, torch.full_like(wrong, len(batch))]))
         if self.T_s is None:
-            grid = TEMPERATURES.to(s.device)
-            self.curve = self.curve + mean(temperature_curve(s, t, self.T, grid))
+            self.curve = self.curve + mean(temperature_curve(s, t, self.T, self.grid))
+            self.fitted = lowest(self.grid, self.curve)
+
+    def refuse_mixed(self, batch: Batch) -> None:
+        """Raise UserError where labels are mixed and something here counts what is right and wrong."""
+        if batch.shares is not None and self.released:
+            raise UserError(
+                "this perturbation mixes labels, and disk-release counts errors: give objective.follow=paper"
+            )
+        if batch.shares is not None and self.delta is None:
+            raise UserError(
+                "this perturbation mixes labels, and an error counted on them would be no budget: give objective.delta"
+            )
 
     def allowed(self) -> Tensor | float:
         """δ."""
@@ -182,7 +210,7 @@ class Disk(Part):
 
     def student_temperature(self) -> Tensor | float:
         """T_s."""
-        return lowest(TEMPERATURES.to(self.curve.device), self.curve) if self.T_s is None else self.T_s
+        return self.fitted if self.T_s is None else self.T_s
 
     @property
     def companion(self) -> nn.Module | None:
@@ -194,7 +222,14 @@ class Disk(Part):
     def about(self) -> Sequence[str]:
         sees = f"{self.guide.tap} and logits" if self.guide.logits else self.guide.tap
         count = sum(weight.numel() for weight in self.guide.parameters())
-        return [f"guide: the teacher's {sees} → 1 ({count:,} parameters)", *self.hint.about()]
+        told = [f"guide: the teacher's {sees} → 1 ({count:,} parameters)", *self.hint.about()]
+        if self.k >= self.classes:
+            told.append(f"k={self.k} guards all {self.classes} classes: the guide's value is added to each")
+        if self.untrained:
+            told.append(
+                "the student starts untrained; DiSK starts from a trained one (--student RUN), see docs/disk.md"
+            )
+        return told
 
     def players(self, bout: Bout) -> Mapping[str, Player]:
         return {"guide": Player(self.guide, partial(self.advise, bout), self.adam)}
@@ -209,14 +244,14 @@ class Disk(Part):
         return ("guide",) if clock.batch < first or (clock.batch - first) // inner % 2 else ("student",)
 
     def after_step(self, moment: Moment) -> None:
-        """λ for the next batch, by the round that it is in."""
+        """λ for the next batch, by the round that it is in: guide and student, in the release student and guide."""
         clock = moment.clock
         first, inner = (max(1, round(epochs * clock.steps_per_epoch)) for epochs in (self.first, self.inner))
         if self.joint:
             self.round, rounds = moment.step // clock.steps_per_epoch, clock.epochs
         else:
-            rounds = clock.total_steps / inner
-            self.round = max(0, (clock.batch + 1 - first + inner) // (2 * inner))
+            rounds, begun = clock.total_steps / inner, clock.batch + 1 - first
+            self.round = max(0, (begun if self.released else begun + inner) // (2 * inner))
         self.lam.fill_(wave(self.low, self.high, self.round, self.period or max(1, round(rounds / 4))))
 
     def gauges(self) -> Mapping[str, Tensor]:
@@ -247,26 +282,3 @@ class Disk(Part):
 def cross_entropy(s: Tensor, labels: Tensor) -> Tensor:
     """−ln s_y of each row (B,), at T = 1."""
     return F.cross_entropy(s, labels, reduction="none")
-
-
-def spent_released(s: Tensor, t: Tensor, y: Tensor, g: Tensor, worst: float) -> Tensor:
-    """The budget as the code spends it (): cross-entropy to the teacher's class, at most `worst`, ÷ the errors.
-
-    Where a batch has no error the code divides by 0 and skips the batch; here it is as if nothing had been spent.
-    """
-    wrong = (s.argmax(1) != y).sum()
-    spent = (g * cross_entropy(s, t.argmax(1)).clamp(max=worst)).sum()
-    return torch.where(wrong > 0, spent / wrong.clamp(min=1), 0.0)
-
-
-def refuse_impossible(**given: Any) -> None:
-    """Raise ValueError for a number that DiSK cannot work with."""
-    told = {name: value for name, value in given.items() if value is not None}
-    for name in {"T", "T_s", "k", "inner", "first", "period", "guide_lr"} & told.keys():
-        if told[name] <= 0:
-            raise ValueError(f"{name} is {told[name]:g}: give a number above 0")
-    if not 0 <= told["alpha"] <= 1:
-        raise ValueError(f"alpha is {told['alpha']:g}: give a weight in [0, 1]")
-    if not 0 <= told["lambda_min"] <= told["lambda_max"]:
-        low, high = told["lambda_min"], told["lambda_max"]
-        raise ValueError(f"lambda_min is {low:g} and lambda_max {high:g}: give 0 or more, and not less as lambda_max")

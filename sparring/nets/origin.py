@@ -36,6 +36,11 @@ class Origin:
     dress: dict[str, Any] = field(default_factory=dict)
     trained: bool = False
 
+    @property
+    def untrained(self) -> bool:
+        """Whether it is known to have the weights that chance gave it; of a module made in Python nobody knows."""
+        return self.spec is not None and not self.trained
+
     def to_json(self) -> str:
         """As text, for the metadata of a weights file."""
         try:

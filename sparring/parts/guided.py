@@ -10,7 +10,10 @@ import math
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from sparring.core.processes import mean, world
 
 LEAST = 1e-8  # the smallest argument of a logarithm
 Rest = Literal["least", "zero"]
@@ -47,6 +50,16 @@ def guided_kd_released(
     return -T * T_s * (teacher * seen.clamp(min=LEAST).log()).sum(-1)
 
 
+def spent_released(s: Tensor, t: Tensor, y: Tensor, g: Tensor, worst: float) -> Tensor:
+    """The budget as DiSK's code spends it (): cross-entropy to the teacher's class, at most `worst`, ÷ the errors.
+
+    Where no image of the batch is wrong the code divides by 0 and skips it; here it is as if nothing had been spent.
+    """
+    wrong = mean((s.argmax(1) != y).float().sum())  # of the whole batch, where several processes share it
+    spent = (g * F.cross_entropy(s, t.argmax(1), reduction="none").clamp(max=worst)).sum()
+    return torch.where(wrong > 0, spent / wrong.clamp(min=1 / world()), 0.0)
+
+
 def temperature_curve(s: Tensor, t: Tensor, T: float, grid: Tensor) -> Tensor:
     """Σ_i KL(t^T ‖ s^τ) over the rows of a batch for each τ of `grid` (G,): (G,)."""
     teacher = torch.softmax(t / T, -1)
@@ -57,11 +70,11 @@ def temperature_curve(s: Tensor, t: Tensor, T: float, grid: Tensor) -> Tensor:
 
 def lowest(grid: Tensor, curve: Tensor) -> Tensor:
     """Where a curve over an evenly spaced (in its logarithm) `grid` is least: the vertex of the parabola there ()."""
-    at = curve.argmin().clamp(1, len(grid) - 2)
-    left, here, right = curve[at - 1], curve[at], curve[at + 1]
+    at = curve.argmin().clamp(1, len(grid) - 2) + torch.arange(-1, 2, device=curve.device)
+    left, here, right = curve.gather(0, at)  # an index on the device: nobody waits for it
     bend = (left - 2 * here + right).clamp(min=1e-12)
     shift = ((left - right) / (2 * bend)).clamp(-1, 1)
-    return torch.exp(grid[at].log() + shift * (grid[1].log() - grid[0].log()))
+    return torch.exp(grid.gather(0, at)[1].log() + shift * (grid[1].log() - grid[0].log()))
 
 
 def wave(low: float, high: float, at: int, period: int) -> float:

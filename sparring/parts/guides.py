@@ -37,7 +37,8 @@ class Guide(nn.Module):
     def forward(self, feature: Tensor, logits: Tensor) -> Tensor:
         """(B,) in [0, 1]."""
         if feature.ndim > 2:  # convolutions, which are most of the work, follow the run's precision
-            return self.head(feature).float().squeeze(1)
+            bf16 = torch.is_autocast_enabled(feature.device.type)
+            return self.head(feature if bf16 else feature.float()).float().squeeze(1)
         with torch.autocast(feature.device.type, enabled=False):
             seen = feature.float()
             return self.head(torch.cat([seen, logits.float()], 1) if self.logits else seen).squeeze(1)
@@ -45,12 +46,13 @@ class Guide(nn.Module):
 
 def guide(setting: Setting, kind: Kind, bias: float | None) -> Guide:
     """The guide for a teacher: "mlp" sees its last features and its logits through 64 and 128 units, "features" the
-    features alone, "wide" these through 1000, 64 and 1000 units (DiSK's on ImageNet), "map" a map before its last
-    stage through convolutions. Raises UserError where the teacher has no such feature."""
+    features alone, "wide" these through 1000, 64 and 1000 units (DiSK's on ImageNet), "map" by convolutions the map
+    before its last stage (of a teacher of three stages or fewer its last map). Raises UserError where the teacher has
+    no such feature."""
     _, teacher = both(setting)
     if kind == "map":
         names = taps.stages(teacher, setting.shape)
-        tap = names[2] if len(names) > 3 else names[-1]
+        tap = names[-2] if len(names) > 3 else names[-1]
         (channels, *_) = taps.shape_of(teacher, setting.shape, tap, 3, "this guide looks at a feature map")
         return Guide(convolutions(channels, setting.classes), tap, logits=False, bias=bias)
     (width,) = taps.shape_of(teacher, setting.shape, "features", 1, "the guide looks at a row of features")

@@ -6,8 +6,10 @@ into the classifier). Of any other module these are found: a stage ends where th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,7 +21,16 @@ from sparring.core.mode import mode
 from sparring.core.network import INPUT
 
 Shape = tuple[int, ...]
-Calls = list[tuple[str, nn.Module, Tensor, Tensor]]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a submodule at `path`: the first tensor that it was given, and the (first) one that it answered."""
+
+    path: str
+    module: nn.Module
+    given: Tensor
+    answer: Tensor
 
 
 def known(net: Network, shape: tuple[int, int, int]) -> dict[str, Shape]:
@@ -33,15 +44,23 @@ def known(net: Network, shape: tuple[int, int, int]) -> dict[str, Shape]:
 
 
 def shapes(net: Network, shape: tuple[int, int, int], taps: Sequence[str]) -> dict[str, Shape]:
-    """The shapes of some taps, names or paths, without the batch. Raises UserError for one that is not there."""
+    """The shapes of some taps, names or paths, without the batch. Raises UserError for one that is not there, or whose
+    submodule a forward does not call exactly once."""
     if not net.taps:
         net.taps = found(net, shape)
     paths = dict(net.body.named_modules())
+    times = Counter(call.path for call in listened(net, shape)[0])
     for tap in taps:
-        if net.taps.get(tap, tap).removesuffix(INPUT) not in paths:
+        path = net.taps.get(tap, tap).removesuffix(INPUT)
+        if path not in paths:
             raise UserError(
                 f"{net.name} has no tap {tap!r}. {did_you_mean(tap, [*net.taps, *paths])} "
                 "`sparring list taps NET` shows them all"
+            )
+        if path and times[path] != 1:
+            raise UserError(
+                f"the tap {tap!r} of {net.name} is called {times[path]} times in a forward, so it does not name one "
+                "feature; choose a submodule that is called once (`sparring list taps NET` shows them)"
             )
     answer = asked(net, shape, lambda x: net(x, taps))
     if odd := [tap for tap in taps if not isinstance(answer.features[tap], Tensor)]:
@@ -74,39 +93,80 @@ def stages(net: Network, shape: tuple[int, int, int]) -> list[str]:
 def classifier(net: Network, shape: tuple[int, int, int]) -> str:
     """The path of the linear layer whose answer is the network's. Raises UserError where there is none."""
     calls, logits = listened(net, shape)
-    for path, module, _, answer in reversed(calls):
-        if isinstance(module, nn.Linear) and answer.shape == logits.shape and torch.equal(answer, logits):
-            return path
+    for call in reversed(calls):
+        if isinstance(call.module, nn.Linear) and same(call.answer, logits):
+            return call.path
     raise UserError(f"{net.name} does not end in a linear layer, so it has no classifier that could be reused")
 
 
 def found(net: Network, shape: tuple[int, int, int]) -> dict[str, str]:
     """Taps of a network that names none: where the side of its maps changes, the last map, what its classifier sees."""
     calls, logits = listened(net, shape)
-    by_side: dict[Shape, str] = {}
-    taps: dict[str, str] = {}
-    for path, module, given, answer in calls:
-        if answer.ndim == 4 and answer.shape[-1] * answer.shape[-2] > 1:
-            by_side[tuple(answer.shape[2:])] = path  # the last one of a size, and of nested ones the outermost
-        if (
-            isinstance(module, nn.Linear)
-            and given.ndim == 2
-            and answer.shape == logits.shape
-            and torch.equal(answer, logits)
-        ):
-            taps["features"] = path + INPUT
-    named = {f"stage{n + 1}": path for n, path in enumerate(by_side.values())}
-    return named | ({"map": [*by_side.values()][-1]} if by_side else {}) | taps
+    once = called_once(calls)
+    stages = [call.path for call in stage_ends(once, shape)] if convolutional(calls, shape) else []
+    taps = {f"stage{n + 1}": path for n, path in enumerate(stages)} | ({"map": stages[-1]} if stages else {})
+    for call in once:
+        if isinstance(call.module, nn.Linear) and call.given.ndim == 2 and same(call.answer, logits):
+            taps["features"] = call.path + INPUT
+    return taps
 
 
-def listened(net: Network, shape: tuple[int, int, int]) -> tuple[Calls, Tensor]:
+def stage_ends(calls: Sequence[Call], shape: tuple[int, int, int]) -> list[Call]:
+    """Where each stage ends: the last of the outermost submodules that answer with maps of one size, sizes falling.
+
+    A first stage that is a bare layer, where later ones are blocks, is the stem and no stage.
+    """
+    ends: dict[Shape, tuple[int, Call]] = {}
+    for at, call in enumerate(calls):
+        size = tuple(call.answer.shape[2:])
+        if is_map(call.answer, shape) and size != (1, 1):
+            before = ends.get(size)
+            if before is None or call.path.count(".") <= before[1].path.count("."):
+                ends[size] = (at, call)
+    falling: list[Call] = []
+    for _, call in sorted(ends.values(), key=lambda found: found[0]):
+        if not falling or call.answer.shape[-1] < falling[-1].answer.shape[-1]:
+            falling.append(call)
+    blocks = [any(True for _ in call.module.children()) for call in falling]
+    return falling[blocks.index(True) :] if any(blocks) else falling
+
+
+def is_map(answer: Tensor, shape: tuple[int, int, int]) -> bool:
+    """Whether a tensor is a feature map (B, C, h, w) of images of `shape` (C, H, W): as wide for its height as they
+    are, to a pixel's rounding, which one with its channels last is not."""
+    _, height, width = shape
+    return answer.ndim == 4 and abs(answer.shape[-2] * width - answer.shape[-1] * height) <= max(height, width)
+
+
+def convolutional(calls: Sequence[Call], shape: tuple[int, int, int]) -> bool:
+    """Whether most layers come no later than the last one that answers with a map; not so of a transformer, which makes
+    patches and goes on with tokens (B, N, F)."""
+    layers = [
+        call for call in calls if call.answer.ndim > 2 and any(True for _ in call.module.parameters(recurse=False))
+    ]
+    maps = [n + 1 for n, call in enumerate(layers) if is_map(call.answer, shape)]
+    return 2 * max(maps, default=0) > len(layers)
+
+
+def called_once(calls: Sequence[Call]) -> list[Call]:
+    """The calls of those submodules that a forward calls once: what another answered is not one feature."""
+    times = Counter(call.path for call in calls)
+    return [call for call in calls if times[call.path] == 1]
+
+
+def same(answer: Tensor, logits: Tensor) -> bool:
+    """Whether a layer's answer is the network's."""
+    return answer.shape == logits.shape and torch.equal(answer.to(logits.dtype), logits)
+
+
+def listened(net: Network, shape: tuple[int, int, int]) -> tuple[list[Call], Tensor]:
     """Every call of a submodule that takes and returns a tensor, in the order in which they end, and the logits."""
     if any(isinstance(module, Network) for module in net.body.modules()):
         raise UserError(
             f"{net.name} is made of several networks, so it has no inner features of its own: "
             "give a single teacher, or a method that compares answers alone, such as dkd or dist"
         )
-    calls: Calls = []
+    calls: list[Call] = []
     with ExitStack() as stack:
         for path, module in net.body.named_modules():
             if path:
@@ -122,13 +182,15 @@ def asked(net: Network, shape: tuple[int, int, int], ask: Callable[[Tensor], Out
         return ask(torch.rand(2, *shape).to(device))
 
 
-def _note(calls: Calls, path: str, module: nn.Module, args: tuple[Any, ...], answer: Any) -> None:
-    if isinstance(answer, Tensor) and args and isinstance(args[0], Tensor):
-        calls.append((path, module, args[0], answer))
+def _note(calls: list[Call], path: str, module: nn.Module, args: tuple[Any, ...], answer: Any) -> None:
+    first = answer[0] if isinstance(answer, tuple | list) and answer else answer
+    if isinstance(first, Tensor) and args and isinstance(args[0], Tensor):
+        calls.append(Call(path, module, args[0], first))
 
 
 def table(net: Network, shape: tuple[int, int, int]) -> Mapping[str, tuple[str, Shape]]:
-    """{tap: (path, shape)}: the named taps first, then every submodule under its own path."""
+    """{tap: (path, shape)}: the named taps first, then every submodule that is called once under its own path."""
     named = {tap: (net.taps[tap], size) for tap, size in known(net, shape).items()}
     calls, _ = listened(net, shape)
-    return named | {path: (path, tuple(answer.shape[1:])) for path, _, _, answer in calls if path not in named}
+    free = [call for call in called_once(calls) if call.path not in named]
+    return named | {call.path: (call.path, tuple(call.answer.shape[1:])) for call in free}

@@ -59,10 +59,11 @@ def assert_close(out, whole, *, later=2e-3, first=1e-6):
 
 
 @pytest.mark.parametrize("net", ["mlp-16", "conv"])
-@pytest.mark.parametrize("method", ["kd", "da"])
+@pytest.mark.parametrize("method", ["kd", "da", "disk"])
 def test_two_processes_train_as_one(net, method, teacher, tiny, tmp_path):
     """To rounding, over whole runs in float32; in bf16, at kinks and at ties rounding grows: see docs/design.md."""
-    changes = {"da": {"perturb.p": 1.0}}.get(method, {}) | {"student": tiny if net == "conv" else net}
+    changes = {"da": {"perturb.p": 1.0}, "disk": {"objective.inner": 0.5}}.get(method, {})
+    changes |= {"student": tiny if net == "conv" else net}
     config = configured(teacher=str(teacher), method=method, precision="float32", epochs=3, **changes)
     run(config, tmp_path / "one")
     assert codes(two(lambda rank: run(config, tmp_path / "two"), tmp_path)) == [0, 0], logs(tmp_path)

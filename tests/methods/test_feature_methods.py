@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from sparring import nets
-from sparring.core import Clock, Network, Setting, UserError
+from sparring.core import Clock, Moment, Network, Setting, UserError
 from sparring.engine import fit
 from sparring.methods import METHODS, OBJECTIVE, PERTURB, TARGETS
 from sparring.methods.attention import attention_map
-from sparring.methods.disk import TEMPERATURES, cross_entropy, spent_released
+from sparring.methods.disk import TEMPERATURES, Disk, cross_entropy
 from sparring.methods.fitnets import adapter
 from sparring.methods.semckd import weighed
 from sparring.methods.simkd import SimKD
@@ -27,6 +27,7 @@ from sparring.parts.guided import (
     guided_kd_released,
     lowest,
     released_delta,
+    spent_released,
     temperature_curve,
     wave,
 )
@@ -247,6 +248,11 @@ def test_targets_that_have_no_features_are_refused() -> None:
         ({"lambda_min": 9.0, "lambda_max": 1.0}, "lambda_min is 9"),
         ({"turns": "joint"}, "no phase in which to measure"),
         ({"logits": 0.0}, "nothing to learn from"),
+        ({"logits": 0.0, "hint": "fitnets", "hint_weight": 0.0}, "nothing to learn from"),
+        ({"logits": -1.0}, "logits is -1: give 0 or more"),
+        ({"hint_weight": 2.0}, "hint_weight has no effect with hint=none"),
+        ({"worst": 2.0}, "worst has no effect with follow=paper"),
+        ({"turns": "joint", "T_s": 1.0, "delta": 0.1, "inner": 1.0}, "inner has no effect with turns=joint"),
     ],
 )
 def test_impossible_options_of_disk(options: Mapping[str, Any], told: str) -> None:
@@ -265,6 +271,56 @@ def test_disk_measures_the_student_as_it_starts_in_the_guides_first_turn() -> No
     assert float(objective.allowed()) == pytest.approx(float((s.argmax(1) != y).float().mean()))
     wanted = lowest(TEMPERATURES, temperature_curve(s, t, 4.0, TEMPERATURES))
     torch.testing.assert_close(objective.student_temperature(), wanted, rtol=1e-3, atol=1e-3)
+
+
+def objective_of(**options: Any) -> Disk:
+    objective = case("disk", **options)().method.objective
+    assert isinstance(objective, Disk)
+    return objective
+
+
+@pytest.mark.parametrize(("follow", "rounds"), [("paper", [0, 1, 1, 2, 2, 3]), ("release", [0, 0, 1, 1, 2, 2])])
+def test_the_round_in_which_lambda_rises(follow: str, rounds: list[int]) -> None:
+    """Guide and student make a round of the paper; student and guide, after the guide's first turn, one of the code."""
+    objective = objective_of(first=1.0, inner=1.0, follow=follow)
+    seen = []
+    for batch in range(2, 20, 3):  # the last of each turn; what it leaves is of the next one
+        objective.after_step(Moment(Clock(0, 3, 30, batch), tiny_batches(1)[0], {}))
+        seen.append(objective.round)
+    assert seen == rounds
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [({"follow": "release"}, "disk-release counts errors"), ({}, "give objective.delta"), ({"delta": 0.2}, None)],
+)
+def test_mixed_labels(options: Mapping[str, Any], told: str | None) -> None:
+    bout = case("disk", "mixup", **SHORT, **options)().method
+    (batch,) = tiny_batches(1)
+    for player in bout.players.values():
+        if told is None:
+            player.loss(batch)
+        else:
+            with pytest.raises(UserError, match=told):
+                player.loss(batch)
+
+
+def test_what_disk_says_of_its_fit() -> None:
+    assert "k=20 guards all 5 classes: the guide's value is added to each" in objective_of().about()
+    assert not any("guards" in line for line in objective_of(k=2).about())
+    student = net("resnet8", 0)
+    teacher = tiny_tapped(seed=1)
+    told = Disk(tiny_setting(teacher, student)).about()
+    assert "the student starts untrained; DiSK starts from a trained one (--student RUN), see docs/disk.md" in told
+
+
+def test_a_convolutional_guide_of_a_teacher_in_half_precision() -> None:
+    guide = objective_of(guide="map").guide
+    torch.manual_seed(0)
+    feature = torch.rand(4, guide.head[0].in_channels, 8, 8)
+    torch.testing.assert_close(
+        guide(feature.bfloat16(), torch.zeros(4, 3)), guide(feature, torch.zeros(4, 3)), atol=0.05, rtol=0.1
+    )
 
 
 def test_disks_turns() -> None:

@@ -1,0 +1,40 @@
+"""DiSK's options: what paper and code fill in, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+FOLLOW: dict[str, dict[str, Any]] = {  # what is filled in where an option is not given
+    "paper": {"guide": "mlp", "k": 20, "lambda_min": 0.1, "lambda_max": 50.0},
+    "release": {
+        "guide": "map", "k": 10, "T_s": 3.5, "lambda_min": 1.0, "lambda_max": 5.0, "period": 50, "first": 5.0,
+        "worst": 5.0,
+    },
+}  # fmt: skip
+IMAGENET: dict[str, Any] = {  # what the code for ImageNet sets (its budget is by the teacher's class, as the release's)
+    "follow": "release", "turns": "joint", "guide": "wide", "alpha": 0.5, "T": 1.0, "T_s": 1.0, "k": 20, "delta": 0.2,
+    "lambda_min": 0.1, "lambda_max": 0.5, "period": 30, "worst": 2.0,
+}  # fmt: skip
+
+
+def refuse_impossible(**given: Any) -> None:
+    """Raise ValueError for a number that DiSK cannot work with."""
+    told = {name: value for name, value in given.items() if value is not None}
+    for name in {"T", "T_s", "k", "inner", "first", "period", "guide_lr", "worst"} & told.keys():
+        if told[name] <= 0:
+            raise ValueError(f"{name} is {told[name]:g}: give a number above 0")
+    for name in {"logits", "hint_weight"} & told.keys():
+        if told[name] < 0:
+            raise ValueError(f"{name} is {told[name]:g}: give 0 or more")
+    if not 0 <= told["alpha"] <= 1:
+        raise ValueError(f"alpha is {told['alpha']:g}: give a weight in [0, 1]")
+    if not 0 <= told["lambda_min"] <= told["lambda_max"]:
+        low, high = told["lambda_min"], told["lambda_max"]
+        raise ValueError(f"lambda_min is {low:g} and lambda_max {high:g}: give 0 or more, and not less as lambda_max")
+
+
+def refuse_idle(why: str, idle: bool, **given: Any) -> None:
+    """Raise ValueError for an option that is given where it has no effect."""
+    for name, value in given.items():
+        if idle and value is not None:
+            raise ValueError(f"{name} has no effect with {why}: leave it out")
