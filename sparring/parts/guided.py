@@ -61,10 +61,15 @@ def spent_released(s: Tensor, t: Tensor, y: Tensor, g: Tensor, worst: float) -> 
 
 
 def temperature_curve(s: Tensor, t: Tensor, T: float, grid: Tensor) -> Tensor:
-    """Σ_i KL(t^T ‖ s^τ) over the rows of a batch for each τ of `grid` (G,): (G,)."""
-    teacher = torch.softmax(t / T, -1)
+    """Σ_i KL(t^T ‖ s^τ) over the rows of a batch for each τ of `grid` (G,): (G,).
+
+    In float64 where the device has it: the curve of a student that knows little is flat, and its lowest point would be
+    rounding's.
+    """
+    fine = s.dtype if s.device.type == "mps" else torch.float64
+    teacher = torch.softmax(t.to(fine) / T, -1)
     own = (teacher * teacher.clamp(min=1e-30).log()).sum()
-    crossed = torch.log_softmax(s.unsqueeze(0) / grid.view(-1, 1, 1), -1)
+    crossed = torch.log_softmax(s.to(fine).unsqueeze(0) / grid.view(-1, 1, 1), -1)
     return own - (teacher * crossed).sum((-2, -1))
 
 
