@@ -129,6 +129,10 @@ def test_disk_is_run_as_paper_and_code_have_it_and_as_was_chosen():
             assert (given, chosen["method"]) == (told, "disk-release")
             assert chosen["epochs"] == row.variants["disk"]["epochs"]
             assert "chosen on validation with one seed" in row.note
+    for row in [*disk_tables.table4("cpu"), *disk_tables.table4("smoke")]:
+        simkd, chosen = (row.variants[name] for name in ("simkd-disk-chosen", "disk-chosen"))
+        assert {**chosen, "method": "simkd-disk"}.items() <= simkd.items()
+        assert "simkd-disk-chosen is simkd-disk with the guide" in row.note
 
 
 def test_what_a_note_says_of_the_augmentation_is_so():
