@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from sparring.errors import UserError
 from sparring.recipes.config import Config, overrides
 
 Keys = Annotated[str, Parameter(help="Any key of the schema as key=value: optim.lr=0.1 perturb.alpha=0.02 …")]
@@ -40,3 +42,13 @@ def first() -> bool:
 def words(given: tuple[str, ...]) -> tuple[str, ...]:
     """Names, given as a b c or a,b,c."""
     return tuple(word for each in given for word in each.split(",") if word)
+
+
+def image_shape(text: str | None) -> tuple[int, int, int] | None:
+    """Channels, height and width, given as 3x32x32 or 3,32,32. Raises UserError where it is something else."""
+    if text is None:
+        return None
+    if not (found := re.fullmatch(r"([1-9]\d*)[x,]([1-9]\d*)[x,]([1-9]\d*)", text)):
+        raise UserError(f"--shape {text} is no shape of images: give channels, height and width, as 3x32x32")
+    channels, height, width = map(int, found.groups())
+    return channels, height, width

@@ -16,6 +16,7 @@ from rich.console import Console
 from sparring.arguments import File, Keys, Resume, Seeds, Settings, Several, first, flags, gathered, words
 from sparring.cli_augmentor import train_augmentor
 from sparring.cli_evaluate import evaluate
+from sparring.cli_list import list_names
 from sparring.cli_show import show
 from sparring.errors import Interrupted, UserError
 from sparring.files import plain_name
@@ -148,6 +149,7 @@ def check(
 
 app.command(evaluate)
 app.command(show)
+app.command(list_names, name="list")
 
 
 @app.command
@@ -231,42 +233,6 @@ def reproduce(
     print((place / "report.md").read_text() if drawn else verbs.report.markdown([place]))
     longer = f"reproduce {name} --scale full" if scale == "smoke" else "list recipes"
     print(f"The report: {page}\nNext: sparring " + (longer if drawn else f"report {place}"))
-
-
-@app.command(name="list")
-def list_names(
-    what: Literal["methods", "nets", "data", "augment", "recipes", "perturb", "targets", "objective", "taps"],
-    net: str | None = None,
-    /,
-    *,
-    data: str = "cifar100",
-    data_root: str | None = None,
-    size: int | None = None,
-) -> None:
-    """The names that the other verbs know, and what each of them is.
-
-    Parameters
-    ----------
-    what
-        Of what; perturb, targets and objective are the three slots of a method, with their options. Names of perturb
-        joined by + follow one another (perturb=mixes+hard). taps NET: a network's inner features.
-    net
-        Of taps: the network, as for --student.
-    data
-        Of taps: for images of that data set.
-    data_root
-        Where local copies of data sets lie.
-    size
-        Of taps: scaled to this many pixels.
-    """
-    from sparring import verbs
-
-    if (net is None) == (what == "taps"):
-        raise UserError("`sparring list taps NET` names the network whose taps it lists; no other list takes one")
-    names = verbs.taps(net, data=data, data_root=data_root, size=size) if net else verbs.known(what)
-    width = max(map(len, names))
-    for name, about in names.items():
-        print(f"{name:<{width}}  {about}")
 
 
 def main() -> None:

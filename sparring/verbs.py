@@ -233,14 +233,35 @@ def known(what: str) -> dict[str, str]:
     return dict(tables[what]())
 
 
-def taps(net: Any, data: Any = "cifar100", *, data_root: str | None = None, size: int | None = None) -> dict[str, str]:
+def taps(
+    net: Any,
+    data: Any = "cifar100",
+    *,
+    data_root: str | None = None,
+    size: int | None = None,
+    shape: tuple[int, int, int] | None = None,
+    classes: int | None = None,
+) -> dict[str, str]:
     """The inner features of a network by name, each with its path and its shape for the images of a data set.
 
-    Those with a name of their own come first; every other submodule is named by its path.
+    shape: (C, H, W) of the images, in place of the data set, which then is not read; classes: how many, beside it (10
+    where the network does not say). Those with a name of their own come first; every other submodule is named by its
+    path.
     """
-    config, given = settled(None, student=net, data=data, data_root=data_root, size=size)
-    found = find_data(config, given)
-    named = tap_table(network("network", config.student, given.student, "auto", found), found.shape)
+    if shape is None and classes is not None:
+        raise UserError(f"classes={classes} goes beside a shape, and a data set knows its own: add --shape, as 3x32x32")
+    if shape is not None and size is not None:
+        raise UserError(f"--size {size} scales a data set's images, and --shape names another: leave one of them out")
+    if shape is None:
+        config, given = settled(None, student=net, data=data, data_root=data_root, size=size)
+        found = find_data(config, given)
+        made, shape = network("network", config.student, given.student, "auto", found), found.shape
+    elif is_object(net):
+        made = nets.wrap(net, mean=(0.0,), std=(1.0,))
+    else:
+        says = "@" in str(net) or Path(net).exists()  # a run or a file of weights
+        made = nets.load(str(net), classes=classes or (None if says else 10), shape=shape)
+    named = tap_table(made, shape)
     return {tap: f"{size}" + ("" if path == tap else f"  {path}") for tap, (path, size) in named.items()}
 
 

@@ -128,6 +128,18 @@ def test_lists(run: Run, what: str, shown: str) -> None:
     assert shown in out
 
 
+def test_taps_of_a_shape_need_no_data(run: Run, teacher: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sparring.verbs.find_data", lambda *_: pytest.fail("data were read"))
+    code, out, err = run("list", "taps", "resnet8", "--shape", "1x32x48")
+    assert code == 0, err
+    assert re.search(r"stage3 +\(64, 8, 12\)  layer3", out)
+    assert re.search(r"fc +\(10,\)", out)
+    assert re.search(r"fc +\(7,\)", run("list", "taps", "resnet8", "--shape", "3,32,32", "--classes", 7)[1])
+    code, out, err = run("list", "taps", teacher, "--shape", "1x8x8")
+    assert code == 0, err
+    assert "hidden1" in out
+
+
 def test_a_method_of_ones_own_has_a_folder_with_a_plain_name(run: Run, teacher: Path) -> None:
     Path("my.py").write_text(
         "from sparring.methods import Slot, Slots\n\nmine = Slots('mine', targets=Slot('teacher'))\n"
@@ -181,6 +193,9 @@ WRONG: list[tuple[list[str], str]] = [
     (["report", "nowhere"], "does not exist"),
     (["reproduce", "da-table2"], "Did you mean 'da-table1'?"),
     (["list", "method"], "method"),
+    (["list", "taps", "resnet8", "--shape", "32"], "--shape 32 is no shape of images: give channels, height and width"),
+    (["list", "taps", "resnet8", "--classes", "7"], "classes=7 goes beside a shape"),
+    (["list", "taps", "resnet8", "--shape", "3x32x32", "--size", "8"], "leave one of them out"),
 ]
 
 

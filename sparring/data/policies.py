@@ -6,6 +6,8 @@ All work on 8 bits, as published; images in floats are rounded to them first.
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import Generator, Tensor
 
@@ -40,9 +42,15 @@ POLICY = tuple(
 )
 
 
+@cache
+def on(device: torch.device, table: tuple) -> Tensor:
+    """A table of numbers as a tensor, copied to a device once and not in every step; nobody writes into it."""
+    return torch.tensor(table, device=device)
+
+
 def draw_auto(count: int, shape: Shape, generator: Generator) -> Tensor:
     """(B, 2 · 8) float32: the two operations of one of the 25 pairs as in `draw_trivial`, each by its chance."""
-    table = torch.tensor(POLICY, device=generator.device)  # (25, 2, 3)
+    table = on(generator.device, POLICY)  # (25, 2, 3)
     chance = uniform(count, 5, generator)
     pair = table[(chance[:, 0] * len(POLICY)).long()]
     steps = []
@@ -93,7 +101,7 @@ def draw_augmix(count: int, shape: Shape, generator: Generator) -> Tensor:
     """
     steps = WIDTH * DEPTH
     chance = uniform(count * steps, 3, generator)
-    kinds = torch.tensor(MIXED, device=generator.device)
+    kinds = on(generator.device, MIXED)
     depth = 1 + (uniform(count, WIDTH, generator) * DEPTH).long()
     ended = (torch.arange(DEPTH, device=generator.device) >= depth[..., None]).reshape(-1)
     which = kinds[(chance[:, 0] * len(MIXED)).long()].masked_fill(ended, NUMBER["identity"])

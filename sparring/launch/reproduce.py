@@ -28,7 +28,8 @@ class Wish:
     """What a user wants otherwise than a recipe has it.
 
     row: only this one; variants: only these; methods: these, plainly, in place of all variants or beside those named;
-    seeds: how many; changes: keys of `Config`, for all runs; a teacher among them takes the place of the row's.
+    seeds: how many; changes: keys of `Config`, for all runs; a teacher among them takes the place of the row's, and
+    epochs are the row's own, to which whatever is longer or shorter keeps its proportion (`lengthened`).
     vae: an autoencoder in place of the row's; on: a folder of folders, ImageNet's variants.
     """
 
@@ -95,7 +96,7 @@ def play(row: Row, out: Path, wish: Wish, folders: Mapping[str, Path]) -> None:
     runs = []
     if taught is not None:
         runs += [result.out for result in run_all([taught], Given(), resume=True)]
-    teacher = str(taught.out) if taught else wish.changes["teacher"]
+    teacher = str(taught.out) if taught else wish.changes.get("teacher", row.student.teacher)
     drawing = wish.vae
     if drawing is None and any(VAE in changes.values() for changes in row.variants.values()):
         drawing = drawn(row, out, wish)
@@ -103,13 +104,27 @@ def play(row: Row, out: Path, wish: Wish, folders: Mapping[str, Path]) -> None:
     configs = {}
     for name, changes in row.variants.items():
         filled = {key: drawing if value == VAE else value for key, value in changes.items()}
-        configs[name] = unasked(schema.merged(student, filled))
+        configs[name] = unasked(schema.merged(student, lengthened(filled, row, wish)))
     told, seeds = row.claims if row.like else {}, wish.seeds or row.seeds
     claims = {name: numbers.get("accuracy") or numbers.get("best") for name, numbers in told.items()}
     jobs = [begun(job, out / row.name) for job in seeded(configs, out / row.name, seeds=seeds, claims=claims)]
     runs += [result.out for result in run_all(jobs, Given(), resume=True)]
     with together():
         at_first(lambda: measure(runs, row, folders))
+
+
+def lengthened(changes: Mapping[str, Any], row: Row, wish: Wish) -> dict[str, Any]:
+    """What a variant changes, with the views and epochs that a user wishes for: the latter in proportion to its own, so
+    that lines which are compared at equal length stay equally long."""
+    wished = {key: value for key, value in wish.changes.items() if key in changes and key in ("epochs", "views")}
+    if "epochs" in wished:
+        wished["epochs"] = in_proportion(changes["epochs"], row, wish)
+    return {**changes, **wished}
+
+
+def in_proportion(epochs: int, row: Row, wish: Wish) -> int:
+    """How many epochs of a row's become, where a user wishes for others."""
+    return max(1, round(epochs * wish.changes.get("epochs", row.student.epochs) / row.student.epochs))
 
 
 def begun(job: Job, out: Path) -> Job:
@@ -125,7 +140,8 @@ def teacher_job(row: Row, out: Path, wish: Wish) -> Job | None:
     """The run that trains a row's teacher, or None where one is given."""
     if wish.changes.get("teacher") or row.teacher is None:
         return None
-    config = unasked(schema.merged(row.teacher, wish.changes))
+    changes = {**wish.changes, "epochs": in_proportion(row.teacher.epochs, row, wish)}
+    config = unasked(schema.merged(row.teacher, changes))
     size = f"-{config.size}px" if config.size else ""
     return Job(config, out / "teachers" / f"{plain_name(config.student)}{size}")
 
@@ -134,7 +150,8 @@ def drawn(row: Row, out: Path, wish: Wish) -> str:
     """Train a row's autoencoder where it is missing, and return its folder."""
     assert row.vae is not None
     foreign = {*autoencoder.UNUSED, "method", "student", "optim", "augment"}
-    config = schema.merged(row.vae, {key: value for key, value in wish.changes.items() if key not in foreign})
+    changes = {**wish.changes, "epochs": in_proportion(row.vae.epochs, row, wish)}
+    config = schema.merged(row.vae, {key: value for key, value in changes.items() if key not in foreign})
     folder = out / "augmentors" / plain_name(f"{Path(config.data).name}-{config.student}")
     return str(autoencoder.train_augmentor(config, folder, resume=True).out)
 
@@ -170,7 +187,7 @@ def plan_of(row: Row, wish: Wish) -> dict[str, Any]:
     metrics = dict.fromkeys([*(claimed or ["accuracy"]), *row.corruptions])
     return {
         "name": row.name,
-        "note": row.note,
+        "note": f"{row.note} {otherwise(row, wish)}".strip(),
         "like": row.like,
         "metrics": list(metrics),
         "lines": [
@@ -182,3 +199,12 @@ def plan_of(row: Row, wish: Wish) -> dict[str, Any]:
             for name, runs in lines.items()
         ],
     }
+
+
+def otherwise(row: Row, wish: Wish) -> str:
+    """What a user wished for otherwise than the row has it, in a sentence; what the row leaves open is not told."""
+    told = schema.differences(row.student, schema.merged(row.student, wish.changes))
+    left_open = [f"{key}: " for key in ("data", "teacher") if not getattr(row.student, key)]
+    told = [change for change in told if not change.startswith(tuple(left_open))]
+    lengths = ", other lengths in proportion" if "epochs" in wish.changes else ""
+    return f"Run otherwise than that: {'; '.join(told)}{lengths}." if told else ""

@@ -20,15 +20,15 @@ from sparring.parts.part import Objective
 
 def adapter(student: tuple[int, ...], teacher: tuple[int, ...]) -> nn.Sequential:
     """From the student's map (C, H, W) to the teacher's, or to a size that the teacher's is averaged down to."""
-    (c, h, _), (to, height, _) = student, teacher
-    if h == 2 * height:
+    (c, *own), (to, *theirs) = student, teacher
+    if own == [2 * side for side in theirs]:
         change: nn.Module = nn.Conv2d(c, to, 3, stride=2, padding=1)
-    elif 2 * h == height:
+    elif [2 * side for side in own] == theirs:
         change = nn.ConvTranspose2d(c, to, 4, stride=2, padding=1)
-    elif h >= height:
-        change = nn.Conv2d(c, to, 1 + h - height)
-    else:
-        change = nn.Conv2d(c, to, 3, padding=1)
+    else:  # along each side: to the teacher's where the student's is the longer one, else as long as it was
+        pairs = zip(own, theirs, strict=True)
+        (high, pad_high), (wide, pad_wide) = ((1 + a - b, 0) if a >= b else (3, 1) for a, b in pairs)
+        change = nn.Conv2d(c, to, (high, wide), padding=(pad_high, pad_wide))
     return nn.Sequential(change, nn.BatchNorm2d(to), nn.ReLU())
 
 

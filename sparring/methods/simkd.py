@@ -38,12 +38,14 @@ class SimKD(Hint):
         self.told: list[str] = []
 
     def dress(self, student: nn.Module) -> nn.Module:
-        """The student with a projector and the teacher's classifier in place of its own."""
-        assert isinstance(student, Network)
-        own = taps.shape_of(student, self.shape, "map", 3, "SimKD compares the last feature maps (C, H, W)")
-        self.told = [f"student map {own} → projector (÷ {self.factor}) → teacher map {self.wanted} → its classifier"]
-        path = taps.classifier(student, self.shape)
-        return reusing(student, path, own, self.wanted, self.held[0], self.factor)
+        """The student up to its last stage, with a projector and the teacher's classifier behind it."""
+        if not isinstance(student, Network):
+            raise UserError("SimKD rebuilds its student, which must be a sparring Network: wrap yours (nets.wrap)")
+        tap = last_stage(student, self.shape)
+        own = taps.shape_of(student, self.shape, tap, 3, "SimKD compares the last feature maps (C, H, W)")
+        self.told = [f"student {tap} {own} → projector (÷ {self.factor}) → teacher map {self.wanted} → its classifier"]
+        unused = weights_after(student, self.shape, tap)
+        return reusing(student, tap, unused, own=own, wanted=self.wanted, classifier=self.held[0], factor=self.factor)
 
     def forward(self, output: Output, target: Output) -> Tensor:
         seen = output.features["projected"].float()
@@ -53,20 +55,46 @@ class SimKD(Hint):
         return self.told
 
 
+def last_stage(student: Network, shape: tuple[int, int, int]) -> str:
+    """The tap of a student's last stage, as the paper's code has it; its last map where it has no stages.
+
+    They differ where a convolution follows the stages (ShuffleNetV2, MobileNetV2), which the student then does without.
+    """
+    stages = [tap for tap, size in taps.known(student, shape).items() if tap.startswith("stage") and len(size) == 3]
+    return stages[-1] if stages else "map"
+
+
+def weights_after(net: Network, shape: tuple[int, int, int], tap: str) -> list[str]:
+    """The outermost submodules that hold weights and are only called once the one at `tap` has answered."""
+    path, order = net.taps.get(tap, tap), [call.path for call in taps.listened(net, shape)[0]]
+    at = len(order) - order[::-1].index(path)
+    later = [
+        name
+        for name in dict.fromkeys(order[at:])
+        if any(True for _ in net.body.get_submodule(name).parameters())
+        and not any(f"{earlier}.".startswith(f"{name}.") for earlier in order[:at])
+    ]
+    return [name for name in later if not any(name.startswith(f"{outer}.") for outer in later)]
+
+
 def teachers_classifier(teacher: Network, shape: tuple[int, int, int]) -> nn.Linear:
     """The linear layer that ends a teacher. Raises UserError where it does not see the mean over the last map."""
     layer = teacher.body.get_submodule(taps.classifier(teacher, shape))
     assert isinstance(layer, nn.Linear)
     answer = taps.asked(teacher, shape, lambda x: teacher(x, ("map",)))
     pooled = answer.features["map"].float().mean((2, 3))
-    if layer.in_features != pooled.shape[1] or not F.linear(pooled, layer.weight, layer.bias).allclose(
-        answer.logits, atol=1e-3, rtol=1e-3
-    ):
+    wanted = answer.logits if layer.bias is None else answer.logits - layer.bias
+    if layer.in_features != pooled.shape[1] or not close(F.linear(pooled, layer.weight), wanted):
         raise UserError(
-            f"the classifier of {teacher.name} does not see the mean over its last feature map, so no projector can "
-            "feed it; choose another method, such as fitnets"
+            f"the classifier of {teacher.name} does not see the mean over its last feature map (other layers lie "
+            "between them, or it is pooled otherwise), so no projector can feed it; choose another method, as fitnets"
         )
     return layer
+
+
+def close(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors are the same up to rounding, measured by how large they are: a head's logits may be tiny."""
+    return bool((a - b).abs().max() <= 1e-3 * b.abs().max())
 
 
 def simkd(

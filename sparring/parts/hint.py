@@ -89,8 +89,8 @@ class HintObjective(Part):
 
 
 def pooled_alike(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Two feature maps (B, C, H, W) in float32 at the smaller one's size, the larger averaged down to it."""
-    small = min(a, b, key=lambda f: f.shape[-1])
+    """Two feature maps (B, C, H, W) in float32, averaged to the smaller of the two heights and of the two widths."""
+    small = a.new_empty(min(a.shape[-2], b.shape[-2]), min(a.shape[-1], b.shape[-1]))
     return averaged(a, small), averaged(b, small)
 
 

@@ -46,9 +46,10 @@ class Claim:
 class Row:
     """A teacher, and a student to train in several ways over some seeds.
 
-    teacher: the configuration to train it by; None where it must be given (--teacher). student: a configuration whose
-    teacher is filled in. variants: by name what each changes of it (dotted keys; `VAE` for the row's autoencoder, as
-    student `start(variant)` for what another, earlier one left).
+    teacher: the configuration to train it by; None where the student's names one that is there already, or where it
+    must be given (--teacher). student: a configuration; its teacher is filled in. variants: by name what each changes
+    of it (dotted keys; `VAE` for the row's autoencoder, as student `start(variant)` for what another, earlier one
+    left).
     claims: what was published, by variant (or TEACHER, or a line that is not run) and by metric: "accuracy", "best" (of
     the best epoch on test), a corruption and severity as "translate/3", one of ImageNet's variants as "a", "mce".
     corruptions: which of these are measured once the runs are there. vae: the autoencoder to train first, where a

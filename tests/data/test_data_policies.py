@@ -159,3 +159,12 @@ def test_auto_brings_in_grey_where_it_moves_pixels():
     seen = P.auto(x, drawn)
     assert torch.equal(seen[:, :, :-3], x[:, :, 3:])
     assert (seen[:, :, -3:] == 128).all()
+
+
+@pytest.mark.parametrize("draw", [P.draw_auto, P.draw_augmix])
+def test_tables_are_copied_to_a_device_once(draw, monkeypatch):
+    first = draw(8, (3, 16, 16), torch.Generator().manual_seed(0))
+    copied = []
+    monkeypatch.setattr(P.torch, "tensor", lambda *args, **_: copied.append(args))
+    assert torch.equal(draw(8, (3, 16, 16), torch.Generator().manual_seed(0)), first)
+    assert not copied

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from math import sqrt
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -104,6 +105,103 @@ def test_disk_at_full_scale_is_set_beside_kd_of_as_many_updates():
         assert (epochs["ce"], epochs["kd"], epochs["kd-matched"], epochs["disk"]) == (200, 200, 600, 600)
         assert (row.student.batch_size, row.student.optim.lr, row.seeds) == (200, 0.1, 3)
     assert {row.student.augment for row in rows if row.student.data == "cifar100"} == {"crop+flip+auto+cutout"}
+
+
+def test_disk_is_run_as_paper_and_code_have_it_and_as_was_chosen():
+    for row in [*disk_tables.table3("full"), *disk_tables.table4("full")]:
+        release, paper = row.variants["disk-release"], row.variants["disk"]
+        assert (release["method"], release["epochs"], release["student"]) == ("disk-release", 600, paper["student"])
+        assert row.claims.get("disk-release") == row.claims.get("disk")
+        assert "disk-release the loss and guide of its code" in row.note
+        assert ("PCA lighting" in row.note) == row.name.endswith("-tiny")
+    for scale in ("cpu", "smoke"):
+        for row in [*disk_tables.table3(scale), *disk_tables.table4(scale)]:
+            chosen = row.variants["disk-chosen"]
+            given = {key.partition(".")[2]: value for key, value in chosen.items() if key.startswith("objective.")}
+            told = {
+                "guide": "mlp",
+                "guide_lr": 0.001,
+                "lambda_min": 50.0,
+                "lambda_max": 50.0,
+                "inner": 1.0,
+                "first": 1.0,
+            }
+            assert (given, chosen["method"]) == (told, "disk-release")
+            assert chosen["epochs"] == row.variants["disk"]["epochs"]
+            assert "chosen on validation with one seed" in row.note
+    for row in [*disk_tables.table4("cpu"), *disk_tables.table4("smoke")]:
+        simkd, chosen = (row.variants[name] for name in ("simkd-disk-chosen", "disk-chosen"))
+        assert {**chosen, "method": "simkd-disk"}.items() <= simkd.items()
+        assert "simkd-disk-chosen is simkd-disk with the guide" in row.note
+
+
+def test_what_a_note_says_of_the_augmentation_is_so():
+    for row in [*disk_tables.table3("cpu"), *disk_tables.table4("cpu")]:
+        views = {
+            name: schema.merged(row.student, changes).views for name, changes in row.variants.items() if name != "ce"
+        }
+        ((count,), word) = set(views.values()), {3: "three", 5: "five"}
+        assert (row.teacher.views, row.variants["ce"]["views"]) == (None, None)
+        assert "Teacher and student alone see augmentations that are drawn anew" in row.note
+        assert f"the same {word[count]} views" in row.note
+    for row in [*disk_tables.table3("full"), *disk_tables.table4("full")]:
+        configs = [schema.merged(row.student, changes) for changes in row.variants.values()]
+        assert {config.views for config in configs} == {None}
+
+
+@pytest.fixture
+def planned(monkeypatch, tmp_path):
+    """A recipe's jobs by folder, in place of running them."""
+
+    def plan(name, **wish):
+        jobs = {}
+
+        def note(some, given, *, resume):
+            jobs.update({str(job.out.relative_to(tmp_path)): job.config for job in some})
+            return [SimpleNamespace(out=job.out) for job in some]
+
+        monkeypatch.setattr("sparring.launch.reproduce.run_all", note)
+        monkeypatch.setattr("sparring.launch.reproduce.measure", lambda *_: None)
+        monkeypatch.setattr("sparring.report.page", lambda paths, out: out)
+        verbs.reproduce(name, tmp_path, **wish)
+        return jobs
+
+    return plan
+
+
+def test_nobody_trains_imagenets_pretrained_teacher_again(planned):
+    jobs = planned("disk-table7", scale="full", changes={"data": "pictures"})
+    assert set(jobs) == {f"resnet50-resnet18/{name}/seed-0" for name in ("ce", "kd", "semckd", "simkd", "disk")}
+    assert {config.teacher for config in jobs.values()} == {"torchvision:resnet50@pretrained"}
+    assert {config.student for config in jobs.values()} == {"torchvision:resnet18@pretrained"}
+    jobs = planned("disk-table7", scale="full", changes={"data": "pictures", "teacher": "mine"})
+    assert {config.teacher for config in jobs.values()} == {"mine"}
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "row", "told"),
+    [
+        (
+            "disk-table3",
+            "cpu",
+            "resnet10-l-resnet10-s",
+            {"ce": 6, "kd": 2, "kd-matched": 6, "disk": 6, "disk-chosen": 6},
+        ),
+        ("disk-table3", "full", "resnet18-resnet10-s", {"ce": 6, "kd": 6, "kd-matched": 18, "disk": 18}),
+        ("disk-table4", "cpu", None, {"ce": 6, "kd": 3, "fitnets": 3, "disk": 3, "disk-chosen": 3}),
+        ("da-table1", "cpu", "vgg13-vgg8", {"ce": 6, "kd": 6, "da": 6}),
+    ],
+)
+def test_the_lengths_of_lines_keep_their_proportion(planned, tmp_path, name, scale, row, told):
+    jobs = planned(name, scale=scale, row=row, seeds=1, changes={"epochs": 6, "views": 2})
+    epochs = {path.split("/")[1]: config.epochs for path, config in jobs.items() if not path.startswith("teachers")}
+    assert told.items() <= epochs.items()
+    assert {config.views for config in jobs.values()} == {2}
+    (taught,) = (config for path, config in jobs.items() if path.startswith("teachers"))
+    assert taught.epochs == {"disk-table3": {"cpu": 8, "full": 6}[scale], "disk-table4": 10, "da-table1": 8}[name]
+    (plan,) = (json.loads(file.read_text()) for file in tmp_path.glob("*.recipe.json"))
+    assert "→ 6" in plan["rows"][0]["note"]
+    assert "other lengths in proportion" in plan["rows"][0]["note"]
 
 
 def test_full_scale_is_orbits_schedule():

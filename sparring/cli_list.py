@@ -1,0 +1,53 @@
+"""The command line's `list`: names, and a network's inner features; torch is imported only once it runs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sparring.arguments import image_shape
+from sparring.errors import UserError
+
+
+def list_names(
+    what: Literal["methods", "nets", "data", "augment", "recipes", "perturb", "targets", "objective", "taps"],
+    net: str | None = None,
+    /,
+    *,
+    data: str = "cifar100",
+    data_root: str | None = None,
+    size: int | None = None,
+    shape: str | None = None,
+    classes: int | None = None,
+) -> None:
+    """The names that the other verbs know, and what each of them is.
+
+    Parameters
+    ----------
+    what
+        Of what; perturb, targets and objective are the three slots of a method, with their options. Names of perturb
+        joined by + follow one another (perturb=mixes+hard). taps NET: a network's inner features.
+    net
+        Of taps: the network, as for --student.
+    data
+        Of taps: for images of that data set.
+    data_root
+        Where local copies of data sets lie.
+    size
+        Of taps: scaled to this many pixels.
+    shape
+        Of taps: for images of these channels, height and width, as 3x32x32, and no data set is read.
+    classes
+        Of taps, beside --shape: how many (10, where the network's weights do not say).
+    """
+    from sparring import verbs
+
+    if (net is None) == (what == "taps"):
+        raise UserError("`sparring list taps NET` names the network whose taps it lists; no other list takes one")
+    if net:
+        told = {"shape": image_shape(shape), "classes": classes}
+        names = verbs.taps(net, data=data, data_root=data_root, size=size, **told)
+    else:
+        names = verbs.known(what)
+    width = max(map(len, names))
+    for name, about in names.items():
+        print(f"{name:<{width}}  {about}")
