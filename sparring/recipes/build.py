@@ -252,4 +252,13 @@ def precision(config: Config, compute: Compute, net: nn.Module) -> tuple[bool, b
     """
     convolutional = any(isinstance(m, nn.Conv2d) and m.kernel_size != m.stride for m in net.modules())
     bf16 = config.precision == "bf16" or (config.precision == "auto" and convolutional and fast_bf16(compute.device))
-    return bf16, convolutional if config.channels_last is None else config.channels_last
+    if config.channels_last is not None:
+        return bf16, config.channels_last
+    return bf16, convolutional and not (compute.device.type == "cpu" and any(map(corrupting, net.modules())))
+
+
+def corrupting(module: nn.Module) -> bool:
+    """Whether oneDNN writes past its memory in a layer's backward pass, channels last, on a CPU without AVX-512 (torch
+    2.13): a strided convolution of 1 × 1 that takes fewer than 8 channels. The process dies, or worse."""
+    small = isinstance(module, nn.Conv2d) and module.in_channels < 8 and module.kernel_size == (1, 1)
+    return small and max(module.stride) > 1
