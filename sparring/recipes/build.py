@@ -260,5 +260,6 @@ def precision(config: Config, compute: Compute, net: nn.Module) -> tuple[bool, b
 def corrupting(module: nn.Module) -> bool:
     """Whether oneDNN writes past its memory in a layer's backward pass, channels last, on a CPU without AVX-512 (torch
     2.13): a strided convolution of 1 × 1 that takes fewer than 8 channels. The process dies, or worse."""
-    small = isinstance(module, nn.Conv2d) and module.in_channels < 8 and module.kernel_size == (1, 1)
-    return small and max(module.stride) > 1
+    if not isinstance(module, nn.Conv2d):
+        return False
+    return module.in_channels < 8 and module.kernel_size == (1, 1) and max(module.stride) > 1
