@@ -82,8 +82,11 @@ def played_line(told: Line, seeds: Sequence[int], runs: int) -> Toy:
     counts: dict[str, list[list[int]]] = {name: [] for name in METHODS}
     first: dict[str, line.Learned] = {}
     for seed in seeds:
+        ends = None
         for name in METHODS:
-            learned = line.learn(name, told, seed=seed, runs=runs)
+            begin = ends if told.training.warm and name != "CE" else None
+            learned = line.learn(name, told, seed=seed, runs=runs, begin=begin)
+            ends = learned.path[-1] if name == "CE" else ends
             first.setdefault(name, learned)
             counts[name].append(tally(line.nearest(learned.path[-1]), ON_LINE))
     scene = on_line(told, seeds[0], first, ON_LINE)
@@ -96,8 +99,11 @@ def played_plane(told: Plane, seeds: Sequence[int], runs: int) -> Toy:
     first: dict[str, plane.Learned] = {}
     teachers = {seed: plane.teach(told, seed) for seed in seeds}
     for seed in seeds:
+        ends = None
         for name in METHODS:
-            learned = plane.learn(name, told, teachers[seed], seed=seed, runs=runs)
+            begin = ends if told.training.warm and name != "CE" else None
+            learned = plane.learn(name, told, teachers[seed], seed=seed, runs=runs, begin=begin)
+            ends = learned.student if name == "CE" else ends
             first.setdefault(name, learned)
             counts[name].append(tally(plane.nearest(learned.accuracy), ON_PLANE))
     scene = on_plane(told, seeds[0], teachers[seeds[0]], first, ON_PLANE)
