@@ -10,7 +10,7 @@ typedef struct {
     float steep, scale, least, rate, momentum, decay, alpha, T, delta, low, high, guide_rate, guide_decay;
 } Told;
 
-static inline float sigmoid(float z) { return 1.0f / (1.0f + expf(-z)); }
+static inline float sigmoid(float z) { return 1.0f / (1.0f + expf(fminf(fmaxf(-z, -40.0f), 40.0f))); } /* no denormals */
 
 /* order: rows of each batch in turn, as many batches as there are moves. */
 void train(const Told *o, const float *X, const float *Y, const float *BLUE, const float *ON_BLUE, const float *ON_RED,
