@@ -70,7 +70,8 @@ class Toy:
         per = reading.inner if reading.batch is None else self.points // batch
         moves = reading.epochs * per * 2 + 2 * reading.inner
         chance = np.random.default_rng(self.seed)
-        rows = [chance.permutation(self.points)[: per * batch] for _ in range(moves // per + 1)] if reading.batch else []
+        epochs = moves // per + 1 if reading.batch else 0
+        rows = [chance.permutation(self.points)[: per * batch] for _ in range(epochs)]
         order = np.concatenate(rows).astype(np.int32) if rows else np.zeros(1, np.int32)
         asked = Told(
             runs=self.runs, points=self.points, batch=batch, per=per, epochs=reading.epochs, inner=reading.inner,

@@ -4,15 +4,18 @@
 * D is the mean over CE, KD and DiSK of half the summed difference to the paper's row (total variation, in runs of 100).
   The chosen reading has the least D over the three selection seeds by the package itself. Told beside it: the reading
   with most DiSK runs in C among those whose CE and KD rows both lie within 15 of the paper's.
-* `grid`: CE and KD of all students (steepness, logits, starts, decay), quick, seed 100 (the first 96 with 150 points and
-  100 runs, which was too slow on a full machine; the rest with 90 and 50).
+* `grid`: CE and KD of all students (steepness, logits, starts, decay), quick, seed 100 (the first 96 with 150 points
+  and 100 runs, which was too slow on a full machine; the rest with 90 and 50).
 * `draw`: DiSK with every other field drawn, on a student drawn from the grid's best 8 (nine in ten) or from all, quick,
   90 points, 50 runs (counts doubled); KD only where a quarter of DiSK's runs end in C.
+* `near`: one to three fields changed in one of the ten draws of least D so far, likewise.
+* `far`: that ended in a plateau where DiSK takes every run from B to C and none from A, so the best once more with all
+  of: four steepnesses, three `least`s (how far away a point still pulls), warm, alpha, guide, the guide's rate.
 * `again`: the draws of least D and of most in C, trained by the package on the three seeds, all 1000 points.
 
 Every reading tried is a line of search.jsonl with its counts in A, B, C and elsewhere.
 
-    python results/disk-toys/search.py grid|draw|again [SECONDS]
+    python results/disk-toys/search.py grid|draw|near|far|again [SECONDS]
 """
 
 from __future__ import annotations
@@ -48,9 +51,10 @@ STUDENTS: dict[str, list[Any]] = {
 DRAWN: dict[str, list[Any]] = {
     "alpha": [0.0, 0.1, 0.5, 0.9], "T": [1.0, 2.0, 4.0], "k": [1, 2], "delta": [0.0, 0.05, 0.1],
     "lambda_max": [1.0, 5.0, 50.0, 1000.0], "lambda_min": [0.01, 0.1, 1.0, 10.0], "period": [20, 50],
-    "batch": [None, None, 50], "guide_rate": [0.01, 0.1, 1.0], "guide_decay": [0.0, 0.01], "bias": [0.0, -2.0], "warm": [False, True],
-    "normalised": [False, False, True], "errors": [False, False, True],
+    "batch": [None, None, 50], "guide_rate": [0.01, 0.1, 1.0], "guide_decay": [0.0, 0.01], "bias": [0.0, -2.0],
+    "warm": [False, True], "normalised": [False, False, True], "errors": [False, False, True],
 }  # fmt: skip
+TEACHERS, GUIDES = [None, None, 2.0, 5.0, 20.0], ["edges", "intervals", "line"]
 
 
 def distance(found: dict[str, list[float]]) -> float:
@@ -115,18 +119,52 @@ def draw() -> Iterator[None]:
             told = student(*(chance.choice(options) for options in STUDENTS.values()))
         drawn = {key: chance.choice(options) for key, options in DRAWN.items()}
         drawn["lambda_max"] = max(drawn["lambda_max"], drawn["lambda_min"])
-        teacher = chance.choice([None, None, 2.0, 20.0])
-        told = replace(told, guide=chance.choice(["edges", "intervals", "line"]), teacher=teacher)
+        told = replace(told, guide=chance.choice(GUIDES), teacher=chance.choice(TEACHERS))
         told = replace(told, training=replace(told.training, **drawn))
-        toy = quick.Toy(told, SEEDS[0], POINTS, RUNS)
-        key = str((told.steep, told.answer, told.scale, told.least, told.start, told.training.decay, drawn["batch"]))
-        ce = known.setdefault(key, known[key] if key in known else toy.learn("CE"))
-        begin = ce if told.training.warm else None
-        found = {"CE": doubled(ce), "DiSK": doubled(toy.learn("DiSK", begin))}
-        if found["DiSK"][2] >= 25:
-            found["KD"] = doubled(toy.learn("KD", begin))
-        write("draw", told, found, D=distance(found) if "KD" in found else None)
+        tried("draw", told, known)
         yield
+
+
+def near() -> Iterator[None]:
+    """The best draws so far with some fields changed."""
+    chance = random.Random(1000 + len(read("near")))
+    known: dict[str, np.ndarray] = {}
+    own = {key: options for key, options in STUDENTS.items() if key != "answer"}
+    own |= {"guide": GUIDES, "teacher": TEACHERS}
+    while True:
+        best = sorted((one for one in read("draw") + read("near") if one["D"] is not None), key=lambda one: one["D"])
+        unlike = dict(chance.choice(best[:10])["reading"])
+        for key in chance.sample([*own, "answer", *DRAWN], chance.randint(1, 3)):
+            if key == "answer":
+                unlike |= dict(zip(("answer", "scale", "least"), chance.choice(STUDENTS["answer"]), strict=True))
+            else:
+                unlike[key] = chance.choice((own | DRAWN)[key])
+        tried("near", made(unlike), known)
+        yield
+
+
+def far() -> Iterator[None]:
+    """The best so far with logits that reach further, for in it no run ever leaves A."""
+    known: dict[str, np.ndarray] = {}
+    best = min((one for one in read("draw") + read("near") if one["D"] is not None), key=lambda one: one["D"])
+    each = list(product((7.0, 10.0, 15.0, 20.0), (1e-4, 1e-5, 1e-6), (True, False), (0.0, 0.1), GUIDES, (0.1, 1.0)))
+    random.Random(0).shuffle(each)
+    for told in each[len(read("far")) :]:
+        keys = ("steep", "least", "warm", "alpha", "guide", "guide_rate")
+        tried("far", made(best["reading"] | dict(zip(keys, told, strict=True))), known)
+        yield
+
+
+def tried(stage: str, told: Line, known: dict[str, np.ndarray]) -> None:
+    """Train a reading quickly, and write what came of it."""
+    toy = quick.Toy(told, SEEDS[0], POINTS, RUNS)
+    key = str((told.steep, told.answer, told.scale, told.least, told.start, told.training.decay, told.training.batch))
+    ce = known.setdefault(key, known[key] if key in known else toy.learn("CE"))
+    begin = ce if told.training.warm else None
+    found = {"CE": doubled(ce), "DiSK": doubled(toy.learn("DiSK", begin))}
+    if found["DiSK"][2] >= 25:
+        found["KD"] = doubled(toy.learn("KD", begin))
+    write(stage, told, found, D=distance(found) if "KD" in found else None)
 
 
 def trained(told: Line) -> dict[str, list[list[int]]]:
@@ -150,7 +188,7 @@ def main(stage: str, seconds: float) -> None:
     """Run a stage for so long."""
     torch.set_num_threads(1)
     began, count = time.monotonic(), 0
-    for _ in {"grid": grid, "draw": draw}[stage]():
+    for _ in {"grid": grid, "draw": draw, "near": near, "far": far}[stage]():
         count += 1
         if time.monotonic() - began > seconds:
             break

@@ -63,21 +63,24 @@ class Reading:
     errors: bool = False
 
 
+Taught = tuple[Tensor, Tensor]
+
+
 class Teacher(Protocol):
     """Whoever knows the truth: what it sees in x (B, D), (B, F), and what it answers, (K, B)."""
 
-    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]: ...
+    def __call__(self, x: Tensor) -> Taught: ...
 
 
 class Game(Method):
     """R students and their guides: CE alone, KD, or DiSK in turns of `inner` steps, the guide first."""
 
     def __init__(
-        self, name: Name, student: nn.Module, guide: nn.Module, teacher: Teacher, reading: Reading, per_epoch: int
+        self, name: Name, student: nn.Module, guide: nn.Module, taught: Taught, reading: Reading, per_epoch: int
     ) -> None:
         super().__init__()
         self.name: Name = name
-        self.student, self.guide, self.teacher, self.reading = student, guide, teacher, reading
+        self.student, self.guide, self.taught, self.reading = student, guide, taught, reading
         self.per_epoch, self.lam = per_epoch, reading.lambda_min
         self._players = {"student": Player(student, self.learn)}
         if name == "DiSK":
@@ -100,18 +103,23 @@ class Game(Method):
         epoch = moment.step // self.per_epoch
         self.lam = wave(self.reading.lambda_min, self.reading.lambda_max, epoch, self.reading.period)
 
+    def told(self, batch: Batch) -> Taught:
+        """What the teacher sees in the batch, and answers."""
+        features, t = self.taught
+        return features[batch.index], t[:, batch.index]
+
     def learn(self, batch: Batch) -> Losses:
         """α CE + (1 − α) KD or L_dist of every student, its guide silent; CE alone is α = 1."""
+        features, t = self.told(batch)
         with torch.no_grad():
-            features, t = self.teacher(batch.x)
             g = self.guide(features, t) if self.name == "DiSK" else None
         s = self.student(batch.x)
         return term("student", costs(self.name, s, t, batch.y, g, self.reading).mean(-1).sum())
 
     def advise(self, batch: Batch) -> Losses:
         """(1 − α) L_dist + λ L_budget of every guide, its student silent."""
+        features, t = self.told(batch)
         with torch.no_grad():
-            features, t = self.teacher(batch.x)
             s = self.student(batch.x)
         g, told = self.guide(features, t), self.reading
         each = guided(s, t, batch.y, g, told)
@@ -202,7 +210,9 @@ def play(
 ) -> None:
     """Train every student by one method, in place; an epoch is `inner` steps where the batch is all samples."""
     per_epoch = steps_per_epoch(stream, reading)
-    game = Game(name, student, guide, teacher, reading, per_epoch)
+    with torch.no_grad():
+        taught = teacher(stream.x)  # once: it does not change
+    game = Game(name, student, guide, taught, reading, per_epoch)
     schedule = schedules.cosine if reading.cosine else schedules.constant
     makes = {
         "student": partial(SGD, lr=reading.rate, momentum=reading.momentum, weight_decay=reading.decay),
