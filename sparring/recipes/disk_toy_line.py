@@ -1,7 +1,7 @@
 """DiSK's first toy (A.1): a student that knows one interval, a teacher that knows both, points on [0, 9].
 
-h(x; a, b) = σ(k(x − a)) − σ(k(x − b)); blue lies on [2, 3] and [5, 7], red elsewhere. The student can be right about the first
-interval (A), about both and wrong about the gap (B), or about the second (C).
+h(x; a, b) = σ(k(x − a)) − σ(k(x − b)); blue lies on [2, 3] and [5, 7], red elsewhere. The student can be right about
+the first interval (A), about both and wrong about the gap (B), or about the second (C).
 """
 
 from __future__ import annotations

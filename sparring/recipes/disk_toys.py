@@ -119,13 +119,13 @@ def tally(found: Sequence[str], kinds: Sequence[str]) -> list[int]:
 def line_protocol(told: Line, seeds: Sequence[int]) -> str:
     """How the first toy was trained, in a paragraph."""
     sharp = told.steep if told.teacher is None else told.teacher
-    answer = f"{told.scale:g} (2h - 1)" if told.answer == "linear" else "ln h - ln(1 - h)"
+    linear = f"{told.scale:g} (2h - 1)"
+    answer = linear if told.answer == "linear" else f"ln h - ln(1 - h), neither probability below {told.least:g}"
     return (
-        f"x uniform in [0, 9] within each class, 1000 training points; blue on [2, 3] and [5, 7]. "
-        f"Student h(x; a, b) of "
-        f"steepness {told.steep:g}, teacher both intervals at {sharp:g}; blue's logit minus red's is {answer}. (a, b) "
-        f"begins {told.start}; the guide is linear in the teacher's {told.guide}. A run has ended in a minimum where a "
-        f"and b are both within {line.NEAR:g} of it. {trained(told.training, seeds)}"
+        "x uniform in [0, 9] within each class, 1000 training points; blue on [2, 3] and [5, 7]. Student h(x; a, b) of "
+        f"steepness {told.steep:g}, teacher both intervals at {sharp:g}; blue's logit minus red's is {answer}. "
+        f"(a, b) begins by the rule '{told.start}'; the guide is linear in the teacher's {told.guide}. A run has ended "
+        f"in a minimum where a and b are both within {line.NEAR:g} of it. {trained(told.training, seeds)}"
     )
 
 
@@ -133,23 +133,24 @@ def plane_protocol(told: Plane, seeds: Sequence[int]) -> str:
     """How the second toy was trained, in a paragraph."""
     guide = f"a perceptron of {told.guide} hidden units" if told.guide else "linear"
     return (
-        f"Six clusters of standard deviation {told.std:g}, 1000 training and 1000 test samples. "
-        f"Student 2-{told.hidden}-3, "
-        f"teacher 2-8-16-3, both with BatchNorm and ReLU, {'a bias' if told.bias else 'no bias'} in "
-        f"the last layer only; "
-        f"the guide is {guide} on the teacher's features and logits. A run belongs to the level that its test accuracy "
-        f"is nearest to. {trained(told.training, seeds)}"
+        f"Six clusters of standard deviation {told.std:g}, 1000 training and 1000 test samples. Student "
+        f"2-{told.hidden}-3, teacher 2-8-16-3, both with BatchNorm and ReLU, {'a bias' if told.bias else 'no bias'} in "
+        f"the last layer only; the guide is {guide} on the teacher's features and logits. A run belongs to the level "
+        f"that its test accuracy is nearest to. {trained(told.training, seeds)}"
     )
 
 
 def trained(told: Reading, seeds: Sequence[int]) -> str:
     """What both toys' trainings are told alike."""
     each = f"{told.inner} steps on all samples" if told.batch is None else f"batches of {told.batch}"
+    extra = ["KD's and DiSK's students begin where CE's ended."] if told.warm else []
+    extra += ["L_dist is the released code's."] if told.release else []
+    extra += ["The guide also pays (1 - alpha) mean ln(1 + k g), as in the released code."] if told.normalised else []
+    extra += ["The budget is divided by the student's errors, as in the released code."] if told.errors else []
     return (
-        f"SGD, rate {told.rate:g}, momentum {told.momentum:g}, weight decay {told.decay:g}, "
-        f"{told.epochs} epochs of {each}. "
-        f"alpha {told.alpha:g}, T = T_s = {told.T:g}, k = {told.k}, delta {told.delta:g}, lambda from "
+        f"SGD, rate {told.rate:g}, momentum {told.momentum:g}, weight decay {told.decay:g}, {told.epochs} epochs of "
+        f"{each}. alpha {told.alpha:g}, T = T_s = {told.T:g}, k = {told.k}, delta {told.delta:g}, lambda from "
         f"{told.lambda_min:g} to {told.lambda_max:g} in every {told.period} epochs; guide and student take turns of "
-        f"{told.inner} steps; the guide's rate is {told.guide_rate:g}, its bias begins at {told.bias:g}. "
-        f"Seeds {', '.join(map(str, seeds))}."
+        f"{told.inner} steps; the guide's rate is {told.guide_rate:g}, its weight decay {told.guide_decay:g}, its bias "
+        f"begins at {told.bias:g}. {' '.join([*extra, ''])}Seeds {', '.join(map(str, seeds))}."
     )

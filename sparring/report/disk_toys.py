@@ -188,7 +188,7 @@ def censored_plane(scene: Scene) -> Figure:
     whole.colorbar(filled, ax=ax, label="guide g(x), mean over runs", ticks=[0, 0.25, 0.5, 0.75, 1])
     ax.set(xlabel="first coordinate", ylabel="second coordinate", aspect="equal")
     ax.grid(False)
-    ax.legend(loc="outside upper center" if False else "upper center", ncols=3, bbox_to_anchor=(0.5, 1.16))
+    ax.legend(loc="lower center", ncols=3, bbox_to_anchor=(0.5, 1.0), markerscale=3)
     return whole
 
 

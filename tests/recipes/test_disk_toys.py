@@ -1,4 +1,4 @@
-"""DiSK's toys: the minima are the paper's, runs do not know of each other, the loss is DiSK's, counts are by parameters."""
+"""DiSK's toys: their minima are the paper's, no run knows of another, the loss is DiSK's, ends are counted rightly."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_the_loss_is_the_parts_on_the_worked_example():
 
 
 def test_the_budget_is_the_sheets():
-    s, t, y, _ = worked()
+    s, _, y, _ = worked()
     g = torch.tensor([[0.8, 0.1]])
     charged = float((g * cross_entropy(s, y)).mean())
     assert float(budget(s, y, g, Reading(delta=0.0))) == pytest.approx(charged)
@@ -121,7 +121,8 @@ def test_a_run_in_the_plane_does_not_know_of_the_others():
     chance = torch.Generator().manual_seed(0)
     students = plane.Networks(4, (2, 2, 3), chance, bias=True)
     loss = costs("CE", students(x[:60]), torch.zeros(3, 60), y[:60], None, Reading()).mean(-1)
-    for value, gradient in zip(students.parameters(), torch.autograd.grad(loss[1], students.parameters()), strict=True):
+    parameters = list(students.parameters())
+    for value, gradient in zip(parameters, torch.autograd.grad(loss[1], parameters), strict=True):
         assert value.shape == gradient.shape
         assert gradient[[0, 2, 3]].abs().max() == 0
         assert gradient[1].abs().max() > 0
