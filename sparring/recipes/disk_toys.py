@@ -2,7 +2,7 @@
 
 The paper leaves much of both toys open. `LINE` and `PLANE` are our readings, not the paper's: those whose counts came
 nearest to Table 1 on seeds 100 to 102 (the line; some 1,800 tried) and on seed 100 (the plane; five tried), as
-results/disk-toys/search.py and search_plane.py tell. What is reported is from other seeds, and falls short of the paper:
+results/disk-toys/search.py and search_plane.py tell. What is reported is from other seeds, and falls short of it:
 docs/disk-toys.md. `PLAIN` holds what was meant before any search, the method sheet's defaults.
 """
 
