@@ -1,11 +1,13 @@
 """The game of DiSK's toys: many initialisations of one small student learn at once, each with a guide of its own.
 
-Logits carry the runs as their first dimension, (R, B, K), and a loss is the sum over runs of each run's own, so that no
-run's gradient knows of another.
+Logits carry the classes as their first dimension and the runs as their second, (K, R, B): a softmax over two or three
+classes that lie last costs ten times all else. A loss is the sum over runs of each run's own, so that no run's gradient
+knows of another.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +22,7 @@ from sparring.core.seeds import seed_for
 from sparring.engine import Compute, Descent, fit
 from sparring.engine.fit import Watcher
 from sparring.parts import schedules
-from sparring.parts.guided import guided_kd, wave
+from sparring.parts.guided import LEAST, wave
 
 Name = Literal["CE", "KD", "DiSK"]
 METHODS: tuple[Name, ...] = ("CE", "KD", "DiSK")
@@ -30,10 +32,12 @@ METHODS: tuple[Name, ...] = ("CE", "KD", "DiSK")
 class Reading:
     """How the three methods train, in the paper's letters where it has them.
 
-    rate, momentum, decay, cosine: of SGD; epochs, batch (None: all images at once): of the student. alpha: of CE
-    against
-    KD or L_dist; T: both temperatures; k: guarded classes; delta: the budget; lambda_min, lambda_max, period (epochs):
-    of λ. inner: gradient steps of a turn. guide_rate, guide_decay, bias: of the guide's SGD and its last bias.
+    rate, momentum, decay, cosine: of SGD; epochs, batch (None: all samples at once): of the student. warm: KD's and
+    DiSK's students begin where CE's ended, as the paper's on images do. alpha: of CE against KD or L_dist; T: both
+    temperatures; k: guarded classes; delta: the budget; lambda_min, lambda_max, period (epochs): of λ. inner: gradient
+    steps of a turn. guide_rate, guide_decay, bias: of the guide's SGD and its last bias. From the paper's code:
+    release: L_dist as there (the label guarded, unguarded classes left out); normalised: the guide also pays
+    (1 − α) mean ln(1 + k g); errors: the budget is divided by the student's errors.
     """
 
     epochs: int = 200
@@ -42,6 +46,7 @@ class Reading:
     momentum: float = 0.9
     decay: float = 0.01
     cosine: bool = False
+    warm: bool = False
     alpha: float = 0.1
     T: float = 1.0
     k: int = 2
@@ -53,23 +58,29 @@ class Reading:
     guide_rate: float = 0.1
     guide_decay: float = 0.01
     bias: float = 0.0
+    release: bool = False
+    normalised: bool = False
+    errors: bool = False
+
+
+Taught = tuple[Tensor, Tensor]
 
 
 class Teacher(Protocol):
-    """Whoever knows the truth: what it sees in x (B, D), (B, F), and what it answers, (B, K)."""
+    """Whoever knows the truth: what it sees in x (B, D), (B, F), and what it answers, (K, B)."""
 
-    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]: ...
+    def __call__(self, x: Tensor) -> Taught: ...
 
 
 class Game(Method):
     """R students and their guides: CE alone, KD, or DiSK in turns of `inner` steps, the guide first."""
 
     def __init__(
-        self, name: Name, student: nn.Module, guide: nn.Module, teacher: Teacher, reading: Reading, per_epoch: int
+        self, name: Name, student: nn.Module, guide: nn.Module, taught: Taught, reading: Reading, per_epoch: int
     ) -> None:
         super().__init__()
         self.name: Name = name
-        self.student, self.guide, self.teacher, self.reading = student, guide, teacher, reading
+        self.student, self.guide, self.taught, self.reading = student, guide, taught, reading
         self.per_epoch, self.lam = per_epoch, reading.lambda_min
         self._players = {"student": Player(student, self.learn)}
         if name == "DiSK":
@@ -92,42 +103,71 @@ class Game(Method):
         epoch = moment.step // self.per_epoch
         self.lam = wave(self.reading.lambda_min, self.reading.lambda_max, epoch, self.reading.period)
 
+    def told(self, batch: Batch) -> Taught:
+        """What the teacher sees in the batch, and answers."""
+        features, t = self.taught
+        return features[batch.index], t[:, batch.index]
+
     def learn(self, batch: Batch) -> Losses:
         """α CE + (1 − α) KD or L_dist of every student, its guide silent; CE alone is α = 1."""
+        features, t = self.told(batch)
         with torch.no_grad():
-            features, t = self.teacher(batch.x)
             g = self.guide(features, t) if self.name == "DiSK" else None
         s = self.student(batch.x)
-        return term("student", rows(self.name, s, t, batch.y, g, self.reading).mean(-1).sum())
+        return term("student", costs(self.name, s, t, batch.y, g, self.reading).mean(-1).sum())
 
     def advise(self, batch: Batch) -> Losses:
         """(1 − α) L_dist + λ L_budget of every guide, its student silent."""
+        features, t = self.told(batch)
         with torch.no_grad():
-            features, t = self.teacher(batch.x)
             s = self.student(batch.x)
         g, told = self.guide(features, t), self.reading
-        dist = guided_kd(s, t.expand_as(s), g, T=told.T, T_s=told.T, k=told.k).mean(-1)
-        loss = (1 - told.alpha) * dist + self.lam * budget(s, batch.y, g, told.delta)
-        return term("guide", loss.sum())
+        each = guided(s, t, batch.y, g, told)
+        if told.normalised:
+            each = each + torch.log1p(told.k * g)
+        return term("guide", ((1 - told.alpha) * each.mean(-1) + self.lam * budget(s, batch.y, g, told)).sum())
 
 
-def rows(name: Name, s: Tensor, t: Tensor, y: Tensor, g: Tensor | None, told: Reading) -> Tensor:
-    """What each sample costs each student, (R, B): s (R, B, K), t (B, K), y (B,), g (R, B) or None where all is 0."""
+def costs(name: Name, s: Tensor, t: Tensor, y: Tensor, g: Tensor | None, told: Reading) -> Tensor:
+    """What each sample costs each student, (R, B): s (K, R, B), t (K, B), y (B,), g (R, B) or None where all is 0."""
     ce = cross_entropy(s, y)
-    if name == "CE":
-        return ce
-    g = torch.zeros_like(ce) if g is None else g
-    return told.alpha * ce + (1 - told.alpha) * guided_kd(s, t.expand_as(s), g, T=told.T, T_s=told.T, k=told.k)
+    return ce if name == "CE" else told.alpha * ce + (1 - told.alpha) * guided(s, t, y, g, told)
 
 
 def cross_entropy(s: Tensor, y: Tensor) -> Tensor:
-    """−ln s_y of each sample, (…, B): s (…, B, K), y (B,)."""
-    return -torch.log_softmax(s, -1).gather(-1, y.expand(s.shape[:-1]).unsqueeze(-1)).squeeze(-1)
+    """−ln s_y of each sample, (R, B): s (K, R, B), y (B,)."""
+    return -(torch.log_softmax(s, 0) * ones(y, len(s)).unsqueeze(1)).sum(0)
 
 
-def budget(s: Tensor, y: Tensor, g: Tensor, delta: float) -> Tensor:
-    """[mean_i g_i CE_i − δ]₊ of each run, (…): s (…, B, K), y (B,), g (…, B)."""
-    return torch.relu((g * cross_entropy(s, y)).mean(-1) - delta)
+def ones(y: Tensor, classes: int) -> Tensor:
+    """1 at each label, else 0, (K, B): y (B,)."""
+    return (y == torch.arange(classes, device=y.device).unsqueeze(1)).float()
+
+
+def guided(s: Tensor, t: Tensor, y: Tensor, g: Tensor | None, told: Reading) -> Tensor:
+    """`parts.guided`'s L_dist, (R, B), and KD's cross-entropy where g is None: s (K, R, B), t (K, B), y (B,), g (R, B).
+
+    The teacher's part is the same for all runs and is computed once.
+    """
+    inside = torch.zeros_like(t).scatter(0, t.topk(min(told.k, len(t)), dim=0).indices, 1.0)
+    if told.release and g is not None:
+        inside = torch.maximum(inside, ones(y, len(t)))
+        teacher = torch.softmax(torch.where(inside > 0, t / told.T, t.amin(0)), 0) * inside
+    else:
+        teacher = torch.softmax(t / told.T, 0)
+    if g is None:
+        answer = torch.log_softmax(s / told.T, 0).clamp(min=math.log(LEAST))
+    else:
+        answer = (torch.softmax(s / told.T, 0) + inside.unsqueeze(1) * g).clamp(min=LEAST).log()
+    return -(told.T**2) * (teacher.unsqueeze(1) * answer).sum(0)
+
+
+def budget(s: Tensor, y: Tensor, g: Tensor, told: Reading) -> Tensor:
+    """[mean_i g_i CE_i − δ]₊ of each run, (R,): s (K, R, B), y (B,), g (R, B); the mean over samples or errors."""
+    charged = (g * cross_entropy(s, y)).mean(-1)
+    if told.errors:
+        charged = charged / (s.argmax(0) != y).float().mean(-1).clamp(min=1 / s.shape[-1])
+    return torch.relu(charged - told.delta)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +209,10 @@ def play(
     watchers: Sequence[Watcher] = (),
 ) -> None:
     """Train every student by one method, in place; an epoch is `inner` steps where the batch is all samples."""
-    per_epoch = reading.inner if reading.batch is None else stream.steps_per_epoch
-    game = Game(name, student, guide, teacher, reading, per_epoch)
+    per_epoch = steps_per_epoch(stream, reading)
+    with torch.no_grad():
+        taught = teacher(stream.x)  # once: it does not change
+    game = Game(name, student, guide, taught, reading, per_epoch)
     schedule = schedules.cosine if reading.cosine else schedules.constant
     makes = {
         "student": partial(SGD, lr=reading.rate, momentum=reading.momentum, weight_decay=reading.decay),
@@ -179,3 +221,8 @@ def play(
     moves = {mover: Descent(game.players[mover].module, makes[mover], schedule=schedule) for mover in game.players}
     total, compute = reading.epochs * per_epoch, Compute(torch.device("cpu"))
     fit(game, stream, descents=moves, total_steps=total, compute=compute, seed=stream.seed, watchers=watchers)
+
+
+def steps_per_epoch(stream: Samples, reading: Reading) -> int:
+    """The student's steps in an epoch: a turn where the batch is all samples."""
+    return reading.inner if stream.batch is None else stream.steps_per_epoch

@@ -1,8 +1,7 @@
 """DiSK's first toy (A.1): a student that knows one interval, a teacher that knows both, points on [0, 9].
 
 h(x; a, b) = σ(k(x − a)) − σ(k(x − b)); blue lies on [2, 3] and [5, 7], red elsewhere. The student can be right about
-the
-first interval (A), about both and wrong about the gap (B), or about the second (C).
+the first interval (A), about both and wrong about the gap (B), or about the second (C).
 """
 
 from __future__ import annotations
@@ -15,15 +14,15 @@ from torch import Tensor, nn
 
 from sparring.core import Moment
 from sparring.core.seeds import seed_for
-from sparring.recipes.disk_toy_game import Name, Reading, Samples, play
+from sparring.recipes.disk_toy_game import Name, Reading, Samples, play, steps_per_epoch
 
 LENGTH, EDGES = 9.0, (2.0, 3.0, 5.0, 7.0)
 MINIMA = {"A": (2.0, 3.0), "B": (2.0, 7.0), "C": (5.0, 7.0)}
 NEAR = 0.75  # a run belongs to a minimum where neither end is further away than that
-LEAST = 1e-4  # of a probability whose logarithm is a logit
 Answer = Literal["linear", "log"]
-Start = Literal["uniform", "normal", "unit", "halves"]
+Start = Literal["uniform", "normal", "unit", "halves", "third", "half"]
 Sees = Literal["edges", "intervals", "line"]
+SHARE: dict[Start, float] = {"unit": 1 / LENGTH, "third": 1 / 3, "half": 1 / 2}  # of the line
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +30,16 @@ class Line:
     """A reading of the first toy.
 
     steep: k of the student, and of the teacher (None: as the student). answer: how blue's logit exceeds red's, by
-    scale · (2h − 1) ("linear"; scale 1 is to take the two probabilities for logits), or by ln h − ln(1 − h) ("log").
-    start: where the students begin; guide: what it looks at; kept: put (a, b) back on the line and in order after a
-    step.
+    scale · (2h − 1) ("linear"; scale 1 is to take the two probabilities for logits), or by ln h − ln(1 − h), neither
+    probability below `least` ("log"). start: where the students begin (`starts`); guide: what it looks at; kept: put
+    (a, b) back on the line and in order after a step.
     """
 
     steep: float = 2.0
     teacher: float | None = None
     answer: Answer = "linear"
     scale: float = 10.0
+    least: float = 1e-4
     start: Start = "uniform"
     guide: Sees = "edges"
     kept: bool = True
@@ -52,14 +52,14 @@ def interval(x: Tensor, a: Tensor | float, b: Tensor | float, steep: float) -> T
 
 
 def logits(h: Tensor, told: Line) -> Tensor:
-    """Red's and blue's logits (…, 2) from the probability h (…) of blue."""
+    """Red's and blue's logits (2, …) from the probability h (…) of blue."""
     if told.answer == "linear":
-        return told.scale / 2 * torch.stack([1 - 2 * h, 2 * h - 1], -1)
-    return torch.stack([1 - h, h], -1).clamp(min=LEAST).log()
+        return told.scale / 2 * torch.stack([1 - 2 * h, 2 * h - 1])
+    return torch.stack([1 - h, h]).clamp(min=told.least).log()
 
 
 class Intervals(nn.Module):
-    """R students, (a, b) each: x (B, 1) → logits (R, B, 2)."""
+    """R students, (a, b) each: x (B, 1) → logits (2, R, B)."""
 
     def __init__(self, ends: Tensor, told: Line) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class Intervals(nn.Module):
 
 
 class Oracle:
-    """The teacher: its answers (B, 2), and what it sees, (B, F): its four edges or its two intervals, in [−1, 1]."""
+    """The teacher: its answers (2, B), and what it sees, (B, F): its four edges or its two intervals, in [−1, 1]."""
 
     def __init__(self, told: Line) -> None:
         self.told, self.steep = told, told.steep if told.teacher is None else told.teacher
@@ -116,15 +116,21 @@ def points(seed: int, count: int = 1000) -> tuple[Tensor, Tensor]:
 
 
 def starts(kind: Start, seed: int, runs: int) -> Tensor:
-    """Where the students begin, (R, 2): sorted pairs, uniform on the line, about its middle, in [0, 1], or an end in
-    either half."""
+    """Where the students begin, (R, 2).
+
+    Sorted pairs, "uniform" on the line or "normal" about its middle; an end in either half ("halves"); or a uniform in
+    the line's first "half", "third" or "unit" and b uniform to the right of it.
+    """
     chance = torch.Generator().manual_seed(seed_for("disk", "starts", seed))
     if kind == "normal":
         return (LENGTH / 2 + 2 * torch.randn(runs, 2, generator=chance)).clamp(0, LENGTH).sort(1).values
     drawn = torch.rand(runs, 2, generator=chance)
+    if kind == "uniform":
+        return LENGTH * drawn.sort(1).values
     if kind == "halves":
         return LENGTH / 2 * (drawn + torch.tensor([0.0, 1.0]))
-    return (drawn * (1 if kind == "unit" else LENGTH)).sort(1).values
+    a = SHARE[kind] * LENGTH * drawn[:, 0]
+    return torch.stack([a, a + (LENGTH - a) * drawn[:, 1]], 1)
 
 
 def nearest(ends: Tensor) -> list[str]:
@@ -152,19 +158,19 @@ class Learned:
     guide: Tensor | None
 
 
-def learn(name: Name, told: Line, *, seed: int, runs: int = 100, seen: int = 60) -> Learned:
-    """Train `runs` students by one method on the seed's points from the seed's starts, and tell their paths."""
+def learn(
+    name: Name, told: Line, *, seed: int, runs: int = 100, seen: int = 60, begin: Tensor | None = None
+) -> Learned:
+    """Train `runs` students by one method on the seed's points, from the seed's starts or from `begin` (R, 2)."""
     x, y = points(seed)
     oracle = Oracle(told)
-    student = Intervals(starts(told.start, seed, runs), told)
+    student = Intervals(starts(told.start, seed, runs) if begin is None else begin, told)
     chance = torch.Generator().manual_seed(seed_for("disk", "guide", seed))
     guide = Guides(runs, oracle(x[:1])[0].shape[1], told.training.bias, chance)
     stream = Samples(x, y, told.training.batch, seed)
     line = torch.linspace(0, LENGTH, 181).unsqueeze(1)
     path, censored = [student.ends.detach().clone()], []
-    every = max(
-        1, told.training.epochs * (told.training.inner if stream.batch is None else stream.steps_per_epoch) // seen
-    )
+    every = max(1, told.training.epochs * steps_per_epoch(stream, told.training) // seen)
 
     def watch(moment: Moment) -> None:
         if told.kept:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sparring.core import Moment
 from sparring.core.seeds import seed_for
-from sparring.recipes.disk_toy_game import Name, Reading, Samples, play
+from sparring.recipes.disk_toy_game import Name, Reading, Samples, play, steps_per_epoch
 
 CENTRES = ((0.0, 0.0), (1.5, 0.0), (3.0, 0.0), (0.0, 1.5), (1.5, 1.5), (3.0, 1.5))
 LABELS = (0, 1, 2, 1, 2, 0)  # red, blue, green
@@ -61,7 +61,7 @@ class Norm(nn.Module):
 
 
 class Networks(nn.Module):
-    """R perceptrons, each layer but the last with BatchNorm and ReLU and no bias: (B, D) → (R, B, K)."""
+    """R perceptrons, each layer but the last with BatchNorm and ReLU and no bias: x (B, D) → (K, R, B)."""
 
     def __init__(self, runs: int, widths: Sequence[int], chance: torch.Generator, *, bias: bool) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class Networks(nn.Module):
         self.norms = nn.ModuleList(Norm(runs, width) for width in widths[1:-1])
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.baddbmm(self.bias, self.hidden(x), self.weights[-1])
+        return torch.baddbmm(self.bias, self.hidden(x), self.weights[-1]).permute(2, 0, 1).contiguous()
 
     def hidden(self, x: Tensor) -> Tensor:
         """What the last layer sees, (R, B, H)."""
@@ -85,7 +85,7 @@ class Networks(nn.Module):
 
 
 class Taught:
-    """A trained network as a teacher: what its last layer sees (B, 16), and its answers (B, 3)."""
+    """A trained network as a teacher: what its last layer sees (B, 16), and its answers (3, B)."""
 
     def __init__(self, network: Networks) -> None:
         self.network = network.eval()
@@ -93,7 +93,7 @@ class Taught:
     @torch.no_grad()
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
         features = self.network.hidden(x)
-        return features[0], self.network(x)[0]
+        return features[0], self.network(x)[:, 0]
 
 
 class Guides(nn.Module):
@@ -105,7 +105,7 @@ class Guides(nn.Module):
         nn.init.constant_(self.network.bias, bias)
 
     def forward(self, features: Tensor, answers: Tensor) -> Tensor:
-        return torch.sigmoid(self.network(torch.cat([features, answers], 1)).squeeze(-1))
+        return torch.sigmoid(self.network(torch.cat([features, answers.T], 1)).squeeze(0))
 
 
 def samples(seed: int, part: str, std: float, count: int = 1000) -> tuple[Tensor, Tensor]:
@@ -131,14 +131,14 @@ def teach(told: Plane, seed: int) -> Taught:
 
 def untaught(x: Tensor) -> tuple[Tensor, Tensor]:
     """No teacher: nothing seen, nothing answered."""
-    return x, x.new_zeros(len(x), len(set(LABELS)))
+    return x, x.new_zeros(len(set(LABELS)), len(x))
 
 
 @torch.no_grad()
 def accuracies(network: Networks, x: Tensor, y: Tensor) -> Tensor:
     """How much each run has right, (R,) in %."""
     network.eval()
-    return 100 * (network(x).argmax(-1) == y).float().mean(-1)
+    return 100 * (network(x).argmax(0) == y).float().mean(-1)
 
 
 def nearest(accuracy: Tensor) -> list[str]:
@@ -173,14 +173,25 @@ def unflat(weights: Tensor, told: Plane) -> Networks:
     return network
 
 
-def learn(name: Name, told: Plane, teacher: Taught, *, seed: int, runs: int = 100, seen: int = 60) -> Learned:
-    """Train `runs` students by one method on the seed's samples."""
+def learn(
+    name: Name,
+    told: Plane,
+    teacher: Taught,
+    *,
+    seed: int,
+    runs: int = 100,
+    seen: int = 60,
+    begin: Networks | None = None,
+) -> Learned:
+    """Train `runs` students by one method on the seed's samples, from the seed's weights or from those of `begin`."""
     x, y = samples(seed, "train", told.std)
     chance = torch.Generator().manual_seed(seed_for("disk", "students", seed))
     student = Networks(runs, (2, told.hidden, 3), chance, bias=told.bias)
+    if begin is not None:
+        student.load_state_dict(begin.state_dict())
     guide = Guides(runs, TEACHER[-2] + TEACHER[-1], told.guide, told.training.bias, chance)
     stream = Samples(x, y, told.training.batch, seed)
-    steps = told.training.epochs * (told.training.inner if told.training.batch is None else stream.steps_per_epoch)
+    steps = told.training.epochs * steps_per_epoch(stream, told.training)
     path = [flat(student)]
 
     def watch(moment: Moment) -> None:

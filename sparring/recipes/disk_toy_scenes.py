@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sparring.recipes import disk_toy_line as line
 from sparring.recipes import disk_toy_plane as plane
-from sparring.recipes.disk_toy_game import METHODS, Reading, rows
+from sparring.recipes.disk_toy_game import METHODS, Reading, costs
 from sparring.recipes.disk_toy_line import Line
 from sparring.recipes.disk_toy_plane import Plane
 from sparring.report.disk_toys import Landscape, Scene
@@ -19,9 +19,9 @@ FINE, COARSE = 91, 41  # points along a side of a landscape, of networks
 
 
 def losses(s: Tensor, t: Tensor, y: Tensor, g: Tensor, told: Reading) -> dict[str, Tensor]:
-    """Each method's loss of some students (R,): s (R, B, K), t (B, K), y (B,); g (B,) is DiSK's guide."""
-    guides = {name: g.expand(len(s), -1) if name == "DiSK" else None for name in METHODS}
-    return {name: rows(name, s, t, y, guides[name], told).mean(-1) for name in METHODS}
+    """Each method's loss of some students (R,): s (K, R, B), t (K, B), y (B,); g (B,) is DiSK's guide."""
+    guides = {name: g.expand(s.shape[1], -1) if name == "DiSK" else None for name in METHODS}
+    return {name: costs(name, s, t, y, guides[name], told).mean(-1) for name in METHODS}
 
 
 def on_line(told: Line, seed: int, found: Mapping[str, line.Learned], kinds: Sequence[str]) -> Scene:

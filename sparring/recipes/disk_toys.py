@@ -1,7 +1,9 @@
 """DiSK's toys (Table 1, Figs. 1 and 2): in which minimum a hundred initialisations end by CE, by KD and by DiSK.
 
-The paper leaves much of both toys open. `LINE` and `PLANE` are one reading of each, from a search that was not
-finished: nobody has measured yet how near they come to the paper.
+The paper leaves much of both toys open. `LINE` and `PLANE` are our readings, not the paper's: those whose counts came
+nearest to Table 1 on seeds 100 to 102 (the line; some 1,800 tried) and on seed 100 (the plane; five tried), as
+results/disk-toys/search.py and search_plane.py tell. What is reported is from other seeds, and falls short of it:
+docs/disk-toys.md. `PLAIN` holds what was meant before any search, the method sheet's defaults.
 """
 
 from __future__ import annotations
@@ -24,8 +26,14 @@ from sparring.recipes.rows import Scale
 from sparring.report import disk_toys as report
 from sparring.report.disk_toys import Toy
 
-LINE = Line(training=Reading())
-PLANE = Plane(training=Reading(batch=100))
+PLAIN = (Line(), Plane(training=Reading(batch=200)))
+LINE = Line(
+    steep=10.0,
+    answer="log",
+    start="third",
+    training=Reading(decay=0.0, warm=True, alpha=0.0, T=4.0, k=1, lambda_max=5.0, bias=-2.0),
+)
+PLANE = Plane(training=Reading(batch=200, decay=0.0, alpha=0.0, T=4.0))
 PUBLISHED: dict[str, dict[str, tuple[int, ...]]] = {  # Table 1: how many of 100
     "line": {"CE": (35, 64, 1), "KD": (30, 67, 3), "DiSK": (9, 1, 90)},
     "plane": {"CE": (73, 12, 9, 6), "KD": (1, 11, 31, 57), "DiSK": (0, 0, 3, 97)},
@@ -82,8 +90,11 @@ def played_line(told: Line, seeds: Sequence[int], runs: int) -> Toy:
     counts: dict[str, list[list[int]]] = {name: [] for name in METHODS}
     first: dict[str, line.Learned] = {}
     for seed in seeds:
+        ends = None
         for name in METHODS:
-            learned = line.learn(name, told, seed=seed, runs=runs)
+            begin = ends if told.training.warm and name != "CE" else None
+            learned = line.learn(name, told, seed=seed, runs=runs, begin=begin)
+            ends = learned.path[-1] if name == "CE" else ends
             first.setdefault(name, learned)
             counts[name].append(tally(line.nearest(learned.path[-1]), ON_LINE))
     scene = on_line(told, seeds[0], first, ON_LINE)
@@ -96,8 +107,11 @@ def played_plane(told: Plane, seeds: Sequence[int], runs: int) -> Toy:
     first: dict[str, plane.Learned] = {}
     teachers = {seed: plane.teach(told, seed) for seed in seeds}
     for seed in seeds:
+        ends = None
         for name in METHODS:
-            learned = plane.learn(name, told, teachers[seed], seed=seed, runs=runs)
+            begin = ends if told.training.warm and name != "CE" else None
+            learned = plane.learn(name, told, teachers[seed], seed=seed, runs=runs, begin=begin)
+            ends = learned.student if name == "CE" else ends
             first.setdefault(name, learned)
             counts[name].append(tally(plane.nearest(learned.accuracy), ON_PLANE))
     scene = on_plane(told, seeds[0], teachers[seeds[0]], first, ON_PLANE)
@@ -113,13 +127,13 @@ def tally(found: Sequence[str], kinds: Sequence[str]) -> list[int]:
 def line_protocol(told: Line, seeds: Sequence[int]) -> str:
     """How the first toy was trained, in a paragraph."""
     sharp = told.steep if told.teacher is None else told.teacher
-    answer = f"{told.scale:g} (2h - 1)" if told.answer == "linear" else "ln h - ln(1 - h)"
+    linear = f"{told.scale:g} (2h - 1)"
+    answer = linear if told.answer == "linear" else f"ln h - ln(1 - h), neither probability below {told.least:g}"
     return (
-        f"x uniform in [0, 9] within each class, 1000 training points; blue on [2, 3] and [5, 7]. "
-        f"Student h(x; a, b) of "
-        f"steepness {told.steep:g}, teacher both intervals at {sharp:g}; blue's logit minus red's is {answer}. (a, b) "
-        f"begins {told.start}; the guide is linear in the teacher's {told.guide}. A run has ended in a minimum where a "
-        f"and b are both within {line.NEAR:g} of it. {trained(told.training, seeds)}"
+        "x uniform in [0, 9] within each class, 1000 training points; blue on [2, 3] and [5, 7]. Student h(x; a, b) of "
+        f"steepness {told.steep:g}, teacher both intervals at {sharp:g}; blue's logit minus red's is {answer}. "
+        f"(a, b) begins by the rule '{told.start}'; the guide is linear in the teacher's {told.guide}. A run has ended "
+        f"in a minimum where a and b are both within {line.NEAR:g} of it. {trained(told.training, seeds)}"
     )
 
 
@@ -127,23 +141,24 @@ def plane_protocol(told: Plane, seeds: Sequence[int]) -> str:
     """How the second toy was trained, in a paragraph."""
     guide = f"a perceptron of {told.guide} hidden units" if told.guide else "linear"
     return (
-        f"Six clusters of standard deviation {told.std:g}, 1000 training and 1000 test samples. "
-        f"Student 2-{told.hidden}-3, "
-        f"teacher 2-8-16-3, both with BatchNorm and ReLU, {'a bias' if told.bias else 'no bias'} in "
-        f"the last layer only; "
-        f"the guide is {guide} on the teacher's features and logits. A run belongs to the level that its test accuracy "
-        f"is nearest to. {trained(told.training, seeds)}"
+        f"Six clusters of standard deviation {told.std:g}, 1000 training and 1000 test samples. Student "
+        f"2-{told.hidden}-3, teacher 2-8-16-3, both with BatchNorm and ReLU, {'a bias' if told.bias else 'no bias'} in "
+        f"the last layer only; the guide is {guide} on the teacher's features and logits. A run belongs to the level "
+        f"that its test accuracy is nearest to. {trained(told.training, seeds)}"
     )
 
 
 def trained(told: Reading, seeds: Sequence[int]) -> str:
     """What both toys' trainings are told alike."""
     each = f"{told.inner} steps on all samples" if told.batch is None else f"batches of {told.batch}"
+    extra = ["KD's and DiSK's students begin where CE's ended."] if told.warm else []
+    extra += ["L_dist is the released code's."] if told.release else []
+    extra += ["The guide also pays (1 - alpha) mean ln(1 + k g), as in the released code."] if told.normalised else []
+    extra += ["The budget is divided by the student's errors, as in the released code."] if told.errors else []
     return (
-        f"SGD, rate {told.rate:g}, momentum {told.momentum:g}, weight decay {told.decay:g}, "
-        f"{told.epochs} epochs of {each}. "
-        f"alpha {told.alpha:g}, T = T_s = {told.T:g}, k = {told.k}, delta {told.delta:g}, lambda from "
+        f"SGD, rate {told.rate:g}, momentum {told.momentum:g}, weight decay {told.decay:g}, {told.epochs} epochs of "
+        f"{each}. alpha {told.alpha:g}, T = T_s = {told.T:g}, k = {told.k}, delta {told.delta:g}, lambda from "
         f"{told.lambda_min:g} to {told.lambda_max:g} in every {told.period} epochs; guide and student take turns of "
-        f"{told.inner} steps; the guide's rate is {told.guide_rate:g}, its bias begins at {told.bias:g}. "
-        f"Seeds {', '.join(map(str, seeds))}."
+        f"{told.inner} steps; the guide's rate is {told.guide_rate:g}, its weight decay {told.guide_decay:g}, its bias "
+        f"begins at {told.bias:g}. {' '.join([*extra, ''])}Seeds {', '.join(map(str, seeds))}."
     )

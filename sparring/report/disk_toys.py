@@ -18,6 +18,10 @@ from sparring.files import write_text
 from sparring.report.figures import COLOURS, STYLE, markup
 
 Counts = Mapping[str, Sequence[int]]
+LANDSCAPE = (
+    "Each method's loss on the first seed's samples, darker where it is higher, DiSK's under the mean of its guides, "
+    "and some runs from where they began (small dot) to where they ended (large)."
+)
 SHOWN = 24  # paths in a landscape
 INKS = ("#d0504b", "#d9822b", "#2f9e75", "#3b82c4", "#7d8792")  # an end's colour, in the order of the toy's kinds
 
@@ -129,27 +133,25 @@ def landscapes(toy: Toy) -> Figure:
         if number == 0:
             ax.set_ylabel(scene.axes[1])
     handles = [
-        Line2D([], [], color=ink, marker="o", markersize=4, label=f"ended in {kind}")
+        Line2D([], [], color=ink, marker="o", markersize=4, label=ended(kind))
         for kind, ink in zip(toy.kinds, INKS, strict=False)
     ]
     whole.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return whole
 
 
+def ended(kind: str) -> str:
+    """How a legend says where runs ended."""
+    return "ended elsewhere" if kind == "elsewhere" else f"ended at {kind} %" if kind.isdigit() else f"ended in {kind}"
+
+
 def surface(ax: Axes, told: Landscape) -> None:
-    """Filled contours of a loss, evenly many in each part of its range."""
+    """Filled contours of a loss, evenly many in each part of its range; as curves they would be most of the page."""
     known = told.loss[np.isfinite(told.loss)]
     levels = np.unique(np.quantile(known, np.linspace(0, 1, 15)))
-    ax.contourf(
-        told.across,
-        told.up,
-        told.loss,
-        levels=levels,
-        cmap="Greys",
-        alpha=0.75,
-        norm=BoundaryNorm(levels, 256),
-    )
-    ax.contour(told.across, told.up, told.loss, levels=levels[1:-1], colors="#7d8792", linewidths=0.4)
+    at = (told.across, told.up, told.loss)
+    filled = ax.contourf(*at, levels=levels, cmap="Greys", alpha=0.8, norm=BoundaryNorm(levels, 256))
+    filled.set_rasterized(True)
 
 
 def trails(ax: Axes, told: Landscape, kinds: Sequence[str]) -> None:
@@ -183,19 +185,20 @@ def censored_plane(scene: Scene) -> Figure:
     whole = Figure(figsize=(5.6, 3.4), layout="constrained")
     ax = whole.subplots()
     filled = ax.contourf(across, up, g, levels=np.linspace(0, 1, 21), cmap="Oranges")
+    filled.set_rasterized(True)
     for label, (name, ink) in enumerate((("red", "#d0504b"), ("blue", "#3b82c4"), ("green", "#2f9e75"))):
-        ax.plot(*samples[labels == label].T, ".", color=ink, markersize=2.5, label=name)
+        ax.plot(*samples[labels == label].T, ".", color=ink, markersize=2.5, label=name, rasterized=True)
     whole.colorbar(filled, ax=ax, label="guide g(x), mean over runs", ticks=[0, 0.25, 0.5, 0.75, 1])
     ax.set(xlabel="first coordinate", ylabel="second coordinate", aspect="equal")
     ax.grid(False)
-    ax.legend(loc="outside upper center" if False else "upper center", ncols=3, bbox_to_anchor=(0.5, 1.16))
+    ax.legend(loc="lower center", ncols=3, bbox_to_anchor=(0.5, 1.0), markerscale=3)
     return whole
 
 
 def pictures(toy: Toy) -> list[tuple[str, Figure]]:
     """The toy's figures, each with what it shows."""
     with matplotlib.rc_context(STYLE):
-        told = [("Each method's loss on the first seed's samples, and some runs on their way.", landscapes(toy))]
+        told = [(LANDSCAPE, landscapes(toy))]
         if toy.scene.line:
             told.append(("What the guide censors along the line.", censored_line(toy.scene)))
         if toy.scene.plane:
