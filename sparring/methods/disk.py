@@ -110,8 +110,9 @@ class Disk(Part):
             raise ValueError(
                 "turns=joint has no phase in which to measure the student as it starts: give delta and T_s"
             )
-        if not logits and (hint == "none" or hint_weight == 0):
+        if not logits and hint == "none":
             raise ValueError("logits=0 leaves the student nothing to learn from: give a hint, or leave logits out")
+        refuse_idle("hint_weight=0", hint_weight == 0, hint=hint)
         self.alpha, self.T, self.T_s, self.k, self.delta = alpha, T, told["T_s"], told["k"], delta
         self.low, self.high, self.period = told["lambda_min"], told["lambda_max"], told["period"]
         self.inner = 3.0 if inner is None else inner

@@ -248,7 +248,7 @@ def test_targets_that_have_no_features_are_refused() -> None:
         ({"lambda_min": 9.0, "lambda_max": 1.0}, "lambda_min is 9"),
         ({"turns": "joint"}, "no phase in which to measure"),
         ({"logits": 0.0}, "nothing to learn from"),
-        ({"logits": 0.0, "hint": "fitnets", "hint_weight": 0.0}, "nothing to learn from"),
+        ({"hint": "fitnets", "hint_weight": 0.0}, "hint has no effect with hint_weight=0"),
         ({"logits": -1.0}, "logits is -1: give 0 or more"),
         ({"hint_weight": 2.0}, "hint_weight has no effect with hint=none"),
         ({"worst": 2.0}, "worst has no effect with follow=paper"),
