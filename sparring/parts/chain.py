@@ -60,6 +60,7 @@ class Chain(Part):
 
     def players(self, bout: Bout) -> Mapping[str, Player]:
         found: dict[str, Player] = {}
+        self.free.clear()  # a chain may be asked by one bout after another
         for before, part in enumerate(self.parts):
             for name, player in part.players(bout).items():
                 self.free += () if part.turns else (name,)

@@ -120,6 +120,8 @@ def test_what_a_link_brings_reaches_the_bout() -> None:
     assert bout.turns(Clock(0, 3, 6)) == ("augmentor",)
     hard.phases.state = replace(hard.phases.state, attacking=0)
     assert bout.turns(Clock(0, 3, 6)) == ("gain", "student")
+    again = Bout(tiny_net(), perturb=chain, targets=TARGETS["teacher"](setting), objective=OBJECTIVE["kd"](setting))
+    assert again.turns(Clock(0, 3, 6)) == ("gain", "student")
 
 
 def test_the_links_keep_and_show_what_is_theirs() -> None:
