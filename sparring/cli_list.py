@@ -13,7 +13,7 @@ def list_names(
     net: str | None = None,
     /,
     *,
-    data: str = "cifar100",
+    data: str = "digits",
     data_root: str | None = None,
     size: int | None = None,
     shape: str | None = None,

@@ -235,7 +235,7 @@ def known(what: str) -> dict[str, str]:
 
 def taps(
     net: Any,
-    data: Any = "cifar100",
+    data: Any = "digits",
     *,
     data_root: str | None = None,
     size: int | None = None,
@@ -246,7 +246,7 @@ def taps(
 
     shape: (C, H, W) of the images, in place of the data set, which then is not read; classes: how many, beside it (10
     where the network does not say). Those with a name of their own come first; every other submodule is named by its
-    path.
+    path, and one that is called more than once is told to be no feature.
     """
     if shape is None and classes is not None:
         raise UserError(f"classes={classes} goes beside a shape, and a data set knows its own: add --shape, as 3x32x32")
@@ -261,8 +261,7 @@ def taps(
     else:
         says = "@" in str(net) or Path(net).exists()  # a run or a file of weights
         made = nets.load(str(net), classes=classes or (None if says else 10), shape=shape)
-    named = tap_table(made, shape)
-    return {tap: f"{size}" + ("" if path == tap else f"  {path}") for tap, (path, size) in named.items()}
+    return tap_table(made, shape)
 
 
 def alone(config: Config, net: str | None) -> Config:

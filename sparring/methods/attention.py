@@ -33,6 +33,10 @@ class Attention(Hint):
         student, teacher = both(setting)
         pairs = zip(taps.stages(student, setting.shape), taps.stages(teacher, setting.shape), strict=False)
         self.student_taps, self.target_taps = zip(*pairs, strict=True)
+        self.told = [
+            f"student {taps.place(student, own)} ~ teacher {taps.place(teacher, theirs)}"
+            for own, theirs in zip(self.student_taps, self.target_taps, strict=True)
+        ]
 
     def forward(self, output: Output, target: Output) -> Tensor:
         losses = []
@@ -42,7 +46,7 @@ class Attention(Hint):
         return sum(losses[1:], start=losses[0])
 
     def about(self) -> Sequence[str]:
-        return [f"student {own} ~ teacher {t}" for own, t in zip(self.student_taps, self.target_taps, strict=True)]
+        return self.told
 
 
 def attention(

@@ -42,19 +42,18 @@ class FitNets(Hint):
         self.student_taps, self.target_taps = (layer,), (teacher_layer or layer,)
         student, teacher = both(setting)
         what = "FitNets compares feature maps (C, H, W)"
-        self.sizes = (
-            taps.shape_of(student, setting.shape, self.student_taps[0], 3, what),
-            taps.shape_of(teacher, setting.shape, self.target_taps[0], 3, what),
-        )
-        self.adapter = adapter(*self.sizes)
+        own = taps.shape_of(student, setting.shape, self.student_taps[0], 3, what)
+        theirs = taps.shape_of(teacher, setting.shape, self.target_taps[0], 3, what)
+        self.adapter = adapter(own, theirs)
+        ends = taps.place(student, self.student_taps[0]), taps.place(teacher, self.target_taps[0])
+        self.told = f"student {ends[0]} {own} → {type(self.adapter[0]).__name__} → teacher {ends[1]} {theirs}"
 
     def forward(self, output: Output, target: Output) -> Tensor:
         seen = self.adapter(output.features[self.student_taps[0]]).float()
         return squares(seen, averaged(target.features[self.target_taps[0]], seen))
 
     def about(self) -> Sequence[str]:
-        (own, theirs), change = self.sizes, type(self.adapter[0]).__name__
-        return [f"student {self.student_taps[0]} {own} → {change} → teacher {self.target_taps[0]} {theirs}"]
+        return [self.told]
 
 
 def fitnets(

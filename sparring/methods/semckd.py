@@ -66,6 +66,8 @@ class SemCKD(Hint):
         self.target_taps = taps.stages(teacher, setting.shape)
         own = taps.shapes(student, setting.shape, self.student_taps)
         theirs = taps.shapes(teacher, setting.shape, self.target_taps)
+        ours, others = ", ".join(taps.place(student, t) for t in own), ", ".join(taps.place(teacher, t) for t in theirs)
+        self.told = f"student {ours} × teacher {others}, by learned attention"
         self.query = nn.ModuleList([embedding(self.batch_size) for _ in own])
         self.key = nn.ModuleList([embedding(self.batch_size) for _ in theirs])
         self.project = nn.ModuleList(
@@ -99,7 +101,7 @@ class SemCKD(Hint):
         return torch.stack(rows, 1)
 
     def about(self) -> Sequence[str]:
-        return [f"student {', '.join(self.student_taps)} × teacher {', '.join(self.target_taps)}, by learned attention"]
+        return [self.told]
 
 
 def weighed(attention: Tensor, distances: Tensor) -> Tensor:

@@ -34,6 +34,7 @@ class SimKD(Hint):
         self.shape, self.factor = setting.shape, factor
         what = "SimKD compares the last feature maps (C, H, W)"
         self.wanted = taps.shape_of(teacher, setting.shape, "map", 3, what)
+        self.theirs = taps.place(teacher, "map")
         self.held = (teachers_classifier(teacher, setting.shape),)  # in a tuple: it is the teacher's, not ours
         self.told: list[str] = []
 
@@ -43,7 +44,8 @@ class SimKD(Hint):
             raise UserError("SimKD rebuilds its student, which must be a sparring Network: wrap yours (nets.wrap)")
         tap = last_stage(student, self.shape)
         own = taps.shape_of(student, self.shape, tap, 3, "SimKD compares the last feature maps (C, H, W)")
-        self.told = [f"student {tap} {own} → projector (÷ {self.factor}) → teacher map {self.wanted} → its classifier"]
+        projected = f"student {taps.place(student, tap)} {own} → projector (÷ {self.factor})"
+        self.told = [f"{projected} → teacher {self.theirs} {self.wanted} → its classifier"]
         unused = weights_after(student, self.shape, tap)
         return reusing(student, tap, unused, own=own, wanted=self.wanted, classifier=self.held[0], factor=self.factor)
 

@@ -7,7 +7,7 @@ into the classifier). Of any other module these are found: a stage ends where th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -55,12 +55,12 @@ def shapes(net: Network, shape: tuple[int, int, int], taps: Sequence[str]) -> di
         if path not in paths:
             raise UserError(
                 f"{net.name} has no tap {tap!r}. {did_you_mean(tap, [*net.taps, *paths])} "
-                "`sparring list taps NET` shows them all"
+                "`sparring list taps NET --data DATA` shows them all"
             )
         if path and times[path] != 1:
             raise UserError(
                 f"the tap {tap!r} of {net.name} is called {times[path]} times in a forward, so it does not name one "
-                "feature; choose a submodule that is called once (`sparring list taps NET` shows them)"
+                "feature; choose a submodule that is called once (`sparring list taps NET --data DATA` shows them)"
             )
     answer = asked(net, shape, lambda x: net(x, taps))
     if odd := [tap for tap in taps if not isinstance(answer.features[tap], Tensor)]:
@@ -74,9 +74,15 @@ def shape_of(net: Network, shape: tuple[int, int, int], tap: str, dims: int, wha
     if len(size) != dims:
         raise UserError(
             f"{what}, and the tap {tap!r} of {net.name} has the shape {size}; choose one of another shape "
-            "(`sparring list taps NET` shows them)"
+            "(`sparring list taps NET --data DATA` shows them)"
         )
     return size
+
+
+def place(net: Network, tap: str) -> str:
+    """A tap, and the submodule behind it: "stage1 (layer1)"."""
+    path = net.taps.get(tap, tap)
+    return tap if path == tap else f"{tap} ({path})"
 
 
 def stages(net: Network, shape: tuple[int, int, int]) -> list[str]:
@@ -188,9 +194,12 @@ def _note(calls: list[Call], path: str, module: nn.Module, args: tuple[Any, ...]
         calls.append(Call(path, module, args[0], first))
 
 
-def table(net: Network, shape: tuple[int, int, int]) -> Mapping[str, tuple[str, Shape]]:
-    """{tap: (path, shape)}: the named taps first, then every submodule that is called once under its own path."""
-    named = {tap: (net.taps[tap], size) for tap, size in known(net, shape).items()}
+def table(net: Network, shape: tuple[int, int, int]) -> dict[str, str]:
+    """Each tap with a line about it: the named ones, every submodule that is called once, and why others are none."""
+    lines = {tap: f"{size}  {net.taps[tap]}" for tap, size in known(net, shape).items()}
     calls, _ = listened(net, shape)
-    free = [call for call in called_once(calls) if call.path not in named]
-    return named | {call.path: (call.path, tuple(call.answer.shape[1:])) for call in free}
+    if not any(tap.startswith("stage") for tap in lines):
+        lines["stage1, …"] = "none: it has no stages of feature maps, so methods that compare maps refuse it"
+    lines |= {c.path: f"{tuple(c.answer.shape[1:])}" for c in called_once(calls) if c.path not in lines}
+    times = Counter(call.path for call in calls)
+    return lines | {path: f"no tap: called {n} times in a forward" for path, n in times.items() if n > 1}

@@ -183,18 +183,20 @@ def options_of(factory: Callable[..., Any]) -> type[BaseModel]:
 
 
 def described(factory: Callable[..., Any]) -> str:
-    """The first line about a part, and its options with their choices or defaults."""
+    """The first line about a part, and its options with their choices or defaults; bare where it depends on others."""
     about = (inspect.getdoc(factory) or "").partition("\n")[0]
     fields = options_of(factory).model_fields.items()
-    options = ", ".join(f"{name}={_choices(field)}" for name, field in fields)
+    options = ", ".join(name + _choices(field) for name, field in fields)
     return f"{about} Options: {options}" if options else about
 
 
 def _choices(field: FieldInfo) -> str:
-    """An option's default; of an option with few choices all of them, the default first."""
-    default = "required" if field.is_required() else str(field.default)
+    """An option's default, "=4.0"; of one with few choices all, the default first, in brackets without one."""
     kinds = [kind for kind in (field.annotation, *get_args(field.annotation)) if get_origin(kind) is Literal]
-    return "|".join(dict.fromkeys([default, *(str(choice) for kind in kinds for choice in get_args(kind))]))
+    choices = [str(choice) for kind in kinds for choice in get_args(kind)]
+    if field.default is None:
+        return f"=({'|'.join(choices)})" if choices else ""
+    return "=" + "|".join(dict.fromkeys(["required" if field.is_required() else str(field.default), *choices]))
 
 
 def checked_options(factory: Callable[..., Any], options: Mapping[str, Any], slot: str) -> dict[str, Any]:

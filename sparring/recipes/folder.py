@@ -26,7 +26,10 @@ def claim_folder(out: Path, resume: bool) -> None:
             raise UserError(f"--out {out} is a file; give a folder that does not exist yet")
         started = (out / "config.yaml").exists() or (out / "result.json").exists()
         if started and not resume:
-            raise UserError(f"{out} holds a run already; add --resume to go on with it, or give another --out")
+            raise UserError(
+                f"{out} holds a run already: with the same arguments add --resume to go on with it, with others give "
+                "another --out"
+            )
         if out.is_dir() and not started and any(p for p in out.iterdir() if not p.name.startswith(".")):
             raise UserError(f"{out} is not empty and holds no run; give a folder of its own with --out")
         with NamedTemporaryFile(dir=standing(out)):

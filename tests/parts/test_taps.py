@@ -90,7 +90,6 @@ def test_maps_of_images_that_are_not_square() -> None:
 def test_what_is_no_feature(tap: str, told: str) -> None:
     with pytest.raises(UserError, match=told):
         taps.shapes(Network(Ends(8, 12, 16)), SHAPE, [tap])
-    assert "relu" not in taps.table(Network(Ends(8, 12, 16)), SHAPE)
 
 
 def test_a_classifier_in_half_precision_is_found() -> None:
@@ -98,3 +97,11 @@ def test_a_classifier_in_half_precision_is_found() -> None:
     net.bf16 = True
     assert taps.classifier(net, SHAPE) == "fc"
     assert net(torch.rand(2, *SHAPE)).logits.dtype == torch.float32
+
+
+def test_the_table_says_why_a_module_is_no_tap() -> None:
+    told = taps.table(Network(Ends(8, 12, 16)), SHAPE)
+    assert told["relu"].startswith("no tap: called")
+    assert "stage1, …" not in told
+    flat = nn.Sequential(nn.Flatten(), nn.Linear(3 * SHAPE[1] * SHAPE[2], 10))
+    assert "no stages" in taps.table(Network(flat), SHAPE)["stage1, …"]

@@ -71,7 +71,7 @@ def test_other_images_under_the_same_name(tmp_path):
 
 def test_folders_that_are_taken(begun, tmp_path):
     config, out = begun
-    with pytest.raises(UserError, match=r"holds a run already; add --resume to go on with it, or give another --out"):
+    with pytest.raises(UserError, match=r"holds a run already: with the same arguments add --resume"):
         run(config, out)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.tex").write_text("mine")
