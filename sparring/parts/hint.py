@@ -95,8 +95,9 @@ def pooled_alike(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def averaged(f: Tensor, like: Tensor) -> Tensor:
-    """A feature map (B, C, H, W) in float32, averaged to the size of another."""
-    return F.adaptive_avg_pool2d(f.float(), (like.shape[-2], like.shape[-1]))
+    """A feature map (B, C, H, W) in float32, averaged to the size of another; of the same size, itself."""
+    size = (like.shape[-2], like.shape[-1])
+    return f.float() if f.shape[-2:] == size else F.adaptive_avg_pool2d(f.float(), size)
 
 
 def squares(a: Tensor, b: Tensor) -> Tensor:
