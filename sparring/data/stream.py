@@ -103,7 +103,7 @@ class Stream:
         """What each change draws for this rank's images, step after step, by their rows in the view of the epoch."""
         number, drawn = -1, ()
         for step, rows in enumerate(self._rows(start, "cpu"), start):
-            if (now := step // self.steps_per_epoch % views if self.changes else 0) != number:
+            if (now := view_of(step // self.steps_per_epoch, views) if self.changes else 0) != number:
                 number, drawn = now, drawn_for(self.part, self.changes, now, self.device)
             at = rows.to(self.device, non_blocking=True)
             yield tuple(each[at] for each in drawn), View(number, rows)
@@ -138,6 +138,12 @@ class Stream:
 
     def _streamed(self, part: Streamed, start: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         return _decoded(part, self._rows(start, "cpu"), self.device, self.workers)
+
+
+def view_of(epoch: int, views: int) -> int:
+    """The view that an epoch shows: one after the other, where they are even in number begun one later each time round,
+    so that whoever moves in some of the epochs alone, in turns with others, comes to see all of them."""
+    return (epoch + (epoch // views if views % 2 == 0 else 0)) % views
 
 
 def drawn_for(

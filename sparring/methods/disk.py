@@ -12,6 +12,7 @@ the guide descends  (1 − α) L_dist + λ L_budget,  the student  α CE + (1 �
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
@@ -121,6 +122,7 @@ class Disk(Part):
         self.adam = None if guide_lr is None else partial(Adam, lr=guide_lr)
         self.hint = hint_named(hint, setting)
         self.hint_weight = self.hint.weight if hint_weight is None else hint_weight
+        self.ranked = self.k if self.k < setting.classes else 0
         self.student_taps = self.hint.student_taps
         self.target_taps = tuple(dict.fromkeys([self.guide.tap, *self.hint.target_taps]))
         self.classes = setting.classes
@@ -132,6 +134,7 @@ class Disk(Part):
         self.register_buffer("lam", torch.tensor(self.low))
         self.register_buffer("seen", torch.zeros(()))
         self.round = 0
+        self.bare: tuple[nn.Module] | None = None
 
     def forward(self, output: Output, target: Output, batch: Batch) -> Losses:
         """The student's loss, its guide silent: α CE + (1 − α) L_dist, and what is left of a censored hint."""
@@ -155,7 +158,7 @@ class Disk(Part):
         assert target is not None
         self.refuse_mixed(rows)
         if not self.joint and not self.released and self.round == 0:
-            self.measure(output.logits, target.logits, rows)
+            self.measure(output.logits if self.bare is None else self.as_given(rows.x), target.logits, rows)
         g = self.censors(target)
         self.seen = g.detach().mean()
         losses = (1 - self.alpha) * self.distance(output, target, g, rows) + self.overspent(output, target, g, rows)
@@ -219,7 +222,18 @@ class Disk(Part):
         return self.hint if self.hint_weight else None
 
     def dress(self, student: nn.Module) -> nn.Module:
-        return self.hint.dress(student)
+        """The hint's student; of the one that was given a copy stays, for budget and temperature are read off that."""
+        given = copy.deepcopy(student).eval().requires_grad_(False)
+        dressed = self.hint.dress(student)
+        self.bare = None if dressed is student else (given,)  # in a tuple: it is no part of what is trained
+        return dressed
+
+    @torch.no_grad()
+    def as_given(self, x: Tensor) -> Tensor:
+        """What the student answered before it was dressed (B, K)."""
+        assert self.bare is not None
+        answer: Output = self.bare[0].to(x.device)(x)
+        return answer.logits
 
     def about(self) -> Sequence[str]:
         sees = f"{self.guide.tap} and logits" if self.guide.logits else self.guide.tap
@@ -248,13 +262,15 @@ class Disk(Part):
     def after_step(self, moment: Moment) -> None:
         """λ for the next batch, by the round that it is in: guide and student, in the release student and guide."""
         clock = moment.clock
+        if moment.step == clock.total_steps:
+            return  # there is no next one, and λ is kept as it was at last
         first, inner = (max(1, round(epochs * clock.steps_per_epoch)) for epochs in (self.first, self.inner))
         if self.joint:
             self.round, rounds = moment.step // clock.steps_per_epoch, clock.epochs
         else:
             rounds, begun = clock.total_steps / inner, clock.batch + 1 - first
             self.round = max(0, (begun if self.released else begun + inner) // (2 * inner))
-        self.lam.fill_(wave(self.low, self.high, self.round, self.period or max(1, round(rounds / 4))))
+        self.lam.fill_(wave(self.low, self.high, self.round, self.period or max(2, round(rounds / 4))))
 
     def gauges(self) -> Mapping[str, Tensor]:
         """The guide's mean value on its last batch, λ, δ and T_s."""
@@ -267,8 +283,6 @@ class Disk(Part):
         return told | {f"guide.{name}": value for name, value in self.guide.state_dict().items()}
 
     def recall(self, kept: Mapping[str, Tensor]) -> None:
-        if missing := {"T_s", "delta", "lambda"} - kept.keys():
-            raise UserError(f"the run kept no {min(missing)} of its guided loss; train it again")
         weights = {name: value for name, value in kept.items() if name.startswith("guide.")}
         self.guide.load_state_dict({name.removeprefix("guide."): value for name, value in weights.items()})
         self.T_s, self.delta = float(kept["T_s"]), float(kept["delta"])

@@ -66,7 +66,6 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
     "kd": ("Hinton's distillation: 0.1 CE + 0.9 T² KL, T = 4 (RepDistiller, mdistiller, DA's baseline)", {}),
     "kd-simkd": ("as SimKD's toolbox has it: 1 CE + 1 T² KL, T = 4", {"ce": 1.0, "kd": 1.0}),
     "kd-disk": ("DiSK eq. 1: α CE + (1-α) T² cross-entropy form, α = 0.1, T = 4", {"reduction": "cross-entropy"}),
-    "kd-disk-release": ("the plain-KD switch of DiSK's code: both weights free, T² KL, T = 4", {}),
     "kd-adversarial": ("adversarial-context KD eq. 2, T² written in: 0.1 CE + 0.9 T² KL, T = 10", {"T": 10.0}),
     "kd-tfkd": ("Tf-KD's code: 0.1 CE + 0.9 T² KL ÷ K, T = 20", {"T": 20.0, "reduction": "elementwise"}),
     "kd-soft": ("HARD on MNIST and CIFAR-10: solely T² KL, T = 5", {"T": 5.0, "ce": 0.0, "kd": 1.0}),

@@ -119,12 +119,10 @@ def refuse_other(student: Network, dress: Mapping[str, Any], told: Mapping[str, 
 
 def dressed(body: nn.Module, told: Mapping[str, Any]) -> Reused:
     """A bare body dressed as an origin tells of it, weights to be filled in."""
-    for path in told["unused"] if "unused" in told else [told["path"]]:  # runs of before left out the classifier alone
+    for path in told["unused"]:
         parent, _, name = path.rpartition(".")
         setattr(body.get_submodule(parent), name, nn.Identity())
     project = projector(told["own"], told["wanted"], told["factor"])
     classifier = nn.Linear(told["wanted"], told["classes"], bias=told["bias"])
-    side = told["side"]
-    sides = (side, side) if isinstance(side, int) else (side[0], side[1])
-    taps = told.get("taps") or getattr(body, "taps", {})
-    return Reused(body, told["tap"], project, classifier, sides, taps)
+    height, width = told["side"]
+    return Reused(body, told["tap"], project, classifier, (height, width), told["taps"])

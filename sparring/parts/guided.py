@@ -7,7 +7,6 @@ student; k: how many of the teacher's classes are guarded. Natural logarithms; l
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +15,6 @@ from torch import Tensor
 from sparring.core.processes import mean, world
 
 LEAST = 1e-8  # the smallest argument of a logarithm
-Rest = Literal["least", "zero"]
 
 
 def guarded(t: Tensor, k: int) -> Tensor:
@@ -35,17 +33,13 @@ def guided_kd(s: Tensor, t: Tensor, g: Tensor, *, T: float, T_s: float | Tensor,
     return -T * T_s * (teacher * seen.clamp(min=LEAST).log()).sum(-1)
 
 
-def guided_kd_released(
-    s: Tensor, t: Tensor, g: Tensor, y: Tensor, *, T: float, T_s: float | Tensor, k: int, rest: Rest = "least"
-) -> Tensor:
+def guided_kd_released(s: Tensor, t: Tensor, g: Tensor, y: Tensor, *, T: float, T_s: float | Tensor, k: int) -> Tensor:
     """What DiSK's code has for eq. 4, per sample (B,): the label y (B,) is guarded too, and only guarded classes count.
 
-    rest: the logit that the teacher's other classes are given before its softmax: its "least" one, untempered, or
-    "zero" (an older switch).
+    Before its softmax the teacher's other classes are given its least logit, untempered.
     """
     inside = guarded(t, k).scatter(-1, y.unsqueeze(-1), 1.0)
-    outside = t.amin(-1, keepdim=True) if rest == "least" else torch.zeros_like(t[..., :1])
-    teacher = torch.softmax(torch.where(inside > 0, t / T, outside), -1) * inside
+    teacher = torch.softmax(torch.where(inside > 0, t / T, t.amin(-1, keepdim=True)), -1) * inside
     seen = torch.softmax(s / T_s, -1) + inside * g.unsqueeze(-1)
     return -T * T_s * (teacher * seen.clamp(min=LEAST).log()).sum(-1)
 

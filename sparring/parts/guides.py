@@ -54,7 +54,8 @@ def guide(setting: Setting, kind: Kind, bias: float | None) -> Guide:
         names = taps.stages(teacher, setting.shape)
         tap = names[-2] if len(names) > 3 else names[-1]
         (channels, *_) = taps.shape_of(teacher, setting.shape, tap, 3, "this guide looks at a feature map")
-        return Guide(convolutions(channels, setting.classes), tap, logits=False, bias=bias)
+        (width,) = taps.shape_of(teacher, setting.shape, "features", 1, "this guide is as wide as a row of features")
+        return Guide(convolutions(channels, width, setting.classes), tap, logits=False, bias=bias)
     (width,) = taps.shape_of(teacher, setting.shape, "features", 1, "the guide looks at a row of features")
     sees = width + (setting.classes if kind == "mlp" else 0)
     head = perceptron(sees, (1000, 64, 1000) if kind == "wide" else (64, 128))
@@ -71,10 +72,11 @@ def perceptron(width: int, hidden: Sequence[int]) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Linear(hidden[-1], 1), nn.Sigmoid())
 
 
-def convolutions(channels: int, classes: int) -> nn.Sequential:
-    """(B, channels, H, W) → (B, 1) in [0, 1]: three convolutions, the mean over the map, two linear layers."""
+def convolutions(channels: int, width: int, classes: int) -> nn.Sequential:
+    """(B, channels, H, W) → (B, 1) in [0, 1]: three convolutions, the mean over the map, linear layers of the
+    width of the teacher's features, of the classes, and of one."""
     layers: list[nn.Module] = []
     for before, side in ((channels, 1), (HEAD, 3), (HEAD, 1)):
         layers += [nn.Conv2d(before, HEAD, side, padding=side // 2, bias=False), nn.BatchNorm2d(HEAD), nn.SiLU()]
-    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(HEAD, HEAD), nn.Linear(HEAD, classes)]
+    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(HEAD, width), nn.Linear(width, classes)]
     return nn.Sequential(*layers, nn.BatchNorm1d(classes), nn.ReLU(), nn.Linear(classes, 1), nn.Sigmoid())

@@ -66,7 +66,8 @@ class Part(nn.Module):
     Its `forward` has the signature of the slot that it fills: that of `Perturb`, `Targets` or `Objective` above.
     needs, offers: words matched when a bout is built ("target": a teacher's logits).
     waivers: rules of the contract that this part breaks on purpose, by their names there.
-    student_taps, target_taps: of an objective: features that the student's answer and the target must hold for it.
+    student_taps, target_taps: of an objective: features that the student's answer and the target must hold for it;
+    ranked: how many of the target's likeliest classes it tells from the rest.
     """
 
     needs: frozenset[str] = frozenset()
@@ -74,6 +75,7 @@ class Part(nn.Module):
     waivers: frozenset[str] = frozenset()
     student_taps: Sequence[str] = ()
     target_taps: Sequence[str] = ()
+    ranked: int = 0
 
     def dress(self, student: nn.Module) -> nn.Module:
         """The student that is trained in this bout, made of the one that was given; usually that one itself."""

@@ -228,7 +228,7 @@ def bout(config: Config, student: Network, teacher: Network | None, data: datase
     torch.manual_seed(seed_for("parts", config.seed))
     slots = parts(config, setting)
     if config.cache is not None:
-        slots["targets"] = cached(slots["targets"], config)
+        slots["targets"] = cached(slots["targets"], slots["objective"], config)
     return Bout(student, **slots)
 
 

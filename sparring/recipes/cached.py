@@ -24,7 +24,7 @@ from sparring.methods import TEACHERLESS
 from sparring.nets import members
 from sparring.parts.cached import ROUNDING, CachedTeacher, refuse_strangers
 from sparring.parts.forms import Form, described
-from sparring.parts.part import Part
+from sparring.parts.part import Objective, Part
 from sparring.parts.shelf import Shelf
 from sparring.parts.teachers import Teacher
 from sparring.recipes.config import Config
@@ -72,12 +72,19 @@ def unasked(config: Config) -> Config:
     return config.model_copy(update={"cache": None, "cache_keep": "full", "views": config.views or config.epochs})
 
 
-def cached(targets: Part, config: Config) -> CachedTeacher:
-    """The targets of a bout with a cache. Raises UserError where they are not a frozen teacher's answers."""
+def cached(targets: Part, objective: Objective, config: Config) -> CachedTeacher:
+    """The targets of a bout with a cache. Raises UserError where they are not a frozen teacher's answers, or where too
+    little of these is kept for the objective."""
     if not isinstance(targets, Teacher):
         raise UserError(
             f"--cache keeps the answers of a teacher that only answers, and targets={config.targets['name']} is "
             f"{type(targets).__name__}, whose answers may change: leave cache out, or give targets=teacher"
+        )
+    ranked = objective.ranked if isinstance(objective, Part) else 0
+    if isinstance(config.cache_keep, int) and config.cache_keep < ranked:
+        raise UserError(
+            f"cache_keep={config.cache_keep} forgets which classes come next, and {config.method} needs the teacher's "
+            f"{ranked} likeliest: give {ranked} or more, half, or full"
         )
     return CachedTeacher(targets)
 

@@ -29,7 +29,7 @@ CHOSEN = {  # what did best on validation among the readings that were tried: do
     "objective.inner": 1.0,
     "objective.first": 1.0,
 }
-LONG = "200 epochs for each line, and 600 for DiSK, as its code counts them, and for KD of as many updates. "
+LONG = "200 epochs for each line, and 600 for DiSK, as its code counts them, and for KD and SimKD of as many updates. "
 SAME = "Every line sees the same augmentation, drawn anew in every epoch"
 SEEN = "Teacher and student alone see augmentations that are drawn anew in every epoch, every other line the same "
 WARMED = "; whoever learns from a teacher starts from the student alone. "
@@ -120,7 +120,10 @@ def small(pair: tuple[str, str], scale: Scale) -> Row:
     if scale == "full":
         for name in ("simkd-disk", "disk", "disk-release"):
             variants[name]["epochs"] = 3 * rounds
-        variants["kd-matched"] = {**variants["kd"], "epochs": 3 * rounds}
+        for name in ("kd", "simkd"):
+            variants[f"{name}-matched"] = {**variants[name], "epochs": 3 * rounds}
+        if pair == ("wrn-40-2-post", "wrn-40-1-post"):
+            variants["dkd"]["objective.beta"] = 6.0  # DKD's own for this pair
     alone_first = {"ce": {"method": "ce", "teacher": None, "cache": None, "views": None}}
     return Row(
         name="-".join(pair),

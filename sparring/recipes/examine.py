@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from sparring import data as datasets
@@ -17,12 +16,11 @@ from sparring.engine.device import choose_device
 from sparring.errors import UserError
 from sparring.evaluate import disagreement as climbs
 from sparring.evaluate import latency, macs, parameters, score
-from sparring.files import read_lines
 from sparring.nets import weights
 from sparring.recipes import config as schema
 from sparring.recipes.build import Given, asks_teacher, find_data, network
 from sparring.recipes.config import Config
-from sparring.recipes.keepsakes import KEEPSAKES, keeps
+from sparring.recipes.keepsakes import KEEPSAKES
 from sparring.recipes.run import say
 from sparring.report.groups import BASELINE
 
@@ -74,14 +72,8 @@ def reopened(run: Path, device: str | None = None) -> tuple[Config, datasets.Dat
 
 
 def kept_by(run: Path) -> dict[str, Tensor]:
-    """The keepsakes of a run's parts, none where it kept none; of an objective's, those that runs of earlier versions
-    did not keep are what its gauges said at last."""
-    kept = weights.read(run / KEEPSAKES)[0] if (run / KEEPSAKES).exists() else {}
-    if not keeps(kept, "objective"):
-        return kept
-    told = [line["gauges"] for line in read_lines(run / "metrics.jsonl") if line.get("gauges")]
-    gauges = told[-1] if told else {}
-    return {f"objective.{name}": torch.tensor(float(value)) for name, value in gauges.items()} | kept
+    """The keepsakes of a run's parts, none where it kept none."""
+    return weights.read(run / KEEPSAKES)[0] if (run / KEEPSAKES).exists() else {}
 
 
 def opened(run: Path, device: str | None = None) -> tuple[Config, datasets.Data, Network]:

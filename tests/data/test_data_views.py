@@ -11,7 +11,7 @@ from test_data_stream import AUGMENTATIONS, resident, same
 
 from sparring.core import UserError
 from sparring.data import stream
-from sparring.data.stream import Stream
+from sparring.data.stream import Stream, view_of
 
 MANY = [name for name in AUGMENTATIONS if name != "none"]
 
@@ -48,6 +48,13 @@ def test_seeds_order_the_rows_of_an_epoch_each_in_its_own_way():
         assert not torch.equal(a, b)
         assert torch.equal(a.sort()[0], b.sort()[0])  # the two that are left out are the same ones too
     assert len({int(batch.index.sum()) for batch in islice(ours(0), 24)}) > 12
+
+
+@pytest.mark.parametrize(("views", "turn"), [(12, 1), (6, 3), (4, 1), (5, 1)])
+def test_who_moves_in_every_other_turn_sees_all_views(views, turn):
+    seen = {view_of(epoch, views) for epoch in range(4 * views) if epoch // turn % 2}
+    assert seen == set(range(views))
+    assert [view_of(epoch, views) for epoch in range(views)] == list(range(views))
 
 
 def test_every_image_is_seen_in_time():

@@ -242,6 +242,10 @@ def test_a_network_of_the_same_weights_that_answers_otherwise(kd, tmp_path):
         ({"method": "ce"}, r"--cache keeps a teacher's answers, and ce asks no teacher: leave it out$"),
         ({"method": "ce", "views": None}, r"leave it out \(views=5 shows the images that a run with it sees\)"),
         ({"cache_keep": 10}, r"cache_keep=10 of 10 classes"),
+        (
+            {"method": "disk", "objective": {"k": 5}, "cache_keep": 4},
+            r"cache_keep=4 forgets .* disk needs the teacher's 5 likeliest",
+        ),
         ({"cache_keep": "half", "cache": None}, r"cache_keep=half says how .* none was given: add --cache FOLDER"),
     ],
 )

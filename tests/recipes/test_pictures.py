@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 from runs import configured
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from sparring import verbs
 from sparring.errors import UserError
@@ -104,18 +104,6 @@ def test_a_start_or_a_teacher_that_is_gone_is_left_out(runs, tmp_path, capsys):
     verbs.show(tmp_path / "there" / "disk", landscape=True, points=3, images=8)
     assert "without the teacher" in capsys.readouterr().err
     assert arrays(tmp_path / "there" / "disk" / "landscape.npz")["losses"].tolist() == ["CE"]
-
-
-def test_an_earlier_runs_temperature_is_read_off_its_journal(runs, tmp_path):
-    old = tmp_path / "old"
-    shutil.copytree(runs / "disk", old)
-    kept = load_file(old / KEEPSAKES)
-    save_file({name: value for name, value in kept.items() if ".guide." in name}, old / KEEPSAKES)
-    assert float(kept_by(old)["objective.T_s"]) == pytest.approx(float(kept["objective.T_s"]), rel=1e-5)
-    verbs.show(old)
-    (old / "metrics.jsonl").unlink()
-    with pytest.raises(UserError, match="the run kept no T_s of its guided loss; train it again"):
-        verbs.show(old)
 
 
 def test_mistakes_are_told_in_a_sentence(runs):
