@@ -51,3 +51,5 @@ def list_names(
     width = max(map(len, names))
     for name, about in names.items():
         print(f"{name:<{width}}  {about}")
+    if net and not any(name.startswith("stage") for name in names):
+        print("It has no stages of feature maps: methods that compare maps refuse it.")

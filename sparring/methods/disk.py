@@ -69,6 +69,7 @@ class Disk(Part):
     errors: Tensor
     lam: Tensor
     seen: Tensor
+    bare: tuple[nn.Module] | None = None
 
     def __init__(
         self,
@@ -134,7 +135,6 @@ class Disk(Part):
         self.register_buffer("lam", torch.tensor(self.low))
         self.register_buffer("seen", torch.zeros(()))
         self.round = 0
-        self.bare: tuple[nn.Module] | None = None
 
     def forward(self, output: Output, target: Output, batch: Batch) -> Losses:
         """The student's loss, its guide silent: α CE + (1 − α) L_dist, and what is left of a censored hint."""

@@ -183,7 +183,8 @@ def listened(net: Network, shape: tuple[int, int, int]) -> tuple[list[Call], Ten
 def asked(net: Network, shape: tuple[int, int, int], ask: Callable[[Tensor], Output]) -> Output:
     """What `net` answers to two images of noise, without a trace in it or in anyone's chance."""
     device = next((parameter.device for parameter in net.parameters()), torch.device("cpu"))
-    with mode(net, training=False), torch.no_grad(), torch.random.fork_rng(devices=[]):
+    gpu = [device] if device.type == "cuda" else []
+    with mode(net, training=False), torch.no_grad(), torch.random.fork_rng(gpu):
         torch.manual_seed(0)
         return ask(torch.rand(2, *shape).to(device))
 
@@ -198,8 +199,6 @@ def table(net: Network, shape: tuple[int, int, int]) -> dict[str, str]:
     """Each tap with a line about it: the named ones, every submodule that is called once, and why others are none."""
     lines = {tap: f"{size}  {net.taps[tap]}" for tap, size in known(net, shape).items()}
     calls, _ = listened(net, shape)
-    if not any(tap.startswith("stage") for tap in lines):
-        lines["stage1, …"] = "none: it has no stages of feature maps, so methods that compare maps refuse it"
     lines |= {c.path: f"{tuple(c.answer.shape[1:])}" for c in called_once(calls) if c.path not in lines}
     times = Counter(call.path for call in calls)
     return lines | {path: f"no tap: called {n} times in a forward" for path, n in times.items() if n > 1}

@@ -33,7 +33,6 @@ IMAGES, POINTS = 512, 11
 MOST_POINTS = 101
 SPAN = 1.0  # how far the grid reaches from its middle, in units of the directions
 BEFORE = 0.4  # how far its middle lies before the end, where the start is to be seen too
-T, ALPHA = 4.0, 0.1  # of KD as DiSK's paper has it (`kd-disk`)
 ACROSS = ("start → end, 1 = the way between", "a random direction, its filters as long as the student's")
 RANDOM = (ACROSS[1], "another such direction")
 
@@ -161,7 +160,7 @@ def nobody(x: Tensor, batch: Batch) -> None:
 
 
 def kd(output: Output, target: Output | None, batch: Batch) -> Tensor:
-    """α CE + (1 − α) T² times the cross-entropy to the teacher's softened answer ()."""
+    """KD as DiSK's paper has it (`kd-disk`): α CE + (1 − α) T² times the cross-entropy to the softened answer ()."""
     assert target is not None
-    hinton = divergences.kd(output.logits, target.logits, T, reduction="cross-entropy")
-    return ALPHA * F.cross_entropy(output.logits, batch.labels) + (1 - ALPHA) * hinton
+    hinton = divergences.kd(output.logits, target.logits, 4.0, reduction="cross-entropy")
+    return 0.1 * F.cross_entropy(output.logits, batch.labels) + 0.9 * hinton
