@@ -14,7 +14,7 @@ from sparring.core.seeds import seed_for
 from sparring.engine.descent import Descent
 from sparring.engine.device import Compute
 
-PATIENCE = 1000  # batches in a row, beyond a whole training, on which no step is counted
+TRAININGS, PATIENCE = 20, 1000  # so many whole trainings, and batches beyond, in a row on which no step is counted
 
 
 class Stream(Protocol):
@@ -67,10 +67,11 @@ def fit(
         if any([watcher(moment) for watcher in watchers]):  # a list: all look on, whoever ends it
             return
         step, number, idle = step + moment.counted, number + 1, 0 if moment.counted else idle + 1
-        if idle > total_steps + PATIENCE:
+        if idle > TRAININGS * total_steps + PATIENCE:
             raise UserError(
                 f"no step of the training was taken on the last {idle} batches, and this would go on for ever: the "
-                "method's turns leave out whom its clock counts (turns that follow the clock go by clock.batch)"
+                "method's turns leave out whom its clock counts (turns that follow the clock go by clock.batch), or others' "
+                "turns are far longer than the whole training: shorten them"
             )
 
 

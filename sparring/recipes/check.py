@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sparring import data as datasets
-from sparring.core import Batch
+from sparring.core import Batch, Clock, Method, Player
 from sparring.engine import fit
 from sparring.evaluate import macs, parameters
+from sparring.parts.bout import Bout
 from sparring.recipes.build import Given, Prepared, prepare
 from sparring.recipes.config import SLOTS, Config
 from sparring.recipes.folder import claim_folder
@@ -119,14 +120,31 @@ def inspect(config: Config, given: Given, out: Path | None = None) -> Check:
     )
 
 
+class StudentAlone(Method):
+    """A method's student, which moves on every batch: what a step of its training takes, whoever else has turns."""
+
+    def __init__(self, method: Bout) -> None:
+        super().__init__()
+        self.method = method
+
+    @property
+    def players(self) -> Mapping[str, Player]:
+        return self.method.players
+
+    def turns(self, clock: Clock) -> Sequence[str]:
+        return ("student",)
+
+
 def timed(prepared: Prepared, stream: datasets.Stream) -> tuple[float, dict[str, float]]:
     """(seconds a step, the parts of it by what takes them), measured on a few real steps."""
     clocked: dict[str, float] = {}
     compute, method = prepared.compute, prepared.method
     moves = descents(prepared.config.optim, method.players)
+    taking_turns = any(part.turns is not None for part in method.parts())
+    moved = StudentAlone(method) if taking_turns else method
 
     def steps(count: int) -> None:
-        fit(method, stream, descents=moves, total_steps=count, compute=compute, seed=prepared.config.seed)
+        fit(moved, stream, descents=moves, total_steps=count, compute=compute, seed=prepared.config.seed)
 
     steps(2)
     whole = lap(prepared, lambda: steps(STEPS)) / STEPS

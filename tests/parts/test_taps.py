@@ -102,4 +102,4 @@ def test_a_classifier_in_half_precision_is_found() -> None:
 def test_the_table_says_why_a_module_is_no_tap() -> None:
     told = taps.table(Network(Ends(8, 12, 16)), SHAPE)
     assert told["relu"].startswith("no tap: called")
-    assert told["stage1"] == "(8, 16, 16)  blocks.0"
+    assert told["stage1"] == "(12, 8, 8)  blocks.0"

@@ -1,0 +1,16 @@
+"""`check` where a method's turns are long."""
+
+from runs import configured
+
+from sparring.recipes.build import Given
+from sparring.recipes.check import inspect
+from sparring.recipes.run import run
+
+SMALL = {"size": 16, "val": 0.4, "batch_size": 8}
+
+
+def test_a_guides_first_turn_is_not_played_to_time_a_step(tmp_path):
+    run(configured(student="mlp-32", epochs=1, **SMALL), tmp_path / "teacher")
+    told = {"teacher": str(tmp_path / "teacher"), "any_teacher": True, "objective": {"first": 50.0}, **SMALL}
+    found = inspect(configured(method="disk", student="mlp-16", **told), Given())
+    assert any("batches on which others than the student move" in line for line in found.lines())
