@@ -8,7 +8,7 @@
 enum { MOST = 1000, WIDE = 20, UNITS = 4, CLASSES = 3 };
 #define LEAST 1e-8f
 
-typedef struct { int in, units, out, affine, bias; } Shape;
+typedef struct { int in, units, out, bias; } Shape;
 typedef struct { /* what is trained, its gradient and its velocity have this shape */
     float w[UNITS][WIDE], gamma[UNITS], beta[UNITS], v[CLASSES][WIDE], b[CLASSES];
 } Net;
@@ -75,8 +75,8 @@ static void backward(const Shape *s, const Net *n, const Kept *kept, int B, floa
             sum += dz[i];
             along += dz[i] * hat[i];
         }
-        grad->gamma[u] = s->affine ? along : 0;
-        grad->beta[u] = s->affine ? sum : 0;
+        grad->gamma[u] = along;
+        grad->beta[u] = sum;
         float scale = n->gamma[u] * kept->scale[u];
         for (int i = 0; i < B; i++) dz[i] = scale * (dz[i] - sum / B - hat[i] * along / B);
         for (int e = 0; e < s->in; e++) {
@@ -106,7 +106,7 @@ static void softmax(int B, float s[][MOST], float T, float p[][MOST]) {
 }
 
 typedef struct {
-    int method, epochs, batch, inner, period, cosine, k, normalised, errors, guides, hidden, bias, frozen; /* frozen: no affine */
+    int method, epochs, batch, inner, period, cosine, k, normalised, errors, guides, hidden, bias;
     float rate, momentum, decay, alpha, T, delta, lambda_min, lambda_max, guide_rate, guide_decay;
 } Told;
 
@@ -137,7 +137,7 @@ void train(const Told *o, int R, uint64_t seed, int N, const float *x, const int
     static float z[CLASSES][MOST], g[MOST], ce[MOST], te[MOST][CLASSES], in[MOST][CLASSES];
     static int order[MOST];
     static Kept kept, kept2;
-    Shape S = {2, o->hidden, CLASSES, !o->frozen, o->bias}, G = {F, o->guides, 1, 1, 1};
+    Shape S = {2, o->hidden, CLASSES, o->bias}, G = {F, o->guides, 1, 1};
     int B = o->batch ? o->batch : N, each = o->batch ? N / B : o->inner, steps = o->epochs * each;
     for (int i = 0; i < N; i++) {
         float top = -1e9f, all = 0;

@@ -13,18 +13,16 @@ import numpy as np
 import torch
 
 from sparring.recipes import disk_toy_plane as plane
-from sparring.recipes.disk_toy_game import METHODS, Name
+from sparring.recipes.disk_toy_game import METHODS
 from sparring.recipes.disk_toy_plane import Plane
 from sparring.recipes.disk_toys import ON_PLANE, tally
 
-WHOLE = ("method", "epochs", "batch", "inner", "period", "cosine", "k", "normalised", "errors", "guides", "hidden", "bias",
-         "frozen")  # fmt: skip
+WHOLE = ("method", "epochs", "batch", "inner", "period", "cosine", "k", "normalised", "errors", "guides", "hidden", "bias")
 REAL = ("rate", "momentum", "decay", "alpha", "T", "delta", "lambda_min", "lambda_max", "guide_rate", "guide_decay")
 UNITS, WIDE, CLASSES = 4, 20, 3  # quick_plane.c's
 PARTS = {"w": (UNITS, WIDE), "gamma": (UNITS,), "beta": (UNITS,), "v": (CLASSES, WIDE), "b": (CLASSES,)}
 NET = np.dtype([(name, np.float32, shape) for name, shape in PARTS.items()])
 RUNNING = np.dtype([("mean", np.float32, (UNITS,)), ("var", np.float32, (UNITS,))])
-POINTS = 600
 
 
 class Told(ctypes.Structure):
@@ -45,7 +43,7 @@ def compiled() -> ctypes.CDLL:
 
 @cache
 def taught(seed: int, std: float, teacher_decay: float, bias: bool) -> plane.Taught:
-    """The package's teacher, which does not hang on the rest of a reading but for its epochs and batch."""
+    """The package's teacher, at the package's rate and batches of 100 whatever the student's."""
     kept = Path(tempfile.gettempdir()) / f"teacher-{seed}-{std:.3f}-{teacher_decay}-{bias}.pt"
     if kept.exists():
         return plane.Taught(torch.load(kept, weights_only=False))
@@ -65,9 +63,7 @@ def nets(runs: int, fan: int, units: int, outs: int, chance: np.random.Generator
     return made
 
 
-def ends(
-    told: Plane, seed: int, runs: int, *, methods: Sequence[Name] = METHODS, points: int = POINTS, frozen: bool = False
-) -> dict[str, tuple[list[float], list[float]]]:
+def ends(told: Plane, seed: int, runs: int, points: int) -> dict[str, tuple[list[float], list[float]]]:
     """Every run's accuracy at the end, and the best after any epoch, by method; batches keep their share of samples."""
     x, y = plane.samples(seed, "train", told.std, points)
     test, truth = plane.samples(seed, "test", told.std, 300)
@@ -75,7 +71,7 @@ def ends(
     seen = np.ascontiguousarray(torch.cat([features, t.T], 1).numpy(), np.float32)
     logits, found, begin = np.ascontiguousarray(t.T.numpy(), np.float32), {}, None
     of = told.training
-    for name in methods:
+    for name in METHODS:
         chance = np.random.default_rng(seed)
         students = nets(runs, 2, told.hidden, CLASSES, chance)
         averages = np.zeros(runs, RUNNING)
@@ -86,7 +82,7 @@ def ends(
         guides["b"][:, 0] = of.bias
         fields = {field: getattr(of, field) for field in (*WHOLE, *REAL) if hasattr(of, field)}
         fields |= {"method": METHODS.index(name), "batch": (of.batch or 0) * points // 1000, "bias": told.bias}
-        c = Told(**fields, guides=told.guide, hidden=told.hidden, frozen=frozen)
+        c = Told(**fields, guides=told.guide, hidden=told.hidden)
         best, end = np.zeros((2, runs), np.float32)
         arrays = (np.ascontiguousarray(x.numpy()), y.numpy().astype(np.int32), seen, logits,
                   np.ascontiguousarray(test.numpy()), truth.numpy().astype(np.int32), students, averages, guides, best, end)  # fmt: skip

@@ -66,9 +66,9 @@ def logged(stage: str) -> list[dict[str, Any]]:
     return [line for line in lines if line.get("stage") == stage]
 
 
-def tried(stage: str, fields: Mapping[str, Any], seeds: Sequence[int], runs: int) -> None:
+def tried(stage: str, fields: Mapping[str, Any], seeds: Sequence[int], runs: int, points: int = 600) -> None:
     """Train a reading and log it, with the accuracies at the end and with the best."""
-    each = [ends(told(fields), seed, runs) for seed in seeds]
+    each = [ends(told(fields), seed, runs, points) for seed in seeds]
     with LOG.open("a") as file:
         for at, best in enumerate((False, True)):
             found = {
@@ -106,8 +106,13 @@ def main(stage: str, seconds: float = 200.0) -> None:
                 tried(stage, fields, SEEDS, MANY)
     else:
         chosen = min(logged("again"), key=lambda line: line["D"])["reading"]
-        for fields in [chosen, *({key: value for key, value in chosen.items() if key != back} for back in chosen)]:
-            if told(fields) != told(chosen) and all(line["reading"] != fields for line in done):
+        if stage == "fresh":
+            for seed in range(5):
+                tried(stage, chosen, (seed,), 100, points=1000)
+            return
+        for back in ("hidden", "rate", "k", "T", "batch", "alpha", "cosine", "lambda_max", "bias", "guide", "std"):
+            fields = {key: value for key, value in chosen.items() if key != back}
+            if all(line["reading"] != fields for line in done):
                 tried(stage, fields, SEEDS, MANY)
 
 
