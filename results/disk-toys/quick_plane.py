@@ -17,7 +17,8 @@ from sparring.recipes.disk_toy_game import METHODS
 from sparring.recipes.disk_toy_plane import Plane
 from sparring.recipes.disk_toys import ON_PLANE, tally
 
-WHOLE = ("method", "epochs", "batch", "inner", "period", "cosine", "k", "normalised", "errors", "guides", "hidden", "bias")
+WHOLE = ("method", "epochs", "batch", "inner", "period", "cosine", "k", "normalised", "errors", "guides", "hidden",
+         "bias")  # fmt: skip
 REAL = ("rate", "momentum", "decay", "alpha", "T", "delta", "lambda_min", "lambda_max", "guide_rate", "guide_decay")
 UNITS, WIDE, CLASSES = 4, 20, 3  # quick_plane.c's
 PARTS = {"w": (UNITS, WIDE), "gamma": (UNITS,), "beta": (UNITS,), "v": (CLASSES, WIDE), "b": (CLASSES,)}
@@ -52,6 +53,21 @@ def taught(seed: int, std: float, teacher_decay: float, bias: bool) -> plane.Tau
     return made
 
 
+def floats(value: torch.Tensor) -> np.ndarray:
+    """For C."""
+    return np.ascontiguousarray(value.numpy(), np.float32)
+
+
+def whole(value: torch.Tensor) -> np.ndarray:
+    """Labels for C."""
+    return value.numpy().astype(np.int32)
+
+
+def at(value: np.ndarray | int) -> ctypes.c_void_p | int:
+    """As C takes it."""
+    return value if isinstance(value, int) else value.ctypes.data_as(ctypes.c_void_p)
+
+
 def nets(runs: int, fan: int, units: int, outs: int, chance: np.random.Generator) -> np.ndarray:
     """As plane.Networks begins."""
     made = np.zeros(runs, NET)
@@ -68,8 +84,8 @@ def ends(told: Plane, seed: int, runs: int, points: int) -> dict[str, tuple[list
     x, y = plane.samples(seed, "train", told.std, points)
     test, truth = plane.samples(seed, "test", told.std, 300)
     features, t = taught(seed, told.std, told.teacher_decay, told.bias)(x)
-    seen = np.ascontiguousarray(torch.cat([features, t.T], 1).numpy(), np.float32)
-    logits, found, begin = np.ascontiguousarray(t.T.numpy(), np.float32), {}, None
+    seen = floats(torch.cat([features, t.T], 1))
+    logits, found, begin = floats(t.T), {}, None
     of = told.training
     for name in METHODS:
         chance = np.random.default_rng(seed)
@@ -84,11 +100,9 @@ def ends(told: Plane, seed: int, runs: int, points: int) -> dict[str, tuple[list
         fields |= {"method": METHODS.index(name), "batch": (of.batch or 0) * points // 1000, "bias": told.bias}
         c = Told(**fields, guides=told.guide, hidden=told.hidden)
         best, end = np.zeros((2, runs), np.float32)
-        arrays = (np.ascontiguousarray(x.numpy()), y.numpy().astype(np.int32), seen, logits,
-                  np.ascontiguousarray(test.numpy()), truth.numpy().astype(np.int32), students, averages, guides, best, end)  # fmt: skip
-        px, py, ps, pl, pt, pu, *rest = (each.ctypes.data_as(ctypes.c_void_p) for each in arrays)
-        compiled().train(ctypes.byref(c), runs, ctypes.c_uint64(seed * 7919 + 1), points, px, py, seen.shape[1], ps, pl,
-                         len(test), pt, pu, *rest)  # fmt: skip
+        given = (floats(x), whole(y), seen.shape[1], seen, logits, len(test), floats(test), whole(truth))
+        passed = (at(each) for each in (*given, students, averages, guides, best, end))
+        compiled().train(ctypes.byref(c), runs, ctypes.c_uint64(seed * 7919 + 1), points, *passed)
         begin = (students, averages) if name == "CE" else begin
         found[name] = (end.tolist(), best.tolist())
     return found
