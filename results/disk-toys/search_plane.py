@@ -9,8 +9,8 @@
 * `ablate`: the chosen reading, each of its fields in turn put back to the plain one's, likewise.
 * `fresh` (written afterwards): the chosen reading on seeds 0 to 4, all 1000 samples, 100 runs.
 
-Not as it was fixed: `again` was stopped after four of the six and `ablate` half-way, for time. Before the search there was a `look` at 29
-readings of one or a few fields changed (seed 100, 50 runs), from which the drawn values come.
+Not as it was fixed: `again` was stopped after four of the six and `ablate` half-way, for time. Before the search there
+was a `look` at 29 readings of one or a few fields changed (seed 100, 50 runs), from which the drawn values come.
 
 Students and guides train in C (quick_plane.c), teachers by the package. Each line of search-plane.jsonl is a reading
 with its counts at 70, 80, 90 and 100 %: of accuracies at the end, or where `best`, the highest after any epoch, which
