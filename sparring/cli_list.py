@@ -48,7 +48,7 @@ def list_names(
         names = verbs.taps(net, data=data, data_root=data_root, size=size, **told)
     else:
         names = verbs.known(what)
-    width = max(map(len, names))
+    width = max(map(len, names), default=0)
     for name, about in names.items():
         print(f"{name:<{width}}  {about}")
     if net and not any(name.startswith("stage") for name in names):

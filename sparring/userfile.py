@@ -13,6 +13,8 @@ from typing import Any
 
 from sparring.errors import UserError, did_you_mean
 
+PREFIX = "sparring_user_"  # begins the names of the modules that users' files are
+
 
 def named(file: Path, name: str) -> Any:
     """What `name` is in `file`, which is run anew; it may import its neighbours. Raises UserError where it fails."""
@@ -40,7 +42,7 @@ def neighbours(file: Path) -> Iterator[None]:
 def _run(file: Path) -> ModuleType:
     """The module in `file`, under a name of its own: two files called net.py are two modules."""
     mark = hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:8]
-    spec = importlib.util.spec_from_file_location(f"sparring_user_{file.stem}_{mark}", file)
+    spec = importlib.util.spec_from_file_location(f"{PREFIX}{file.stem}_{mark}", file)
     if spec is None or spec.loader is None:
         raise UserError(f"{file} is not a Python file; give path/to/file.py:name")
     module = importlib.util.module_from_spec(spec)
@@ -57,3 +59,8 @@ def _is_own(module: ModuleType, name: str, value: Any) -> bool:
     """Whether a name of `module` was made there, and not imported."""
     elsewhere = isinstance(value, type | FunctionType) and value.__module__ != module.__name__
     return not (name.startswith("_") or elsewhere or isinstance(value, ModuleType) or name == "annotations")
+
+
+def users_file(kind: type) -> Path | None:
+    """The user's file that a class is written in, or None where it is of no such file."""
+    return Path(str(sys.modules[kind.__module__].__file__)) if kind.__module__.startswith(PREFIX) else None

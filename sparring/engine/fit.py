@@ -70,8 +70,8 @@ def fit(
         if idle > TRAININGS * total_steps + PATIENCE:
             raise UserError(
                 f"no step of the training was taken on the last {idle} batches, and this would go on for ever: the "
-                "method's turns leave out whom its clock counts (turns that follow the clock go by clock.batch), or others' "
-                "turns are far longer than the whole training: shorten them"
+                "method's turns leave out whom its clock counts (turns that follow the clock go by clock.batch), or "
+                "others' turns are far longer than the whole training: shorten them"
             )
 
 

@@ -102,9 +102,8 @@ class Disk(Part):
             name: FOLLOW[follow].get(name) if value is None else value for name, value in given.items()
         }
         self.joint, self.released = turns == "joint", follow == "release"
-        refuse_impossible(
-            alpha=alpha, T=T, inner=inner, guide_lr=guide_lr, logits=logits, hint_weight=hint_weight, **told
-        )
+        told |= {"alpha": alpha, "T": T, "delta": delta, "inner": inner, "guide_lr": guide_lr, "logits": logits}
+        refuse_impossible(hint_weight=hint_weight, **told)
         refuse_idle("turns=joint", self.joint, inner=inner, first=first)
         refuse_idle("hint=none", hint == "none", hint_weight=hint_weight)
         refuse_idle("follow=paper", not self.released, worst=worst)
@@ -183,7 +182,7 @@ class Disk(Part):
         if self.released:
             spent = spent_released(s, t, batch.y, g, self.worst)
         else:
-            spent = (g * cross_entropy(s, batch.labels)).mean()
+            spent = (g * F.cross_entropy(s, batch.labels, reduction="none")).mean()
         over = mean(spent.detach()) > self.allowed()
         return term("budget", self.lam * torch.where(over, spent - self.allowed(), 0.0))
 
@@ -293,8 +292,3 @@ class Disk(Part):
 
     def set_extra_state(self, state: Tensor) -> None:
         self.round = int(state)
-
-
-def cross_entropy(s: Tensor, labels: Tensor) -> Tensor:
-    """−ln s_y of each row (B,), at T = 1."""
-    return F.cross_entropy(s, labels, reduction="none")

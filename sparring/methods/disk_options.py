@@ -23,7 +23,7 @@ def refuse_impossible(**given: Any) -> None:
     for name in {"T", "T_s", "k", "inner", "first", "period", "guide_lr", "worst"} & told.keys():
         if told[name] <= 0:
             raise ValueError(f"{name} is {told[name]:g}: give a number above 0")
-    for name in {"logits", "hint_weight"} & told.keys():
+    for name in {"logits", "hint_weight", "delta"} & told.keys():
         if told[name] < 0:
             raise ValueError(f"{name} is {told[name]:g}: give 0 or more")
     if not 0 <= told["alpha"] <= 1:

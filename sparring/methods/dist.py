@@ -55,6 +55,10 @@ def dist(
     """
     if T <= 0:
         raise ValueError(f"T is {T:g}: give a temperature above 0")
+    if min(ce, weight, beta, gamma) < 0:
+        raise ValueError(f"ce is {ce:g}, weight {weight:g}, beta {beta:g}, gamma {gamma:g}: give weights of 0 or more")
+    if setting.classes == 2:
+        raise ValueError("DIST asks how answers correlate, and those about two classes do so wholly: choose kd or dkd")
     if not ce and not (weight and (beta or gamma)):
         raise ValueError("all weights are 0, so there is nothing to learn from: give objective.weight")
 

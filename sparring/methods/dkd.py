@@ -11,6 +11,8 @@ Where the teacher is sure, plain KD all but leaves out what it knows of the othe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -72,10 +74,12 @@ class Decoupled(Part):
         super().__init__()
         if T <= 0 or warmup < 0:
             raise ValueError(f"T is {T:g} and warmup {warmup}: give a temperature above 0, and 0 epochs or more")
+        if min(ce, alpha, beta) < 0:
+            raise ValueError(f"ce is {ce:g}, alpha {alpha:g} and beta {beta:g}: give weights of 0 or more")
         if not ce and not alpha and not beta:
             raise ValueError("all weights are 0, so there is nothing to learn from: give objective.beta")
         self.alpha, self.beta, self.T, self.ce, self.standardise = alpha, beta, T, ce, standardise
-        self.warmup, self.epoch = warmup, 1
+        self.warmup, self.epoch, self.binary = warmup, 1, setting.classes == 2
 
     def forward(self, output: Output, target: Output, batch: Batch) -> Losses:
         if batch.shares is not None:
@@ -99,6 +103,11 @@ class Decoupled(Part):
     def after_step(self, moment: Moment) -> None:
         """Know which epoch the next step lies in; the first step knows it unasked."""
         self.epoch = moment.step // moment.clock.steps_per_epoch + 1
+
+    def about(self) -> Sequence[str]:
+        return [
+            "with two classes there is one beside the label's: NCKD, among the others, teaches nothing"
+        ] * self.binary
 
     def remark(self) -> str | None:
         """Say where the training ended before the halves had their weights."""

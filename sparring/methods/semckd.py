@@ -57,6 +57,8 @@ class SemCKD(Hint):
     def __init__(self, setting: Setting, soft: float = 1.0) -> None:
         super().__init__()
         student, teacher = both(setting)
+        if soft <= 0:
+            raise ValueError(f"soft is {soft:g}: give a temperature above 0")
         if setting.batch_size < 4:
             raise ValueError(
                 f"SemCKD compares the images of a batch, and there are {setting.batch_size}: give 4 or more"

@@ -14,7 +14,7 @@ from sparring.parts.part import UNMOVED, Part
 from sparring.parts.shelf import Shelf
 from sparring.parts.teachers import Teacher
 
-ROUNDING = {True: 0.1, False: 0.01}  # bf16 or not: by what part of the largest number the same answer may differ
+ROUNDING = {True: 0.05, False: 0.01}  # bf16 or not: by what part of the largest number the same answer may differ
 
 
 class CachedTeacher(Part):

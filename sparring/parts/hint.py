@@ -40,7 +40,7 @@ def both(setting: Setting) -> tuple[Network, Network]:
     """The student and the teacher whose features are read. Raises UserError where there is no teacher."""
     if setting.teacher is None or setting.student is None:
         raise UserError(
-            "this objective reads the inner features of a teacher, and none was given: pass --teacher, and leave the "
+            "this objective reads the inner features of a teacher, and none is asked: pass --teacher, and leave the "
             "targets to ask it (targets=teacher)"
         )
     return setting.student, setting.teacher

@@ -90,7 +90,7 @@ class Shelf:
         file = os.open(self.file(view), os.O_RDWR | os.O_CREAT, 0o666)
         try:
             if os.fstat(file).st_size < self.bytes_of_view:
-                os.truncate(file, self.bytes_of_view)  # grown with holes; what others have written meanwhile stays
+                reserve(file, self.bytes_of_view)  # what others have written meanwhile stays
             yield file
         finally:
             os.close(file)
@@ -122,3 +122,12 @@ class Shelf:
     def _seal(self, view: int, row: int, value: bytes | memoryview) -> int:
         """The seal of a record, never 0, which is what a hole holds."""
         return crc32(value, crc32(f"{self.key}/{view}/{row}".encode())) or 1
+
+
+def reserve(file: int, size: int) -> None:
+    """Make a file as long as `size`, its room on the disk taken: a process that reads a mapped hole for which there is
+    none left is killed. Raises OSError where there is not so much. (Where a system cannot reserve, with holes.)"""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, size)
+    else:
+        os.truncate(file, size)

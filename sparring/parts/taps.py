@@ -53,8 +53,15 @@ def shapes(net: Network, shape: tuple[int, int, int], taps: Sequence[str]) -> di
     for tap in taps:
         path = net.taps.get(tap, tap).removesuffix(INPUT)
         if path not in paths:
+            flat = not any(name.startswith("stage") for name in net.taps)
             raise UserError(
-                f"{net.name} has no tap {tap!r}. {did_you_mean(tap, [*net.taps, *paths])} "
+                f"{net.name} has no tap {tap!r}"
+                + (
+                    ", nor stages of feature maps at all: methods that compare answers alone (dkd, dist) need none. "
+                    if flat
+                    else ". "
+                )
+                + f"{did_you_mean(tap, [*net.taps, *filter(None, paths)])} "
                 "`sparring list taps NET --data DATA` shows them all"
             )
         if path and times[path] != 1:

@@ -30,6 +30,7 @@ from sparring.parts.teachers import Teacher
 from sparring.recipes.config import Config
 from sparring.recipes.folder import standing
 from sparring.recipes.slots import resolved
+from sparring.userfile import users_file
 
 AUTO = "auto"  # --cache auto: a folder for each cache, in the user's own
 FORMAT = 1  # part of every key: raise it when views are drawn, or records laid out, in another way
@@ -142,8 +143,17 @@ def known_by(config: Config, data: Data, teacher: Network, compute: Compute, for
 
 
 def fingerprint(net: torch.nn.Module) -> str:
-    """The SHA-256 of a network's layers, parameters and buffers, those that are not saved included."""
+    """The SHA-256 of a network's layers, parameters and buffers, those that are not saved included, and of the user's
+    files that its layers' classes are written in."""
     total = hashlib.sha256(re.sub(r" at 0x[0-9a-f]+", "", repr(net)).encode())  # no two processes have an address alike
+    for source in sorted(
+        {
+            hashlib.sha256(file.read_bytes()).hexdigest()
+            for module in net.modules()
+            if (file := users_file(type(module)))
+        }
+    ):
+        total.update(source.encode())
     for name, value in sorted([*net.named_parameters(), *net.named_buffers()]):
         total.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         total.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
@@ -197,7 +207,7 @@ def refuse_full_disk(shelf: Shelf, views: int) -> None:
     needed, free = shelf.bytes_missing(views), shutil.disk_usage(standing(shelf.folder)).free
     if needed > free:
         raise UserError(
-            f"the teacher's answers to {views} views would take {needed / 2**30:.1f} GiB more in {shelf.folder}, and "
-            f"the disk has {free / 2**30:.1f} GiB free: give fewer --views, --cache-keep 10 (the 10 highest logits, in "
-            "half precision), or a folder elsewhere"
+            f"the teacher's answers to {views} views would take {needed / 2**20:,.0f} MiB more in {shelf.folder}, and "
+            f"the disk has {free / 2**20:,.0f} MiB free: give fewer --views, --cache-keep 10 (the 10 highest "
+            "logits, in half precision), or a folder elsewhere"
         )

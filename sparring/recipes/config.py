@@ -210,14 +210,19 @@ def checked_options(factory: Callable[..., Any], options: Mapping[str, Any], slo
 
 def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
     """The first thing wrong with some values, in a sentence or two."""
-    first = error.errors()[0]
-    key = prefix + ".".join(map(str, first["loc"]))
+    first, *others = error.errors()
+    names = [str(part) for part in first["loc"]]
+    if len(names) > 1 and "[" in names[-1]:  # of an option that may be of several kinds pydantic names each
+        names.pop()
+    key = prefix + ".".join(names)
     if first["type"] == "extra_forbidden":
         known = [prefix + name for name in known_keys(model)]
         if not known:
             return f"unknown key {key!r}: what fills that slot takes no options; name another, such as perturb=da"
         return f"unknown key {key!r}. {did_you_mean(key, known)}"
-    return f"{key}={first['input']!r} will not do: {first['msg'][0].lower()}{first['msg'][1:]}"
+    same = [first] + [each for each in others if [*each["loc"]][: len(names)] == [*first["loc"]][: len(names)]]
+    wanted = ", or: ".join(dict.fromkeys(each["msg"][0].lower() + each["msg"][1:] for each in same))
+    return f"{key}={first['input']!r} will not do: {wanted}"
 
 
 def known_keys(model: type[BaseModel]) -> list[str]:

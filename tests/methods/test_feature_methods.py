@@ -345,3 +345,17 @@ def test_disks_turns() -> None:
     objective = case("disk", first=2.0, inner=1.0)().method.objective
     movers = [objective.whose_turn(Clock(0, 3, 30, batch))[0] for batch in range(0, 21, 3)]
     assert movers == ["guide", "guide", "student", "guide", "student", "guide", "student"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "told"),
+    [
+        ("disk", {"delta": -1.0}, "delta is -1: give 0 or more"),
+        ("semckd", {"soft": -1.0}, "soft is -1"),
+        ("dkd", {"alpha": -5.0}, "alpha -5 .*: give weights of 0 or more"),
+        ("dist", {"weight": -5.0}, "weight -5"),
+    ],
+)
+def test_weights_below_nothing_are_refused(name: str, options: Mapping[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        OBJECTIVE[name](tiny_setting(tiny_tapped(), tiny_tapped()), **options)

@@ -16,6 +16,7 @@ from sparring.recipes.build import Given
 from sparring.recipes.cached import fingerprint
 from sparring.recipes.check import inspect
 from sparring.recipes.run import run
+from sparring.userfile import named
 
 EPOCHS = 5
 
@@ -279,7 +280,7 @@ def test_places_that_are_no_cache(kd, tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"key\.json cannot be read .*remove the folder, or give another one"):
         run(kd(cache=str(tmp_path / "mine")), tmp_path / "run")
     monkeypatch.setattr("shutil.disk_usage", lambda place: os.statvfs_result((0,) * 10) and _Usage())
-    with pytest.raises(UserError, match=r"the teacher's answers to 3 views would take 0\.0 GiB more .* fewer --views"):
+    with pytest.raises(UserError, match=r"the teacher's answers to 3 views would take 0 MiB more .* fewer --views"):
         run(kd(cache=str(tmp_path / "new")), tmp_path / "run")
 
 
@@ -312,3 +313,15 @@ def test_auto_finds_a_place_for_each(kd, tmp_path, monkeypatch):
         run(kd(cache="auto", augment=augment, epochs=1), tmp_path / str(n))
     assert len(list((tmp_path / "home" / "answers").iterdir())) == 2
     assert asked(tmp_path / "2") == 0
+
+
+def test_a_network_whose_file_was_changed_is_another_one(tmp_path):
+    file, seen = tmp_path / "mine.py", []
+    for factor in (3, 3, 4):
+        file.write_text(
+            "import torch\n\n\nclass Scaled(torch.nn.Linear):\n    def forward(self, x):\n"
+            f"        return {factor} * super().forward(x)\n"
+        )
+        torch.manual_seed(0)
+        seen.append(fingerprint(named(file, "Scaled")(2, 2)))
+    assert seen[0] == seen[1] != seen[2]
