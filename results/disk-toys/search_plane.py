@@ -21,8 +21,9 @@ A second search, fixed after the first had ended and before this one began, of w
 
 * `wide`: two hidden units with a last bias, rate 0.1, all samples in a step and one or three steps in an epoch, the end
   alone counted; every other field drawn; seed 100, 30 runs, 300 samples.
-* `held`: of these the three of least D, the two in which DiSK at 100 % is furthest ahead of the better of CE and KD, and
-  the package's own, on the three seeds with 60 runs and 600 samples. Only one of less D than the package's may replace it.
+* `held`: of these the three of least D, the two in which DiSK at 100 % is furthest ahead of the better of CE and KD,
+  and the package's own, on the three seeds with 60 runs and 600 samples. Only one of less D than the package's may
+  replace it.
 * `scan`: each initialisation counted at the best of 12 trainings: KD's by every alpha and T, DiSK's by 12 draws of its
   scanned values. The paper may have counted so, for it scans for KD and DiSK. The control is CE with 12 orders of its
   batches. Seed 100, 25 runs, 600 samples. `counts` are of the best, `once` the mean over the 12.
@@ -113,14 +114,14 @@ def scan(fields: Mapping[str, Any], runs: int = 25, tries: int = 12) -> None:
         "KD": [{"alpha": alpha, "T": T} for alpha in DRAWN["alpha"] for T in DRAWN["T"]],
         "DiSK": [{key: random.Random(f"{key} {i}").choice(DRAWN[key]) for key in SCANNED} for i in range(tries)],
     }
-    all_: dict[Name, Any] = {}
+    trained_by: dict[Name, Any] = {}
     for name, each in scans.items():
         trained = (ends(told({**fields, **more}), SEEDS[0], runs, 600, (name,), i) for i, more in enumerate(each))
-        all_[name] = np.array([of[name] for of in trained])  # (tries, 2, runs)
+        trained_by[name] = np.array([of[name] for of in trained])  # (tries, 2, runs)
     with LOG.open("a") as file:
         for at, best in enumerate((False, True)):
-            found = {name: mean([counts(of[:, at].max(0))], runs) for name, of in all_.items()}
-            once = {name: mean([counts(each) for each in of[:, at]], runs) for name, of in all_.items()}
+            found = {name: mean([counts(of[:, at].max(0))], runs) for name, of in trained_by.items()}
+            once = {name: mean([counts(each) for each in of[:, at]], runs) for name, of in trained_by.items()}
             line = {
                 "stage": "scan",
                 "reading": dict(fields),
