@@ -24,11 +24,12 @@ A second search, fixed after the first had ended and before this one began, of w
 * `held`: of these the three of least D, the two in which DiSK at 100 % is furthest ahead of the better of CE and KD,
   and the package's own, on the three seeds with 60 runs and 600 samples. Only one of less D than the package's may
   replace it.
+* `settled`, `decides` (written afterwards): as `fresh` and `ablate`, of the least D of `held`.
 * `scan`: each initialisation counted at the best of 12 trainings: KD's by every alpha and T, DiSK's by 12 draws of its
   scanned values. The paper may have counted so, for it scans for KD and DiSK. The control is CE with 12 orders of its
   batches. Seed 100, 25 runs, 600 samples. `counts` are of the best, `once` the mean over the 12.
 
-    python results/disk-toys/search_plane.py draw|near|again|ablate|fresh|wide|held|scan [SECONDS]
+    python results/disk-toys/search_plane.py draw|near|again|ablate|fresh|wide|held|settled|decides|scan [SECONDS]
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ WIDE: dict[str, list[Any]] = {
     "normalised": [False, False, True], "errors": [False, False, True], "warm": [False, False, True],
 }  # fmt: skip
 PACKAGE: dict[str, Any] = {"decay": 0.0, "alpha": 0.0, "T": 4.0}
+BACK = ("normalised", "bias", "warm", "lambda_min", "T", "k", "guide_rate", "lambda_max", "decay", "batch", "alpha")
 SCANNED = ("alpha", "T", "k", "delta", "period")
 
 
@@ -169,6 +171,16 @@ def main(stage: str, seconds: float = 200.0) -> None:
         ahead = sorted(wide, key=lead, reverse=True)[:2]
         for fields in [PACKAGE, *least(wide, 3), *(line["reading"] for line in ahead)]:
             if all(line["reading"] != fields for line in logged(stage)):
+                tried(stage, fields, SEEDS, MANY)
+    elif stage in ("settled", "decides"):
+        chosen = min((line for line in logged("held") if not line["best"]), key=lambda line: line["D"])["reading"]
+        if stage == "settled":
+            for seed in range(5):
+                tried(stage, chosen, (seed,), 100, points=1000)
+            return
+        for back in BACK:
+            fields = {key: value for key, value in chosen.items() if key != back}
+            if all(line["reading"] != fields for line in done):
                 tried(stage, fields, SEEDS, MANY)
     elif stage == "scan":
         for fields in ({"std": 0.05**0.5, "batch": 50}, {"std": 0.05, "batch": 50}, {"std": 0.05, "batch": 200}):
