@@ -25,11 +25,11 @@ A second search, fixed after the first had ended and before this one began, of w
   and the package's own, on the three seeds with 60 runs and 600 samples. Only one of less D than the package's may
   replace it.
 * `settled`, `decides` (written afterwards): as `fresh` and `ablate`, of the least D of `held`.
-* `scan`: each initialisation counted at the best of 12 trainings: KD's by every alpha and T, DiSK's by 12 draws of its
-  scanned values. The paper may have counted so, for it scans for KD and DiSK. The control is CE with 12 orders of its
-  batches. Seed 100, 25 runs, 600 samples. `counts` are of the best, `once` the mean over the 12.
+* `scan` (looked at before these, by a script not kept): each initialisation counted at the best of `tries` trainings:
+  KD's by every alpha (0, 0.1, 0.5, 0.9) and T, DiSK's by alpha, T, k, delta and period, CE's by orders of its batches.
+  Seed 100, 25 runs, 600 samples; without batches CE's run is among the tries of KD and DiSK.
 
-    python results/disk-toys/search_plane.py draw|near|again|ablate|fresh|wide|held|settled|decides|scan [SECONDS]
+    python results/disk-toys/search_plane.py draw|near|again|ablate|fresh|wide|held|settled|decides [SECONDS]
 """
 
 from __future__ import annotations
@@ -43,11 +43,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from quick_plane import counts, ends
 
-from sparring.recipes.disk_toy_game import METHODS, Name, Reading
+from sparring.recipes.disk_toy_game import METHODS, Reading
 from sparring.recipes.disk_toy_plane import Plane
 from sparring.recipes.disk_toys import PUBLISHED
 
@@ -71,7 +70,6 @@ WIDE: dict[str, list[Any]] = {
 }  # fmt: skip
 PACKAGE: dict[str, Any] = {"decay": 0.0, "alpha": 0.0, "T": 4.0}
 BACK = ("normalised", "bias", "warm", "lambda_min", "T", "k", "guide_rate", "lambda_max", "decay", "batch", "alpha")
-SCANNED = ("alpha", "T", "k", "delta", "period")
 
 
 def told(fields: Mapping[str, Any]) -> Plane:
@@ -107,32 +105,6 @@ def lead(line: Mapping[str, Any]) -> float:
     """How far DiSK is ahead of the better of CE and KD at 100 %."""
     ce, kd, disk = (line["counts"][name][-1] for name in METHODS)
     return disk - max(ce, kd)
-
-
-def scan(fields: Mapping[str, Any], runs: int = 25, tries: int = 12) -> None:
-    """Count each initialisation at its best of so many trainings."""
-    scans: dict[Name, list[dict[str, Any]]] = {
-        "CE": [{}] * tries,
-        "KD": [{"alpha": alpha, "T": T} for alpha in DRAWN["alpha"] for T in DRAWN["T"]],
-        "DiSK": [{key: random.Random(f"{key} {i}").choice(DRAWN[key]) for key in SCANNED} for i in range(tries)],
-    }
-    trained_by: dict[Name, Any] = {}
-    for name, each in scans.items():
-        trained = (ends(told({**fields, **more}), SEEDS[0], runs, 600, (name,), i) for i, more in enumerate(each))
-        trained_by[name] = np.array([of[name] for of in trained])  # (tries, 2, runs)
-    with LOG.open("a") as file:
-        for at, best in enumerate((False, True)):
-            found = {name: mean([counts(of[:, at].max(0))], runs) for name, of in trained_by.items()}
-            once = {name: mean([counts(each) for each in of[:, at]], runs) for name, of in trained_by.items()}
-            line = {
-                "stage": "scan",
-                "reading": dict(fields),
-                "tries": tries,
-                "best": best,
-                "counts": found,
-                "once": once,
-            }
-            file.write(json.dumps(line | {"D": round(distance(found), 1)}) + "\n")
 
 
 def mean(rows: Sequence[Sequence[int]], runs: int) -> list[float]:
@@ -182,10 +154,6 @@ def main(stage: str, seconds: float = 200.0) -> None:
             fields = {key: value for key, value in chosen.items() if key != back}
             if all(line["reading"] != fields for line in done):
                 tried(stage, fields, SEEDS, MANY)
-    elif stage == "scan":
-        for fields in ({"std": 0.05**0.5, "batch": 50}, {"std": 0.05, "batch": 50}):
-            if all(line["reading"] != fields for line in done):
-                scan(fields)
     elif stage == "again":
         for fields in [*least(logged("draw") + logged("near"), 5), {}]:
             if all(line["reading"] != fields for line in done):

@@ -1,10 +1,10 @@
 """DiSK's toys (Table 1, Figs. 1 and 2): in which minimum a hundred initialisations end by CE, by KD and by DiSK.
 
 The paper leaves much of both toys open. `LINE` and `PLANE` are our readings, not the paper's: those whose counts came
-nearest to Table 1 on seeds 100 to 102 (the line; some 1,300 tried) and on seed 100 (the plane; six tried, and 76 later
-without one that does what the paper's does), as results/disk-toys/search.py and search_plane.py tell. What is reported
-is from other seeds, and falls short of it: docs/disk-toys.md. `PLAIN` is what the method sheet recommends, before any
-search.
+nearest to Table 1 on seeds 100 to 102 (the line; some 1,300 tried) and on seed 100 (the plane; six tried, and 124 later
+without one that does what the paper's does, though one comes nearer), as results/disk-toys/search.py and
+search_plane.py tell. What is reported is from other seeds, and falls short of it: docs/disk-toys.md. `PLAIN` is what
+the method sheet recommends, before any search.
 """
 
 from __future__ import annotations
