@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from sparring.recipes import disk_toy_plane as plane
-from sparring.recipes.disk_toy_game import METHODS
+from sparring.recipes.disk_toy_game import METHODS, Name
 from sparring.recipes.disk_toy_plane import Plane
 from sparring.recipes.disk_toys import ON_PLANE, tally
 
@@ -79,15 +79,20 @@ def nets(runs: int, fan: int, units: int, outs: int, chance: np.random.Generator
     return made
 
 
-def ends(told: Plane, seed: int, runs: int, points: int) -> dict[str, tuple[list[float], list[float]]]:
-    """Every run's accuracy at the end, and the best after any epoch, by method; batches keep their share of samples."""
+def ends(
+    told: Plane, seed: int, runs: int, points: int, methods: Sequence[Name] = METHODS, order: int = 0
+) -> dict[str, tuple[list[float], list[float]]]:
+    """Every run's accuracy at the end, and the best after any epoch, by method; batches keep their share of samples.
+
+    order: of the batches; samples and starts hang on the seed alone.
+    """
     x, y = plane.samples(seed, "train", told.std, points)
     test, truth = plane.samples(seed, "test", told.std, 300)
     features, t = taught(seed, told.std, told.teacher_decay, told.bias)(x)
     seen = floats(torch.cat([features, t.T], 1))
     logits, found, begin = floats(t.T), {}, None
     of = told.training
-    for name in METHODS:
+    for name in methods:
         chance = np.random.default_rng(seed)
         students = nets(runs, 2, told.hidden, CLASSES, chance)
         averages = np.zeros(runs, RUNNING)
@@ -102,7 +107,7 @@ def ends(told: Plane, seed: int, runs: int, points: int) -> dict[str, tuple[list
         best, end = np.zeros((2, runs), np.float32)
         given = (floats(x), whole(y), seen.shape[1], seen, logits, len(test), floats(test), whole(truth))
         passed = (at(each) for each in (*given, students, averages, guides, best, end))
-        compiled().train(ctypes.byref(c), runs, ctypes.c_uint64(seed * 7919 + 1), points, *passed)
+        compiled().train(ctypes.byref(c), runs, ctypes.c_uint64(seed * 7919 + order + 1), points, *passed)
         begin = (students, averages) if name == "CE" else begin
         found[name] = (end.tolist(), best.tolist())
     return found
