@@ -183,7 +183,7 @@ def main(stage: str, seconds: float = 200.0) -> None:
             if all(line["reading"] != fields for line in done):
                 tried(stage, fields, SEEDS, MANY)
     elif stage == "scan":
-        for fields in ({"std": 0.05**0.5, "batch": 50}, {"std": 0.05, "batch": 50}, {"std": 0.05, "batch": 200}):
+        for fields in ({"std": 0.05**0.5, "batch": 50}, {"std": 0.05, "batch": 50}):
             if all(line["reading"] != fields for line in done):
                 scan(fields)
     elif stage == "again":
