@@ -90,6 +90,7 @@ def train(
     print(done.markdown())
     teacher = done.runs[0].out
     pair = f"--teacher {quote(str(teacher))} --student NAME --data {quote(chosen.data)}"
+    pair += f" --size {chosen.size}" if chosen.size else ""
     print(f"Next: sparring distill {pair} --method da --baseline")
 
 
@@ -144,6 +145,7 @@ def check(
     taught = "" if chosen.teacher is None else f"--teacher {quote(chosen.teacher)} "
     verb = f"train --net {quote(chosen.student)}" if net else f"distill {taught}--student {quote(chosen.student)}"
     better = f" teacher_normalise={found.better}" if found.better else ""
+    better += f" --size {chosen.size}" if chosen.size else ""
     print(f"Next: sparring {verb} --data {quote(chosen.data)}{better} … (the same arguments)")
 
 

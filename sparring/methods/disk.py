@@ -276,6 +276,11 @@ class Disk(Part):
         told = {"delta": self.allowed(), "T_s": self.student_temperature()}
         return {"guide": self.seen, "lambda": self.lam} | {name: torch.as_tensor(value) for name, value in told.items()}
 
+    def remark(self) -> str | None:
+        if self.seen <= 0.99:
+            return None
+        return f"the guide censored {float(self.seen):.0%} of its last batch, which leaves next to nothing to learn"
+
     def keepsakes(self) -> Mapping[str, Tensor]:
         """The guide's weights, and T_s, δ and λ as they were at last: all that its loss takes beside the answers."""
         told = {name: value.detach().clone() for name, value in self.gauges().items() if name != "guide"}

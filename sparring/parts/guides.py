@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from sparring.core import Setting
+from sparring.core import Setting, UserError
 from sparring.parts import taps
 from sparring.parts.hint import both
 
@@ -51,7 +51,10 @@ def guide(setting: Setting, kind: Kind, bias: float | None) -> Guide:
     no such feature."""
     _, teacher = both(setting)
     if kind == "map":
-        names = taps.stages(teacher, setting.shape)
+        known = taps.known(teacher, setting.shape)
+        names = [tap for tap, size in known.items() if tap.startswith("stage") and len(size) == 3]
+        if not names:
+            raise UserError(f"guide=map looks at a feature map, and {teacher.name} has none: give objective.guide=mlp")
         tap = names[-2] if len(names) > 3 else names[-1]
         (channels, *_) = taps.shape_of(teacher, setting.shape, tap, 3, "this guide looks at a feature map")
         (width,) = taps.shape_of(teacher, setting.shape, "features", 1, "this guide is as wide as a row of features")

@@ -359,3 +359,15 @@ def test_disks_turns() -> None:
 def test_weights_below_nothing_are_refused(name: str, options: Mapping[str, Any], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         OBJECTIVE[name](tiny_setting(tiny_tapped(), tiny_tapped()), **options)
+
+
+def test_a_guide_that_censors_everything_is_told() -> None:
+    objective = objective_of()
+    assert objective.remark() is None
+    objective.seen.fill_(1.0)
+    assert "the guide censored 100% of its last batch" in str(objective.remark())
+
+
+def test_a_guide_on_maps_needs_a_teacher_that_has_some() -> None:
+    with pytest.raises(UserError, match=r"has none: give objective\.guide=mlp"):
+        Disk(tiny_setting(net("mlp-16", 1), tiny_tapped()), guide="map")

@@ -135,12 +135,17 @@ def test_killed_after_the_end_and_before_the_result(whole, tmp_path, monkeypatch
 
 def test_the_best_student_also_where_the_epochs_run_out(tmp_path):
     optim = SHORT["optim"] | {"patience": 20, "lr": 0.03}
-    best = run(configured(**SHORT | {"epochs": 7, "optim": optim}), tmp_path / "run")
-    told = [line["validation"] for line in epochs(tmp_path / "run")]
+    for seed in range(8):  # until the last epoch is not the best one, which hangs on the machine's rounding
+        out = tmp_path / f"run-{seed}"
+        best = run(configured(**SHORT | {"epochs": 7, "optim": optim, "seed": seed}), out)
+        told = [line["validation"] for line in epochs(out)]
+        top = max(told, key=lambda scores: scores["accuracy"])
+        if top != told[-1]:
+            break
     assert "stopped" not in best.metrics
-    assert best.metrics["validation"] == max(told, key=lambda scores: scores["accuracy"]) != told[-1]
+    assert best.metrics["validation"] == top != told[-1]
     with torch.no_grad():
-        data = prepare(configured(), Given()).data.validation
+        data = prepare(configured(seed=seed), Given()).data.validation
         right = best.student(data.x.float() / 255).logits.argmax(1) == data.y
     assert right.float().mean().item() == pytest.approx(best.metrics["validation"]["accuracy"])
 
