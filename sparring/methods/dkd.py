@@ -105,9 +105,8 @@ class Decoupled(Part):
         self.epoch = moment.step // moment.clock.steps_per_epoch + 1
 
     def about(self) -> Sequence[str]:
-        return [
-            "with two classes there is one beside the label's: NCKD, among the others, teaches nothing"
-        ] * self.binary
+        told = "of two classes one is not the label's: NCKD, among those, teaches nothing"
+        return [told] if self.binary else []
 
     def remark(self) -> str | None:
         """Say where the training ended before the halves had their weights."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -371,3 +372,10 @@ def test_a_guide_that_censors_everything_is_told() -> None:
 def test_a_guide_on_maps_needs_a_teacher_that_has_some() -> None:
     with pytest.raises(UserError, match=r"has none: give objective\.guide=mlp"):
         Disk(tiny_setting(net("mlp-16", 1), tiny_tapped()), guide="map")
+
+
+def test_what_two_classes_cannot_teach_is_told() -> None:
+    setting = replace(tiny_setting(tiny_tapped(), tiny_tapped()), classes=2)
+    with pytest.raises(ValueError, match="choose kd or dkd"):
+        OBJECTIVE["dist"](setting)
+    assert "NCKD, among those, teaches nothing" in OBJECTIVE["dkd"](setting).about()[0]
