@@ -29,7 +29,10 @@ A second search, fixed after the first had ended and before this one began, of w
   KD's by every alpha (0, 0.1, 0.5, 0.9) and T, DiSK's by alpha, T, k, delta and period, CE's by orders of its batches.
   Seed 100, 25 runs, 600 samples; without batches CE's run is among the tries of KD and DiSK.
 
-    python results/disk-toys/search_plane.py draw|near|again|ablate|fresh|wide|held|settled|decides [SECONDS]
+* `shared` (fixed after these, before it ran): how the chosen 1-D reading trains, taken over as it is, on the three
+  seeds as in `held`. If its D is less than that of the package's own reading, both toys train alike from then on.
+
+    python results/disk-toys/search_plane.py draw|near|again|ablate|fresh|wide|held|settled|decides|shared [SECONDS]
 """
 
 from __future__ import annotations
@@ -69,6 +72,9 @@ WIDE: dict[str, list[Any]] = {
     "normalised": [False, False, True], "errors": [False, False, True], "warm": [False, False, True],
 }  # fmt: skip
 PACKAGE: dict[str, Any] = {"decay": 0.0, "alpha": 0.0, "T": 4.0}
+SHARED: dict[str, Any] = {
+    "batch": None, "decay": 0.0, "warm": True, "alpha": 0.0, "T": 4.0, "k": 1, "lambda_max": 5.0, "bias": -2.0,
+}  # fmt: skip
 BACK = ("normalised", "bias", "warm", "lambda_min", "T", "k", "guide_rate", "lambda_max", "decay", "batch", "alpha")
 
 
@@ -154,6 +160,8 @@ def main(stage: str, seconds: float = 200.0) -> None:
             fields = {key: value for key, value in chosen.items() if key != back}
             if all(line["reading"] != fields for line in done):
                 tried(stage, fields, SEEDS, MANY)
+    elif stage == "shared":
+        tried(stage, SHARED, SEEDS, MANY)
     elif stage == "again":
         for fields in [*least(logged("draw") + logged("near"), 5), {}]:
             if all(line["reading"] != fields for line in done):

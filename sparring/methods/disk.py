@@ -22,13 +22,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from sparring.core import Batch, Clock, Losses, Moment, Output, Player, Setting, UserError, term
+from sparring.core import Batch, Clock, Losses, Moment, Output, Player, Setting, term
 from sparring.core.processes import mean
-from sparring.methods.disk_options import FOLLOW, refuse_idle, refuse_impossible
+from sparring.methods.disk_options import FOLLOW, refuse_idle, refuse_impossible, refuse_mixed
 from sparring.methods.hints import HintName, hint_named
 from sparring.nets.origin import origin_of
 from sparring.parts.bout import Bout
 from sparring.parts.guided import (
+    Guided,
     guided_kd,
     guided_kd_released,
     lowest,
@@ -137,9 +138,9 @@ class Disk(Part):
 
     def forward(self, output: Output, target: Output, batch: Batch) -> Losses:
         """The student's loss, its guide silent: α CE + (1 − α) L_dist, and what is left of a censored hint."""
-        self.refuse_mixed(batch)
+        refuse_mixed(batch, released=self.released, delta=self.delta)
         with torch.no_grad():
-            g = self.censors(target)
+            g = self.guided(target)
         losses = Losses({})
         if self.logits:
             ce = term("ce", F.cross_entropy(output.logits, batch.labels))
@@ -155,26 +156,35 @@ class Disk(Part):
         with undisturbed(bout.student), torch.no_grad():
             rows, output, target = bout.exchange(batch)
         assert target is not None
-        self.refuse_mixed(rows)
+        refuse_mixed(rows, released=self.released, delta=self.delta)
         if not self.joint and not self.released and self.round == 0:
             self.measure(output.logits if self.bare is None else self.as_given(rows.x), target.logits, rows)
-        g = self.censors(target)
+        g = self.guided(target)
         self.seen = g.detach().mean()
         losses = (1 - self.alpha) * self.distance(output, target, g, rows) + self.overspent(output, target, g, rows)
         if self.released:
             losses += (1 - self.alpha) * term("normaliser", torch.log1p(self.k * g).mean())
         return losses
 
-    def censors(self, target: Output) -> Tensor:
+    def guided(self, target: Output) -> Tensor:
         """g(x) of each image (B,)."""
         return self.guide(target.features[self.guide.tap].detach(), target.logits.detach())
 
     def distance(self, output: Output, target: Output, g: Tensor, batch: Batch) -> Losses:
         """L_dist."""
+        return term("dist", self.softened(output, target, batch).distance(g).mean())
+
+    def softened(self, output: Output, target: Output, batch: Batch) -> Guided:
+        """What the guide comes between: both answers, and which classes are guarded."""
         s, t, T_s = output.logits, target.logits, self.student_temperature()
         if self.released:
-            return term("dist", guided_kd_released(s, t, g, batch.y, T=self.T, T_s=T_s, k=self.k).mean())
-        return term("dist", guided_kd(s, t, g, T=self.T, T_s=T_s, k=self.k).mean())
+            return guided_kd_released(s, t, batch.y, T=self.T, T_s=T_s, k=self.k)
+        return guided_kd(s, t, T=self.T, T_s=T_s, k=self.k)
+
+    def censors(self, output: Output, target: Output, batch: Batch) -> tuple[Tensor, Tensor]:
+        """g, and what it takes: of L_dist all but `Guided.left`, of a hint alone g itself."""
+        g = self.guided(target)
+        return g, 1 - self.softened(output, target, batch).left(g) if self.logits else g
 
     def overspent(self, output: Output, target: Output, g: Tensor, batch: Batch) -> Losses:
         """λ L_budget, logged as it is descended: whether it is overspent is asked of the batches of all processes."""
@@ -194,17 +204,6 @@ class Disk(Part):
             curve = temperature_curve(s, t, self.T, self.grid)
             self.curve = self.curve + mean((curve - curve.mean()).float())  # a flat curve survives in float32
             self.fitted = lowest(self.grid, self.curve)
-
-    def refuse_mixed(self, batch: Batch) -> None:
-        """Raise UserError where labels are mixed and something here counts what is right and wrong."""
-        if batch.shares is not None and self.released:
-            raise UserError(
-                "this perturbation mixes labels, and disk-release counts errors: give objective.follow=paper"
-            )
-        if batch.shares is not None and self.delta is None:
-            raise UserError(
-                "this perturbation mixes labels, and an error counted on them would be no budget: give objective.delta"
-            )
 
     def allowed(self) -> Tensor | float:
         """δ."""
@@ -270,6 +269,8 @@ class Disk(Part):
             rounds, begun = clock.total_steps / inner, clock.batch + 1 - first
             self.round = max(0, (begun if self.released else begun + inner) // (2 * inner))
         self.lam.fill_(wave(self.low, self.high, self.round, self.period or max(2, round(rounds / 4))))
+        if self.round:
+            self.bare = None  # all that is read off it has been
 
     def gauges(self) -> Mapping[str, Tensor]:
         """The guide's mean value on its last batch, λ, δ and T_s."""

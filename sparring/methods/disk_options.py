@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sparring.core import Batch, UserError
+
 FOLLOW: dict[str, dict[str, Any]] = {  # what is filled in where an option is not given
     "paper": {"guide": "mlp", "k": 20, "lambda_min": 0.1, "lambda_max": 50.0},
     "release": {
@@ -38,3 +40,13 @@ def refuse_idle(why: str, idle: bool, **given: Any) -> None:
     for name, value in given.items():
         if idle and value is not None:
             raise ValueError(f"{name} has no effect with {why}: leave it out")
+
+
+def refuse_mixed(batch: Batch, *, released: bool, delta: float | None) -> None:
+    """Raise UserError where labels are mixed and what is right and wrong is counted."""
+    if batch.shares is not None and released:
+        raise UserError("this perturbation mixes labels, and disk-release counts errors: give objective.follow=paper")
+    if batch.shares is not None and delta is None:
+        raise UserError(
+            "this perturbation mixes labels, and an error counted on them would be no budget: give objective.delta"
+        )

@@ -7,6 +7,7 @@ student; k: how many of the teacher's classes are guarded. Natural logarithms; l
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -22,26 +23,49 @@ def guarded(t: Tensor, k: int) -> Tensor:
     return torch.zeros_like(t).scatter(-1, t.topk(min(k, t.shape[-1]), dim=-1).indices, 1.0)
 
 
-def guided_kd(s: Tensor, t: Tensor, g: Tensor, *, T: float, T_s: float | Tensor, k: int) -> Tensor:
-    """DiSK's eq. 4 per sample (…, B): −T·T_s Σ_y t_y ln(s_y + g·1[y guarded]).
+class Guided(NamedTuple):
+    """Two softened answers between which a guide may come: t and s, (…, B, K), 1 at guarded classes, and T·T_s."""
 
-    The guide's value is added to what the student gives the teacher's k likeliest classes, so that a large one leaves
-    nothing to learn there. It may be negative.
-    """
-    student, teacher = torch.softmax(s / T_s, -1), torch.softmax(t / T, -1)
-    seen = student + guarded(t, k) * g.unsqueeze(-1)
-    return -T * T_s * (teacher * seen.clamp(min=LEAST).log()).sum(-1)
+    teacher: Tensor
+    student: Tensor
+    guarded: Tensor
+    scale: float | Tensor
+
+    def distance(self, g: Tensor) -> Tensor:
+        """Eq. 4 per sample (…, B): −T·T_s Σ_y t_y ln(s_y + g·1[y guarded]); it may be negative.
+
+        The guide's value is added to what the student gives guarded classes, so that a large one leaves nothing to
+        learn there.
+        """
+        return -self.scale * (self.teacher * self.seen(g).log()).sum(-1)
+
+    def left(self, g: Tensor) -> Tensor:
+        """What share of the pull on the student's ln s a guide's value leaves, (…, B) in [0, 1]; ours.
+
+        Without a guide class y pulls by t_y, with it by t_y s_y / (s_y + g): little g hides much of an image on which
+        the student gives the teacher's classes less than g, and g = 1 no more than half of one that it has learned.
+        """
+        whole = self.teacher.sum(-1).clamp(min=LEAST)
+        return ((self.teacher * self.student / self.seen(g)).sum(-1) / whole).clamp(max=1)  # rounding apart, it is
+
+    def seen(self, g: Tensor) -> Tensor:
+        """s + g·1[guarded], above 0."""
+        return (self.student + self.guarded * g.unsqueeze(-1)).clamp(min=LEAST)
 
 
-def guided_kd_released(s: Tensor, t: Tensor, g: Tensor, y: Tensor, *, T: float, T_s: float | Tensor, k: int) -> Tensor:
-    """What DiSK's code has for eq. 4, per sample (B,): the label y (B,) is guarded too, and only guarded classes count.
+def guided_kd(s: Tensor, t: Tensor, *, T: float, T_s: float | Tensor, k: int) -> Guided:
+    """As DiSK's paper has them: the teacher's k likeliest classes are guarded, all classes count."""
+    return Guided(torch.softmax(t / T, -1), torch.softmax(s / T_s, -1), guarded(t, k), T * T_s)
+
+
+def guided_kd_released(s: Tensor, t: Tensor, y: Tensor, *, T: float, T_s: float | Tensor, k: int) -> Guided:
+    """As DiSK's code has them: the label y (…, B) is guarded too, and only guarded classes count.
 
     Before its softmax the teacher's other classes are given its least logit, untempered.
     """
     inside = guarded(t, k).scatter(-1, y.unsqueeze(-1), 1.0)
     teacher = torch.softmax(torch.where(inside > 0, t / T, t.amin(-1, keepdim=True)), -1) * inside
-    seen = torch.softmax(s / T_s, -1) + inside * g.unsqueeze(-1)
-    return -T * T_s * (teacher * seen.clamp(min=LEAST).log()).sum(-1)
+    return Guided(teacher, torch.softmax(s / T_s, -1), inside, T * T_s)
 
 
 def spent_released(s: Tensor, t: Tensor, y: Tensor, g: Tensor, worst: float) -> Tensor:

@@ -134,8 +134,9 @@ class Part(nn.Module):
         """What it was over the training, the earliest first and its end last, told from its keepsakes; usually none."""
         return ()
 
-    def censors(self, target: Output) -> Tensor | None:
-        """Of an objective: how much of each image it leaves out, (B,) in [0, 1], by what targets gave; usually None."""
+    def censors(self, output: Output, target: Output, batch: Batch) -> tuple[Tensor, Tensor] | None:
+        """Of an objective: a guide's value for each image, and the share of its teaching that this takes from the
+        student who answered so, both (B,) in [0, 1]; usually None."""
         return None
 
 

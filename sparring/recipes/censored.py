@@ -21,35 +21,39 @@ def censored(
     """How much of each image of a part a method's objective censors, and how the student does there; None where it
     censors nothing.
 
-    count: images shown of each kind, or all that there are. Returns values, ce (M,) float32 and right, taught (M,)
-    bool, of each image: the guide's value, the student's cross-entropy, whether student and teacher are right; and of
-    those most and least censored, most first and least first: images (2, N, C, H, W) float16, value (2, N), and the
-    names label, teacher, student (2, N); rows (2,), what each is.
+    count: images shown of each kind, or all that there are. Returns values, taken, ce (M,) float32 and right, taught
+    (M,) bool, of each image: the guide's value, the share of its teaching that this takes from the student, the
+    student's cross-entropy, whether student and teacher are right; and of those of the largest and the least share, in
+    that order: images (2, N, C, H, W) float16, value, share (2, N), and the names label, teacher, student (2, N);
+    rows (2,), what each is.
     """
     device = next(method.student.parameters()).device
     each = []
     with mode(method, training=False), torch.no_grad(), computing(device.type, bf16=False):
         for batch in datasets.batches(part.to(device), batch_size=256, device=device, workers=workers):
             target = method.targets(batch.x, batch)
-            values = None if target is None else method.objective.censors(target)
-            if target is None or values is None:
+            output = method.student(batch.x)
+            found = None if target is None else method.objective.censors(output, target, batch)
+            if target is None or found is None:
                 return None
-            logits = method.student(batch.x).logits
+            logits = output.logits
             ce = F.cross_entropy(logits, batch.y, reduction="none")
-            each.append(torch.stack([values, ce, batch.y, target.logits.argmax(1), logits.argmax(1)]).cpu())
-    values, ce, label, teacher, student = torch.cat(each, 1)
-    order = values.argsort(descending=True, stable=True)
+            each.append(torch.stack([*found, ce, batch.y, target.logits.argmax(1), logits.argmax(1)]).cpu())
+    values, taken, ce, label, teacher, student = torch.cat(each, 1)
+    order = taken.argsort(descending=True, stable=True)
     count = min(count, max(1, len(order) // 2))
     shown = torch.stack([order[:count], order.flip(0)[:count]])
     names = np.array(data.class_names)
     answers = {"label": label, "teacher": teacher, "student": student}
     return {
         "values": values.numpy(),
+        "taken": taken.numpy(),
         "ce": ce.numpy(),
         "right": (student == label).numpy(),
         "taught": (teacher == label).numpy(),
         "images": pixels(part, shown),
         "value": values[shown].numpy(),
+        "share": taken[shown].numpy(),
         "rows": np.array(ROWS),
         **{name: names[told[shown].long().numpy()] for name, told in answers.items()},
     }

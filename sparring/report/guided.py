@@ -21,7 +21,10 @@ BINS = 10
 RIGHT, WRONG = COLOURS[2], COLOURS[6]
 NARROW = 1e-3
 COLUMN, NAMES = 0.92, 0.66  # inches that an image is wide, and that the four lines below it are high
-NEEDED = ("values", "ce", "right", "taught", "images", "value", "rows", "label", "teacher", "student")
+NEEDED = (
+    *("values", "taken", "ce", "right", "taught"),
+    *("images", "value", "share", "rows", "label", "teacher", "student"),
+)
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -65,7 +68,8 @@ def images(ax: Axes, found: Arrays, ink: str) -> None:
             x, y = column * step[0], row * step[1]
             draw_one(ax, shown[row, column], (x, x + wide, y + high, y))
             label, teacher, student = (str(found[name][row, column]) for name in ("label", "teacher", "student"))
-            told = [(f"g {found['value'][row, column]:.3f}", ink), (f"is {label}", ink)]
+            value, share = (float(found[name][row, column]) for name in ("value", "share"))
+            told = [(f"g {value:.3f}, −{100 * share:.0f} %", ink), (f"is {label}", ink)]
             told += [(f"T {teacher}", RIGHT if teacher == label else WRONG)]
             told += [(f"S {student}", RIGHT if student == label else WRONG)]
             for number, (text, colour) in enumerate(told):
@@ -79,7 +83,7 @@ def images(ax: Axes, found: Arrays, ink: str) -> None:
     for label in ax.get_yticklabels():
         label.set(rotation=90, verticalalignment="center", fontsize=8)
     ax.set_xticks([])
-    ax.set_title("g: how much is censored; T the teacher's answer, S the student's", fontsize=8)
+    ax.set_title("g, and how much of its teaching it takes; T the teacher's answer, S the student's", fontsize=8)
     ax.grid(visible=False)
     ax.spines[:].set_visible(False)
 
@@ -153,8 +157,9 @@ def errors(ax: Axes, found: Arrays) -> None:
     told = f"{len(rising)} groups of {sizes[0]:,}" + (f" to {sizes[-1]:,}" if len(sizes) > 1 else "") + " images"
     if values.max() - values.min() < NARROW:
         told = f"g is as good as the same on all {len(values):,} images"
-    chance = area(values, ~found["right"])
-    told += "" if chance is None else f"; AUROC of g for the student's errors {chance:.3f}"
+    chances = [area(found[name], ~found["right"]) for name in ("values", "taken")]
+    if None not in chances:
+        told += "; AUROC for the student's errors: of g {:.3f}, of the share taken {:.3f}".format(*chances)
     ax.set_xlabel(told, fontsize=7)
 
 

@@ -47,9 +47,11 @@ def test_a_run_keeps_what_its_guide_censors_and_shows_it_again(runs, tmp_path):
     found = arrays(runs / "disk" / GUIDE)
     count = len(found["values"])
     assert found["images"].shape == (2, 8, 1, 16, 16)
-    assert found["value"][0, 0] == found["values"].max()
-    assert found["value"][1, 0] == found["values"].min()
-    assert (np.diff(found["value"][0]) <= 0).all()
+    assert found["share"][0, 0] == found["taken"].max()
+    assert found["share"][1, 0] == found["taken"].min()
+    assert (np.diff(found["share"][0]) <= 0).all()
+    assert set(found["value"].flatten()) <= set(found["values"])
+    assert ((found["taken"] >= 0) & (found["taken"] <= 1)).all()
     accuracy = verbs.evaluate(runs / "disk")["accuracy"]
     assert found["right"].mean() == pytest.approx(accuracy, abs=1.5 / count)
     assert verbs.show(runs / "disk", out=tmp_path / "g.png") == [tmp_path / "g.png"]

@@ -17,7 +17,8 @@ def found(values, right, shape=(1, 8, 8)):
     names = np.array([["cat", "a name that is far too long"]] * 2)
     told = {"values": np.array(values, np.float32), "ce": np.linspace(0, 1, n), "right": np.array(right)}
     told |= {"taught": np.ones(n, bool), "images": np.random.default_rng(0).random((2, 2, *shape)).astype(np.float16)}
-    told |= {"value": np.array([[0.9, 0.8], [0.1, 0.2]]), "rows": np.array(["most censored", "least censored"])}
+    told |= {"taken": told["values"][::-1], "value": np.array([[0.9, 0.8], [0.1, 0.2]]), "share": np.full((2, 2), 0.25)}
+    told |= {"rows": np.array(["most censored", "least censored"])}
     return told | {"label": names, "teacher": names, "student": names[:, ::-1]}
 
 
@@ -42,7 +43,7 @@ def test_curves_hold_error_rates_and_say_where_nothing_is_selected():
     curves(whole, found(np.linspace(0, 1, 20), [True] * 10 + [False] * 10))
     above = whole.axes[0]
     assert above.lines[0].get_ydata().tolist() == [0] * 5 + [100] * 5
-    assert "AUROC of g for the student's errors 1.000" in above.get_xlabel()
+    assert "for the student's errors: of g 1.000, of the share taken 0.000" in above.get_xlabel()
     whole = Figure()
     curves(whole, found([1.0] * 20, [True] * 10 + [False] * 10))
     assert "as good as the same on all 20 images" in whole.axes[0].get_xlabel()
@@ -57,7 +58,7 @@ def test_a_page_has_a_runs_guide_and_no_damaged_one(tmp_path, shape):
     assert landscape(runs(path)[0]) is None
     np.savez(path / "guide.npz", **found(np.linspace(0, 1, 20), [True, False] * 10, shape))
     text = page(path, tmp_path / "r.html").read_text()
-    for words in ("What the guide of disk", "least censored", "g 0.900", "is a name that …", "#010203"):
+    for words in ("What the guide of disk", "least censored", "g 0.900, −25 %", "is a name that …", "#010203"):
         assert (words in text) == (words != "#010203"), words
 
 
