@@ -7,10 +7,12 @@ from typing import Literal
 from sparring.arguments import image_shape
 from sparring.errors import UserError
 
+SLOTS = ("perturb", "targets", "objective")
+
 
 def list_names(
     what: Literal["methods", "nets", "data", "augment", "recipes", "perturb", "targets", "objective", "taps"],
-    net: str | None = None,
+    name: str | None = None,
     /,
     *,
     data: str = "digits",
@@ -26,8 +28,8 @@ def list_names(
     what
         Of what; perturb, targets and objective are the three slots of a method, with their options. Names of perturb
         joined by + follow one another (perturb=mixes+hard). taps NET: a network's inner features.
-    net
-        Of taps: the network, as for --student.
+    name
+        Of taps: the network, as for --student. Of a slot: the one that is explained, option by option.
     data
         Of taps: for images of that data set.
     data_root
@@ -41,15 +43,21 @@ def list_names(
     """
     from sparring import verbs
 
-    if (net is None) == (what == "taps"):
-        raise UserError("`sparring list taps NET` names the network whose taps it lists; no other list takes one")
-    if net:
+    if (name is None) if what == "taps" else (name is not None and what not in SLOTS):
+        raise UserError(
+            "`sparring list taps NET` names the network whose taps it lists, and a slot's list the part that it "
+            "explains (`sparring list objective kd`); no other list takes a name"
+        )
+    if name and what in SLOTS:
+        print(verbs.explained(what, name))
+        return
+    if name:
         told = {"shape": image_shape(shape), "classes": classes}
-        names = verbs.taps(net, data=data, data_root=data_root, size=size, **told)
+        names = verbs.taps(name, data=data, data_root=data_root, size=size, **told)
     else:
         names = verbs.known(what)
     width = max(map(len, names), default=0)
-    for name, about in names.items():
-        print(f"{name:<{width}}  {about}")
-    if net and not any(name.startswith("stage") for name in names):
+    for each, about in names.items():
+        print(f"{each:<{width}}  {about}")
+    if name and not any(each.startswith("stage") for each in names):
         print("It has no stages of feature maps: methods that compare maps refuse it.")

@@ -53,6 +53,17 @@ def as_json(value: Any, *, indent: int | None = None) -> str:
     return json.dumps(finite(value), indent=indent, allow_nan=False)
 
 
+def read_json(path: Path | str) -> dict[str, Any]:
+    """The object in a JSON file. Raises UserError where it is gone or damaged, for a run's own files are whole."""
+    try:
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}): restore it, or train that run again elsewhere") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{path} holds no JSON object: restore it, or train that run again elsewhere")
+    return found
+
+
 def read_lines(path: Path | str) -> list[dict[str, Any]]:
     """The objects of a file of one JSON object a line (metrics.jsonl), in order; none where there is no such file.
 

@@ -10,7 +10,7 @@ from typing import Any
 from sparring import data as datasets
 from sparring import nets, report
 from sparring.core import Network
-from sparring.errors import UserError
+from sparring.errors import UserError, did_you_mean
 from sparring.launch.local import Job, grid, run_all
 from sparring.launch.reproduce import Wish
 from sparring.launch.reproduce import reproduce as play_recipe
@@ -231,6 +231,13 @@ def known(what: str) -> dict[str, str]:
         return {name: slots.about for name, slots in METHODS.items()}
     tables = {"nets": nets.names, "data": datasets.names, "recipes": published.names, "augment": datasets.augmentations}
     return dict(tables[what]())
+
+
+def explained(slot: str, name: str) -> str:
+    """What a slot's part is, with each of its options and what they are where nobody gives them."""
+    if name not in TABLES[slot]:
+        raise UserError(f"{slot} has no {name!r}. {did_you_mean(name, list(TABLES[slot]))}")
+    return schema.explained(TABLES[slot][name])
 
 
 def taps(

@@ -128,6 +128,13 @@ def test_lists(run: Run, what: str, shown: str) -> None:
     assert shown in out
 
 
+def test_a_part_is_explained_option_by_option(run: Run) -> None:
+    code, out, err = run("list", "objective", "disk")
+    assert code == 0, err
+    assert "k: guarded classes." in out
+    assert "T=4.0" in out
+
+
 def test_taps_of_a_shape_need_no_data(run: Run, teacher: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sparring.verbs.find_data", lambda *_: pytest.fail("data were read"))
     code, out, err = run("list", "taps", "resnet8", "--shape", "1x32x48")
@@ -193,6 +200,8 @@ WRONG: list[tuple[list[str], str]] = [
     (["report", "nowhere"], "does not exist"),
     (["reproduce", "da-table2"], "Did you mean 'da-table1'?"),
     (["list", "method"], "method"),
+    (["list", "objective", "dsk"], "objective has no 'dsk'. Did you mean 'disk'?"),
+    (["list", "nets", "resnet8"], "no other list takes a name"),
     (["list", "taps", "resnet8", "--shape", "32"], "--shape 32 is no shape of images: give channels, height and width"),
     (["list", "taps", "resnet8", "--classes", "7"], "classes=7 goes beside a shape"),
     (["list", "taps", "resnet8", "--shape", "3x32x32", "--size", "8"], "leave one of them out"),

@@ -18,8 +18,9 @@ _FORMAT = "2"  # part of every key: raise it when decoding changes
 
 
 def cache_dir(given: Path | str | None = None) -> Path:
-    """Where decoded arrays and downloads are kept: `given`, else $SPARRING_CACHE, else ~/.cache/sparring."""
-    return Path(given or os.environ.get("SPARRING_CACHE") or Path.home() / ".cache" / "sparring").expanduser()
+    """Where arrays and downloads lie: `given`, else $SPARRING_CACHE, $XDG_CACHE_HOME/sparring or ~/.cache/…."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(given or os.environ.get("SPARRING_CACHE") or home / "sparring").expanduser()
 
 
 def digest(*parts: object) -> str:

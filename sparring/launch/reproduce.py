@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from sparring.engine.processes import at_first, together
 from sparring.errors import UserError, did_you_mean
-from sparring.files import plain_name, write_json
+from sparring.files import plain_name, read_json, write_json
 from sparring.launch.local import Job, run_all, seeded
 from sparring.recipes import autoencoder
 from sparring.recipes import config as schema
@@ -172,7 +171,7 @@ def measure(runs: Sequence[Path], row: Row, folders: Mapping[str, Path]) -> None
 
 def kept(file: Path) -> dict[str, Any]:
     """What an earlier measurement left, or {}."""
-    return json.loads(file.read_text()) if file.exists() else {}
+    return read_json(file) if file.exists() else {}
 
 
 def plan_of(row: Row, wish: Wish) -> dict[str, Any]:

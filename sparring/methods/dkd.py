@@ -78,6 +78,8 @@ class Decoupled(Part):
             raise ValueError(f"ce is {ce:g}, alpha {alpha:g} and beta {beta:g}: give weights of 0 or more")
         if not ce and not alpha and not beta:
             raise ValueError("all weights are 0, so there is nothing to learn from: give objective.beta")
+        if standardise and setting.classes == 2:
+            raise ValueError("of two logits standardising leaves nothing but which is larger: leave standardise out")
         self.alpha, self.beta, self.T, self.ce, self.standardise = alpha, beta, T, ce, standardise
         self.warmup, self.epoch, self.binary = warmup, 1, setting.classes == 2
 

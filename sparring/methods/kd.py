@@ -47,6 +47,8 @@ def kd(
         raise ValueError(f"T is {T:g}: give a temperature above 0")
     if not ce and not kd:
         raise ValueError("both weights are 0, so there is nothing to learn from: give objective.ce or objective.kd")
+    if standardise and setting.classes == 2:
+        raise ValueError("of two logits standardising leaves nothing but which is larger: leave standardise out")
 
     def objective(output: Output, target: Output, batch: Batch) -> Losses:
         s, t = output.logits, target.logits

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from sparring.engine import Checkpoints, Compute
 from sparring.engine.device import choose_device
 from sparring.engine.processes import at_first, together
 from sparring.evaluate import parameters
-from sparring.files import write_json
+from sparring.files import read_json, write_json
 from sparring.nets import autoencoders
 from sparring.nets.spec import AUGMENTOR
 from sparring.nets.vdvae import VDVAE, vdvae
@@ -127,7 +126,7 @@ def train_augmentor(
             conclude(making, train(making, stream, out, exams, checkpoint_seconds), exams, out)
             at_first(Checkpoints(out / "checkpoints").clear)
         vae = autoencoders.load(out, making.data.shape)
-        return Augmentor(vae, json.loads((out / "result.json").read_text()), out)
+        return Augmentor(vae, read_json(out / "result.json"), out)
 
 
 def prepare(config: Config, given: Given) -> Making:

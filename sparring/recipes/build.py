@@ -161,7 +161,9 @@ def team(role: str, spec: str | None, given: Any) -> tuple[list[tuple[str | None
     elif given is None and spec and (asked := nets.team(spec)):
         found = [(one, None) for one in asked[0]], asked[1]
     if found and (role != "teacher" or not found[0]):
-        raise UserError(f"{len(found[0])} networks are given for the {role}: several can teach together, one can learn")
+        raise UserError(
+            f"{len(found[0])} networks are given for the {role}: only teachers answer together, so name one"
+        )
     return found
 
 

@@ -185,9 +185,18 @@ def options_of(factory: Callable[..., Any]) -> type[BaseModel]:
 def described(factory: Callable[..., Any]) -> str:
     """The first line about a part, and its options with their choices or defaults; bare where it depends on others."""
     about = (inspect.getdoc(factory) or "").partition("\n")[0]
-    fields = options_of(factory).model_fields.items()
-    options = ", ".join(name + _choices(field) for name, field in fields)
+    options = _options(factory)
     return f"{about} Options: {options}" if options else about
+
+
+def explained(factory: Callable[..., Any]) -> str:
+    """All that is written about a part, and its options as `described` has them."""
+    about, options = inspect.getdoc(factory) or "", _options(factory)
+    return f"{about}\n\nOptions: {options}" if options else about
+
+
+def _options(factory: Callable[..., Any]) -> str:
+    return ", ".join(name + _choices(field) for name, field in options_of(factory).model_fields.items())
 
 
 def _choices(field: FieldInfo) -> str:

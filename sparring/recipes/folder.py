@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ from tempfile import NamedTemporaryFile
 from typing import Any
 
 from sparring.core import UserError
-from sparring.files import sweep, write_json
+from sparring.files import read_json, sweep, write_json
 from sparring.recipes import config as schema
 from sparring.recipes.config import Config
 from sparring.recipes.paths import anchored
@@ -63,7 +62,7 @@ def refuse_other_run(out: Path, config: Config, origin: Mapping[str, Any]) -> No
         return
     changed = schema.differences(anchored(schema.read(out / "config.yaml")), config)
     if (out / "manifest.json").exists():
-        before = json.loads((out / "manifest.json").read_text())
+        before = read_json(out / "manifest.json")
         if before["data"] != origin["data"]:
             changed.append(f"the images of {origin['data']['name']}")
         then, now = before["teacher"] or {}, origin["teacher"] or {}
@@ -88,7 +87,7 @@ def begin(out: Path, prepared: Ready, origin: Mapping[str, Any]) -> None:
     sweep(out)
     sweep(out / "checkpoints")
     if (out / "manifest.json").exists():
-        first = json.loads((out / "manifest.json").read_text())
+        first = read_json(out / "manifest.json")
         again = {key: origin[key] for key in RESUMED}
         origin = {**first, "resumed": [*first.get("resumed", []), again]}
     schema.write(prepared.config, out / "config.yaml")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from sparring.core.network import computing
 from sparring.core.seeds import seed_for
 from sparring.engine import Compute
 from sparring.evaluate.landscape import Plane, Score, Weights, losses, plane_from, random_plane, surface, weights_of
+from sparring.files import read_json
 from sparring.nets import weights
 from sparring.parts import divergences
 from sparring.parts.part import Targets
@@ -95,7 +95,7 @@ def framed(
 
 def start_of(run: Path, config: Config, data: datasets.Data) -> Network | None:
     """The trained network that a run's student started from, or None where it began at random or is not there."""
-    spec = json.loads((run / "result.json").read_text()).get("start")
+    spec = read_json(run / "result.json").get("start")
     if spec is None:
         return None
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import signal
 import sys
@@ -23,7 +22,7 @@ from sparring.engine import Checkpoints, fit, synchronised
 from sparring.engine.processes import at_first, together
 from sparring.errors import Interrupted
 from sparring.evaluate import latency, macs, parameters
-from sparring.files import write_json
+from sparring.files import read_json, write_json
 from sparring.nets import weights
 from sparring.parts.schedules import constant
 from sparring.recipes.build import Given, Prepared, asks_teacher, prepare
@@ -113,6 +112,8 @@ def _run(config: Config, out: Path, given: Given, resume: bool, claim: Claim | N
     rehearse(prepared, first)
     if told := doubt(prepared, first):
         at_first(lambda: say(told))
+    if config.teacher and prepared.teacher is None:
+        at_first(lambda: say(f"{config.method} asks no teacher: {config.teacher} is left out"))
     for line in prepared.method.about():
         at_first(partial(say, f"{config.method}: {line}"))
     at_first(lambda: begin(out, prepared, origin))
@@ -270,7 +271,7 @@ def finished(out: Path, prepared: Prepared) -> Result:
     """A run that is over, as it was left."""
     file = out / "student.safetensors"
     weights.put(prepared.student.body, weights.read(file)[0], file)
-    return Result(prepared.student.eval(), json.loads((out / "result.json").read_text()), out)
+    return Result(prepared.student.eval(), read_json(out / "result.json"), out)
 
 
 def peak_memory(device: torch.device) -> int:

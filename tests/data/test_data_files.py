@@ -250,6 +250,9 @@ def test_the_cache_lies_where_it_is_told(monkeypatch, tmp_path):
     assert caching.cache_dir() == tmp_path
     assert caching.cache_dir(tmp_path / "given") == tmp_path / "given"
     monkeypatch.delenv("SPARRING_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert caching.cache_dir() == tmp_path / "xdg" / "sparring"
+    monkeypatch.delenv("XDG_CACHE_HOME")
     assert caching.cache_dir().parts[-2:] == (".cache", "sparring")
 
 

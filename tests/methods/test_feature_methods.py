@@ -129,4 +129,8 @@ def test_what_two_classes_cannot_teach_is_told() -> None:
     setting = replace(tiny_setting(tiny_tapped(), tiny_tapped()), classes=2)
     with pytest.raises(ValueError, match="choose kd or dkd"):
         OBJECTIVE["dist"](setting)
+    with pytest.raises(ValueError, match="leave standardise out"):
+        OBJECTIVE["kd"](setting, standardise=True)
+    with pytest.raises(ValueError, match="leave standardise out"):
+        OBJECTIVE["dkd"](setting, standardise=True)
     assert "NCKD, among those, teaches nothing" in OBJECTIVE["dkd"](setting).about()[0]

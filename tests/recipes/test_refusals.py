@@ -35,6 +35,14 @@ def test_changed_arguments_are_named(begun):
         run(other, out, resume=True)
 
 
+@pytest.mark.parametrize(("file", "held"), [("result.json", '{"accuracy"'), ("manifest.json", "[]")])
+def test_a_run_with_a_damaged_file_is_told_which(begun, file, held):
+    config, out = begun
+    (out / file).write_text(held)
+    with pytest.raises(UserError, match=rf"{file} .*: restore it, or train that run again elsewhere"):
+        run(config, out, resume=True)
+
+
 def test_where_and_how_watched_may_change(begun):
     config, out = begun
     (out / "result.json").unlink()

@@ -189,6 +189,11 @@ def test_an_ensembles_answers_can_be_kept(teacher, second, tmp_path):
         prepare(configured(**{**told, "method": "ema"}), Given())
 
 
+def test_a_teacher_whom_nobody_asks_is_told(teacher, tmp_path, capsys):
+    run(configured(method="ema", teacher=str(teacher), epochs=1), tmp_path / "x")
+    assert f"ema asks no teacher: {teacher} is left out" in capsys.readouterr().out
+
+
 def test_inner_features_are_a_single_teachers(teacher, second):
     with pytest.raises(UserError, match=r"made of several networks, so it has no inner features"):
         prepare(configured(method="fitnets", teacher=f"ensemble:{teacher}+{second}", student="resnet8"), Given())
