@@ -189,9 +189,9 @@ def show(
         raise UserError(f"--landscape is of training images, so --part {part} has no place there: leave it out")
     if points is not None and not landscape:
         raise UserError(f"--points {points} is of a landscape's grid: add --landscape, or leave it out")
-    if landscape:
-        return [draw_landscape(Path(run), out=place, device=device, **chosen)]
-    return draw(Path(run), out=place, device=device, **chosen)
+    if place and place.suffix != ".png":
+        raise UserError(f"--out {place}: the picture is a PNG, so give a name that ends in .png")
+    return (draw_landscape if landscape else draw)(Path(run), out=place, device=device, **chosen)
 
 
 def reproduce(

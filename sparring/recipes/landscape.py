@@ -39,12 +39,12 @@ RANDOM = (ACROSS[1], "another such direction")
 
 def landscape(
     run: Path, *, out: Path | None = None, points: int = POINTS, images: int = IMAGES, device: str | None = None
-) -> Path:
+) -> list[Path]:
     """Draw CE, KD and, where a guide censors, the guided loss around the student of the finished run `run`.
 
     out: the PNG to write, by default landscape.png in the run; its arrays lie beside it, as .npz. points: of the grid,
     in each direction; images: how many of the training part, as they are; device: where, in place of the run's own.
-    Returns the picture's path. Raises UserError where there is nothing to draw.
+    Returns the picture's path, alone. Raises UserError where there is nothing to draw.
     """
     if not 3 <= points <= MOST_POINTS:
         raise UserError(f"--points {points}: give 3 to {MOST_POINTS}")
@@ -75,7 +75,7 @@ def landscape(
     write_pictures(arrays, place.with_suffix(".npz"))
     (about,) = runs([run])
     drawing.picture(arrays, about, place)
-    return place
+    return [place]
 
 
 def framed(

@@ -159,7 +159,7 @@ def errors(ax: Axes, found: Arrays) -> None:
         told = f"g is as good as the same on all {len(values):,} images"
     chances = [area(found[name], ~found["right"]) for name in ("values", "taken")]
     if None not in chances:
-        told += "; AUROC for the student's errors: of g {:.3f}, of the share taken {:.3f}".format(*chances)
+        told += "\nAUROC for the student's errors: of g {:.3f}, of the share taken {:.3f}".format(*chances)
     ax.set_xlabel(told, fontsize=7)
 
 
