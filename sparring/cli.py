@@ -169,6 +169,8 @@ def report(*runs: Path, out: Path | None = None) -> None:
 
     if not runs:
         raise UserError("no run was given: sparring report RUN…")
+    if out and out.suffix not in (".html", ".htm"):
+        raise UserError(f"--out {out}: the report is a web page, so give a name that ends in .html")
     page = reports.page(runs, out or reports.default_place(runs))
     print(reports.markdown(runs))
     print(f"The report: {page}")

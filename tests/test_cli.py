@@ -198,6 +198,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["evaluate", "nowhere"], "is no folder"),
     (["report"], "no run was given"),
     (["report", "nowhere"], "does not exist"),
+    (["report", "{teacher}", "--out", "x.jpg"], "--out x.jpg: the report is a web page, so give a name that ends in"),
     (["reproduce", "da-table2"], "Did you mean 'da-table1'?"),
     (["list", "method"], "method"),
     (["show", "{teacher}", "--out", "x.jpg"], "--out x.jpg: the picture is a PNG, so give a name that ends in .png"),

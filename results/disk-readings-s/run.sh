@@ -15,7 +15,9 @@ guide="objective.inner=1 objective.first=1 objective.guide=mlp objective.guide_l
 at() { echo "objective.lambda_min=$1 objective.lambda_max=$1"; }
 reading kd --method kd-disk
 reading chosen --method disk-release $guide $(at 50)
-reading chosen-off --method disk-release $guide $(at 1e6)
+reading chosen-1e6 --method disk-release $guide $(at 1e6)
 reading paper-k100-50 --method disk $guide objective.k=100 $(at 50)
-reading paper-k100-off --method disk $guide objective.k=100 $(at 1e6)
+reading paper-k100-1e6 --method disk $guide objective.k=100 $(at 1e6)
 reading paper-k100-course --method disk $guide objective.k=100
+reading paper-k100-T4-50 --method disk $guide objective.k=100 objective.T_s=4 $(at 50)
+reading chosen-none --method disk-release $guide $(at 1e6) objective.delta=0

@@ -24,7 +24,7 @@ from torch.optim import Adam
 
 from sparring.core import Batch, Clock, Losses, Moment, Output, Player, Setting, term
 from sparring.core.processes import mean
-from sparring.methods.disk_options import FOLLOW, refuse_idle, refuse_impossible, refuse_mixed
+from sparring.methods.disk_options import FOLLOW, refuse_idle, refuse_impossible, refuse_mixed, remark_of
 from sparring.methods.hints import HintName, hint_named
 from sparring.nets.origin import origin_of
 from sparring.parts.bout import Bout
@@ -278,9 +278,7 @@ class Disk(Part):
         return {"guide": self.seen, "lambda": self.lam} | {name: torch.as_tensor(value) for name, value in told.items()}
 
     def remark(self) -> str | None:
-        if self.seen <= 0.99:
-            return None
-        return f"the guide censored {float(self.seen):.0%} of its last batch, which leaves next to nothing to learn"
+        return remark_of(float(self.seen), logits=bool(self.logits))
 
     def keepsakes(self) -> Mapping[str, Tensor]:
         """The guide's weights, and T_s, δ and λ as they were at last: all that its loss takes beside the answers."""

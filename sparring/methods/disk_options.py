@@ -42,6 +42,18 @@ def refuse_idle(why: str, idle: bool, **given: Any) -> None:
             raise ValueError(f"{name} has no effect with {why}: leave it out")
 
 
+def remark_of(seen: float, *, logits: bool) -> str | None:
+    """What is told where a guide's mean value on its last batch was near 1; of a hint alone it leaves nothing."""
+    if seen <= 0.99:
+        return None
+    left = "" if logits else ", and leaves the student next to nothing to learn"
+    return (
+        f"the guide's value was {seen:.2f} on its last batch, so it chooses nothing{left}; what held it in our runs is "
+        "an Adam of its own and a large λ: objective.guide=mlp objective.guide_lr=0.001 objective.lambda_min=50 "
+        "objective.lambda_max=50"
+    )
+
+
 def refuse_mixed(batch: Batch, *, released: bool, delta: float | None) -> None:
     """Raise UserError where labels are mixed and what is right and wrong is counted."""
     if batch.shares is not None and released:

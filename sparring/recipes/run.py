@@ -75,10 +75,11 @@ def run(
 
     given: a teacher, student or data set handed over from Python. resume: go on with the run that `out` holds; a
     finished one is only read. claim: a published number to keep beside ours. checkpoint_seconds: how often to save
-    within an epoch. Raises UserError for every mistake that a user can mend, before any training; Interrupted where a
-    signal stopped it.
+    within an epoch. The caller's own chance (torch's generators) is left as it was. Raises UserError for every mistake
+    that a user can mend, before any training; Interrupted where a signal stopped it.
     """
-    with together(), saying_what_is_kept(Path(out)):
+    gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with together(), saying_what_is_kept(Path(out)), torch.random.fork_rng(gpus):
         return _run(anchored(config), Path(out), given or Given(), resume, claim, checkpoint_seconds)
 
 

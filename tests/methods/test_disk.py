@@ -248,7 +248,10 @@ def test_a_guide_that_censors_everything_is_told() -> None:
     objective = objective_of()
     assert objective.remark() is None
     objective.seen.fill_(1.0)
-    assert "the guide censored 100% of its last batch" in str(objective.remark())
+    assert "the guide's value was 1.00 on its last batch, so it chooses nothing; what held" in str(objective.remark())
+    alone = objective_of(hint="fitnets", logits=0.0)
+    alone.seen.fill_(1.0)
+    assert "leaves the student next to nothing to learn; what held it" in str(alone.remark())
 
 
 def test_a_guide_on_maps_needs_a_teacher_that_has_some() -> None:

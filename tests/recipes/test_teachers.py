@@ -194,6 +194,14 @@ def test_a_teacher_whom_nobody_asks_is_told(teacher, tmp_path, capsys):
     assert f"ema asks no teacher: {teacher} is left out" in capsys.readouterr().err
 
 
+def test_the_callers_own_chance_is_left_as_it_was(tmp_path):
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    run(configured(epochs=1), tmp_path / "x")
+    assert torch.equal(torch.rand(3), expected)
+
+
 def test_inner_features_are_a_single_teachers(teacher, second):
     with pytest.raises(UserError, match=r"made of several networks, so it has no inner features"):
         prepare(configured(method="fitnets", teacher=f"ensemble:{teacher}+{second}", student="resnet8"), Given())
