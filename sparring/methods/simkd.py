@@ -47,7 +47,11 @@ class SimKD(Hint):
         projected = f"student {taps.place(student, tap)} {own} → projector (÷ {self.factor})"
         self.told = [f"{projected} → teacher {self.theirs} {self.wanted} → its classifier"]
         unused = weights_after(student, self.shape, tap)
-        return reusing(student, tap, unused, own=own, wanted=self.wanted, classifier=self.held[0], factor=self.factor)
+        told = {"own": own, "wanted": self.wanted, "classifier": self.held[0], "factor": self.factor}
+        dressed = reusing(student, tap, unused, **told)
+        if dressed is not student:
+            self.told.append(f"left out of the student, as what follows its last stage: {', '.join(unused)}")
+        return dressed
 
     def forward(self, output: Output, target: Output) -> Tensor:
         seen = output.features["projected"].float()

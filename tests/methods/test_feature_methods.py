@@ -80,7 +80,9 @@ def test_simkd_predicts_through_the_teachers_classifier_and_is_counted_with_it(t
     path = nets.save(dressed, tmp_path / "student.safetensors")
     again = nets.load(f"resnet8@{path}")
     assert torch.equal(again.eval()(x).logits, answer.logits)
+    assert objective.about()[1] == "left out of the student, as what follows its last stage: fc"
     assert objective.dress(again) is again
+    assert len(objective.about()) == 1
 
 
 def test_a_teacher_whose_classifier_sees_more_than_the_mean_is_refused() -> None:
