@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from sparring.core.network import computing
 from sparring.evaluate.answers import resting
 
 
@@ -28,14 +29,15 @@ def macs(net: nn.Module, shape: Sequence[int]) -> int:
 
 
 def latency(net: nn.Module, shape: Sequence[int], device: torch.device | str = "cpu", *, repeats: int = 30) -> float:
-    """The median time in seconds that the answer to one image of `shape` (C, H, W) takes on `device`.
+    """The median time in seconds that the answer to one image of `shape` (C, H, W) takes on `device`, in float32.
 
-    Five unmeasured answers come first; the network itself is not moved, a copy of it is.
+    Whatever precision a network trains or teaches in, so that times can be compared. Five unmeasured answers come
+    first; the network itself is not moved, a copy of it is.
     """
     device = torch.device(device)
     copied = copy.deepcopy(net).to(device).eval()
     x = torch.rand(1, *shape, device=device)
-    with torch.inference_mode():
+    with torch.inference_mode(), computing(device.type, bf16=False):
         times = [_timed(copied, x) for _ in range(5 + repeats)]
     return median(times[5:])
 

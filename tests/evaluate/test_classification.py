@@ -126,3 +126,19 @@ def test_cost_by_hand():
     assert net.body[1].num_batches_tracked == 0
     assert 0 < latency(net, (3, 8, 8), "cpu", repeats=3) < 1
     assert net.training
+
+
+def test_a_teacher_of_half_precision_is_timed_as_others_are():
+    seen = []
+
+    class Told(nn.Module):
+        def forward(self, x):
+            seen.append(torch.is_autocast_enabled("cpu"))
+            return x.mean((2, 3))
+
+    net = Network(Told())
+    net.bf16 = True
+    net(torch.zeros(1, 1, 8, 8))
+    assert seen == [True]
+    latency(net, (1, 8, 8), repeats=1)
+    assert not any(seen[1:])
