@@ -9,6 +9,7 @@ from sparring.engine import Compute
 from sparring.recipes.build import bout
 from sparring.recipes.examine import kept_by, part_of, reopened
 from sparring.recipes.keepsakes import AUGMENTOR, GUIDE, IMAGES, KEEPSAKES, drawn, write_pictures
+from sparring.recipes.run import say
 from sparring.report import augmented, guided, runs
 
 MOST = 64  # columns that a picture can have and still be looked at
@@ -27,7 +28,7 @@ def show(
     """
     if not 1 <= images <= MOST:
         raise UserError(f"--images {images}: give 1 to {MOST}")
-    if (run / "result.json").exists() or not run.is_dir():
+    if (run / "config.yaml").exists() or not run.is_dir():
         return show_one(run, out, images, part, device)
     kept = [found.path for found in runs(run) if (found.path / KEEPSAKES).exists()]
     if not kept:
@@ -37,7 +38,17 @@ def show(
         )
     if out and len(kept) > 1:
         raise UserError(f"--out names one picture, and below {run} {len(kept)} runs are to be drawn; leave it out")
-    return [place for each in kept for place in show_one(each, out, images, part, device)]
+    places: list[Path] = []
+    for each in kept:
+        try:
+            places += show_one(each, out, images, part, device)
+        except UserError as error:
+            if len(kept) == 1:
+                raise
+            say(f"{each} is left out: {error}")
+    if not places:
+        raise UserError(f"none of the {len(kept)} runs below {run} could be drawn")
+    return places
 
 
 def show_one(run: Path, out: Path | None, images: int, part: str, device: str | None) -> list[Path]:

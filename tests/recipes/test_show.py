@@ -1,5 +1,6 @@
 """What a run's perturbation makes of images: kept when a run ends, and drawn."""
 
+import re
 import shutil
 
 import numpy as np
@@ -116,3 +117,19 @@ def test_images_of_as_many_classes_as_can_be():
     assert of_each_class(labels, 4).tolist() == [2, 3, 0, 4]
     assert of_each_class(labels, 2).tolist() == [2, 0]
     assert sorted(of_each_class(labels, 9)) == [0, 1, 2, 3, 4, 5]
+
+
+def test_an_unfinished_run_is_told_as_one(students, tmp_path):
+    shutil.copytree(students / "hard", tmp_path / "begun")
+    (tmp_path / "begun/result.json").unlink()
+    with pytest.raises(UserError, match="holds no finished run"):
+        verbs.show(tmp_path / "begun")
+
+
+def test_of_several_runs_those_that_can_be_drawn_are(students, tmp_path, capsys):
+    for name in ("hard", "spoilt"):
+        shutil.copytree(students / "hard", tmp_path / name)
+    told = (tmp_path / "spoilt/config.yaml").read_text()
+    (tmp_path / "spoilt/config.yaml").write_text(re.sub("(?m)^teacher: .*", "teacher: nowhere/at/all", told))
+    assert verbs.show(tmp_path) == [tmp_path / "hard" / "augmentor.png"]
+    assert f"{tmp_path / 'spoilt'} is left out:" in capsys.readouterr().err
