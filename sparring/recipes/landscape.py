@@ -24,7 +24,7 @@ from sparring.recipes.build import bout, network
 from sparring.recipes.config import Config
 from sparring.recipes.examine import kept_by, reopened
 from sparring.recipes.keeper import BEST
-from sparring.recipes.keepsakes import keeps, write_pictures
+from sparring.recipes.keepsakes import KEEPSAKES, keeps, write_pictures
 from sparring.recipes.run import say
 from sparring.report import landscape as drawing
 from sparring.report import runs
@@ -141,9 +141,11 @@ def scored(
     if teacher is None:
         return nobody, found
     found["KD: 0.1 CE + 0.9 T² H, T = 4"] = kd
-    if not keeps(kept := kept_by(run), "objective"):
+    kept, method = kept_by(run), bout(config, student, teacher, data)
+    if not keeps(kept, "objective"):
+        if method.objective.keepsakes():
+            say(f"without the run's own loss: {run} holds no {KEEPSAKES} to make it from")
         return Teacher(teacher), found
-    method = bout(config, student, teacher, data)
     Compute(student.mean.device).place_module(method)
     method.recall(kept)
     method.eval()

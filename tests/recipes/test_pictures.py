@@ -85,6 +85,13 @@ def test_a_landscape_from_the_start_to_the_end(runs, tmp_path):
     place.with_suffix(".npz").unlink()
 
 
+def test_a_landscape_without_the_guide_says_so(runs, tmp_path, capsys):
+    shutil.copytree(runs / "disk", tmp_path / "disk")
+    (tmp_path / "disk" / KEEPSAKES).unlink()
+    verbs.show(tmp_path / "disk", landscape=True, points=3, images=16)
+    assert "without the run's own loss" in capsys.readouterr().err
+
+
 def test_a_landscape_of_a_student_alone_is_ce_on_random_directions(runs, tmp_path):
     verbs.show(runs / "alone", landscape=True, points=3, images=16, out=tmp_path / "l.png")
     found = arrays(tmp_path / "l.npz")
