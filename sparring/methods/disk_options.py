@@ -28,6 +28,8 @@ def refuse_impossible(**given: Any) -> None:
     for name in {"logits", "hint_weight", "delta"} & told.keys():
         if told[name] < 0:
             raise ValueError(f"{name} is {told[name]:g}: give 0 or more")
+    if told.get("period", 2) < 2 and told["lambda_min"] < told["lambda_max"]:
+        raise ValueError("period is 1, and so λ would stay at lambda_min: give 2 rounds or more")
     if not 0 <= told["alpha"] <= 1:
         raise ValueError(f"alpha is {told['alpha']:g}: give a weight in [0, 1]")
     if not 0 <= told["lambda_min"] <= told["lambda_max"]:

@@ -46,7 +46,8 @@ class Guided(NamedTuple):
         the student gives the teacher's classes less than g, and g = 1 no more than half of one that it has learned.
         """
         whole = self.teacher.sum(-1).clamp(min=LEAST)
-        return ((self.teacher * self.student / self.seen(g)).sum(-1) / whole).clamp(max=1)  # rounding apart, it is
+        student = self.student.clamp(min=LEAST)  # as in `seen`: what is lost there is no guide's doing
+        return ((self.teacher * student / self.seen(g)).sum(-1) / whole).clamp(max=1)  # rounding apart, it is
 
     def seen(self, g: Tensor) -> Tensor:
         """s + g·1[guarded], above 0."""

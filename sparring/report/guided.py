@@ -158,7 +158,7 @@ def errors(ax: Axes, found: Arrays) -> None:
     if values.max() - values.min() < NARROW:
         told = f"g is as good as the same on all {len(values):,} images"
     chances = [area(found[name], ~found["right"]) for name in ("values", "taken")]
-    if None not in chances:
+    if None not in chances and values.max() - values.min() >= NARROW:  # else they tell of the student alone
         told += "\nAUROC for the student's errors: of g {:.3f}, of the share taken {:.3f}".format(*chances)
     ax.set_xlabel(told, fontsize=7)
 

@@ -87,6 +87,11 @@ def test_little_g_hides_what_the_student_gives_less() -> None:
     assert left[1] > 0.9
 
 
+def test_where_no_guide_is_nothing_is_taken() -> None:
+    both = guided_kd(rows([-40.0, 0, 0]), rows([5.0, 0, 0]), T=1.0, T_s=1.0, k=1)
+    near(both.left(torch.zeros(1, dtype=torch.float64)), 1)
+
+
 def test_no_logarithm_of_nothing() -> None:
     s = rows([500.0, -500, -500])
     assert guided_kd(s, rows([-500.0, 500, 0]), T=1.0, T_s=1.0, k=1).distance(torch.zeros(1)).isfinite().all()
@@ -144,6 +149,7 @@ def test_eq_6_of_disk() -> None:
         ({"T": 0.0}, "T is 0"),
         ({"alpha": 1.5}, "alpha is 1.5"),
         ({"k": 0}, "k is 0"),
+        ({"period": 1}, "period is 1, and so λ would stay at lambda_min"),
         ({"lambda_min": 9.0, "lambda_max": 1.0}, "lambda_min is 9"),
         ({"turns": "joint"}, "no phase in which to measure"),
         ({"logits": 0.0}, "nothing to learn from"),

@@ -247,6 +247,10 @@ def test_a_network_of_the_same_weights_that_answers_otherwise(kd, tmp_path):
             {"method": "disk", "objective": {"k": 5}, "cache_keep": 4},
             r"cache_keep=4 forgets .* disk needs the teacher's 5 likeliest",
         ),
+        (
+            {"method": "disk-release", "objective": {"k": 5, "guide": "mlp"}, "cache_keep": 6},
+            r"disk-release needs the teacher's 10 likeliest: give 10 or more, half, or full",
+        ),
         ({"cache_keep": "half", "cache": None}, r"cache_keep=half says how .* none was given: add --cache FOLDER"),
     ],
 )
