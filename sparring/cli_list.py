@@ -7,8 +7,6 @@ from typing import Literal
 from sparring.arguments import image_shape
 from sparring.errors import UserError
 
-SLOTS = ("perturb", "targets", "objective")
-
 
 def list_names(
     what: Literal["methods", "nets", "data", "augment", "recipes", "perturb", "targets", "objective", "taps"],
@@ -43,12 +41,12 @@ def list_names(
     """
     from sparring import verbs
 
-    if (name is None) if what == "taps" else (name is not None and what not in SLOTS):
+    if (name is None) if what == "taps" else (name is not None and what not in verbs.TABLES):
         raise UserError(
             "`sparring list taps NET` names the network whose taps it lists, and a slot's list the part that it "
             "explains (`sparring list objective kd`); no other list takes a name"
         )
-    if name and what in SLOTS:
+    if name and what in verbs.TABLES:
         print(verbs.explained(what, name))
         return
     if name:

@@ -58,9 +58,9 @@ def read_json(path: Path | str) -> dict[str, Any]:
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): restore it, or train that run again elsewhere") from None
+        raise UserError(f"{path} cannot be read ({error}): restore it, or remove it to have it made again") from None
     if not isinstance(found, dict):
-        raise UserError(f"{path} holds no JSON object: restore it, or train that run again elsewhere")
+        raise UserError(f"{path} holds no JSON object: restore it, or remove it to have it made again")
     return found
 
 

@@ -123,7 +123,8 @@ class Disk(Part):
         self.adam = None if guide_lr is None else partial(Adam, lr=guide_lr)
         self.hint = hint_named(hint, setting)
         self.hint_weight = self.hint.weight if hint_weight is None else hint_weight
-        self.ranked = setting.classes if self.released else self.k if self.k < setting.classes else 0
+        ranked = self.k if self.k < setting.classes else 0
+        self.ranked = setting.classes if self.released else ranked  # the release's target has the least logit of all
         self.student_taps = self.hint.student_taps
         self.target_taps = tuple(dict.fromkeys([self.guide.tap, *self.hint.target_taps]))
         self.classes = setting.classes

@@ -47,8 +47,9 @@ class SimKD(Hint):
         projected = f"student {taps.place(student, tap)} {own} → projector (÷ {self.factor})"
         self.told = [f"{projected} → teacher {self.theirs} {self.wanted} → its classifier"]
         unused = weights_after(student, self.shape, tap)
-        told = {"own": own, "wanted": self.wanted, "classifier": self.held[0], "factor": self.factor}
-        dressed = reusing(student, tap, unused, **told)
+        dressed = reusing(
+            student, tap, unused, own=own, wanted=self.wanted, classifier=self.held[0], factor=self.factor
+        )
         if dressed is not student:
             self.told.append(f"left out of the student, as what follows its last stage: {', '.join(unused)}")
         return dressed

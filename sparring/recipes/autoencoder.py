@@ -17,7 +17,7 @@ from sparring import data as datasets
 from sparring.core import Batch, Clock, Losses, Method, Player, UserError
 from sparring.core.losses import term
 from sparring.core.mode import mode
-from sparring.core.seeds import seed_for
+from sparring.core.seeds import chance_restored, seed_for
 from sparring.engine import Checkpoints, Compute
 from sparring.engine.device import choose_device
 from sparring.engine.processes import at_first, together
@@ -100,6 +100,7 @@ class Augmentor:
         return f"Augmentor({self.metrics['student']} of {self.metrics['data']}, in {self.out})"
 
 
+@chance_restored()
 def train_augmentor(
     config: Config,
     out: Path | str,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sparring import data as datasets
 from sparring.core import Batch, Clock, Method, Player
+from sparring.core.seeds import chance_restored
 from sparring.engine import fit
 from sparring.evaluate import macs, parameters
 from sparring.parts.bout import Bout
@@ -91,6 +92,7 @@ class Check:
         return lines
 
 
+@chance_restored()
 def inspect(config: Config, given: Given, out: Path | None = None) -> Check:
     """Look at what `config` would do. Raises UserError for whatever would stop the run, a weak teacher included."""
     if out is not None:

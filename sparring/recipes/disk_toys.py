@@ -1,8 +1,9 @@
 """DiSK's toys (Table 1, Figs. 1 and 2): in which minimum a hundred initialisations end by CE, by KD and by DiSK.
 
 The paper leaves much of both toys open. `LINE` and `PLANE` are our readings, not the paper's. Both train alike, by
-`TRAINING`: of some 1,300 readings of the line its counts came nearest to Table 1 on seeds 100 to 102, and taken over to
-the plane as it is, it comes nearer there than all but one of 130 (results/disk-toys/search.py and search_plane.py).
+`TRAINING`: of some 1,300 readings of the line its counts came nearest to Table 1 on seeds 100 to 102. Taken over to the
+plane as it is, it comes nearer there than the reading it took the place of; those that come nearer still have another
+student, rate or count, or are its near kin (results/disk-toys/search.py and search_plane.py).
 What is reported is from other seeds, and falls short of the paper's: docs/disk-toys.md.
 """
 

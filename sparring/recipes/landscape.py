@@ -12,7 +12,7 @@ from torch import Tensor
 from sparring import data as datasets
 from sparring.core import Batch, Network, Output, UserError
 from sparring.core.network import computing
-from sparring.core.seeds import seed_for
+from sparring.core.seeds import chance_restored, seed_for
 from sparring.engine import Compute
 from sparring.evaluate.landscape import Plane, Score, Weights, losses, plane_from, random_plane, surface, weights_of
 from sparring.files import read_json
@@ -37,6 +37,7 @@ ACROSS = ("start → end, 1 = the way between", "a random direction, its filters
 RANDOM = (ACROSS[1], "another such direction")
 
 
+@chance_restored()
 def landscape(
     run: Path, *, out: Path | None = None, points: int = POINTS, images: int = IMAGES, device: str | None = None
 ) -> list[Path]:
@@ -153,7 +154,7 @@ def scored(
     if objective.companion is None and not objective.student_taps:
         found[f"{config.method}: its guided loss"] = lambda o, t, b: objective(o, t, b).total()
     else:
-        say("without the run's own loss: the adapters of its features were not kept")
+        say("without the run's own loss: it compares features too, which a landscape does not")
     return method.targets, found
 
 

@@ -18,6 +18,7 @@ from sparring import data as datasets
 from sparring import nets
 from sparring.core import Network
 from sparring.core.processes import mean
+from sparring.core.seeds import chance_restored
 from sparring.engine import Checkpoints, fit, synchronised
 from sparring.engine.processes import at_first, together
 from sparring.errors import Interrupted
@@ -78,8 +79,7 @@ def run(
     within an epoch. The caller's own chance (torch's generators) is left as it was. Raises UserError for every mistake
     that a user can mend, before any training; Interrupted where a signal stopped it.
     """
-    gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
-    with together(), saying_what_is_kept(Path(out)), torch.random.fork_rng(gpus):
+    with together(), saying_what_is_kept(Path(out)), chance_restored():
         return _run(anchored(config), Path(out), given or Given(), resume, claim, checkpoint_seconds)
 
 

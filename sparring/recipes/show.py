@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sparring.core import UserError
+from sparring.core.seeds import chance_restored
 from sparring.engine import Compute
 from sparring.recipes.build import bout
 from sparring.recipes.examine import kept_by, part_of, reopened
@@ -51,6 +52,7 @@ def show(
     return places
 
 
+@chance_restored()
 def show_one(run: Path, out: Path | None, images: int, part: str, device: str | None) -> list[Path]:
     """Draw all that the parts of the finished run `run` offer; see `show`."""
     config, data, student, teacher = reopened(run, device)

@@ -39,7 +39,7 @@ def test_changed_arguments_are_named(begun):
 def test_a_run_with_a_damaged_file_is_told_which(begun, file, held):
     config, out = begun
     (out / file).write_text(held)
-    with pytest.raises(UserError, match=rf"{file} .*: restore it, or train that run again elsewhere"):
+    with pytest.raises(UserError, match=rf"{file} .*: restore it, or remove it to have it made again"):
         run(config, out, resume=True)
 
 

@@ -194,11 +194,12 @@ def test_a_teacher_whom_nobody_asks_is_told(teacher, tmp_path, capsys):
     assert f"ema asks no teacher: {teacher} is left out" in capsys.readouterr().err
 
 
-def test_the_callers_own_chance_is_left_as_it_was(tmp_path):
+@pytest.mark.parametrize("what", [lambda out: run(configured(epochs=1), out), lambda _: inspect(configured(), Given())])
+def test_the_callers_own_chance_is_left_as_it_was(what, tmp_path):
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    run(configured(epochs=1), tmp_path / "x")
+    what(tmp_path / "x")
     assert torch.equal(torch.rand(3), expected)
 
 
