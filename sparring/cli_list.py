@@ -13,7 +13,7 @@ def list_names(
     name: str | None = None,
     /,
     *,
-    data: str = "digits",
+    data: str | None = None,
     data_root: str | None = None,
     size: int | None = None,
     shape: str | None = None,
@@ -29,7 +29,7 @@ def list_names(
     name
         Of taps: the network, as for --student. Of a slot: the one that is explained, option by option.
     data
-        Of taps: for images of that data set.
+        Of taps: for images of that data set (digits, where no shape is given either).
     data_root
         Where local copies of data sets lie.
     size
@@ -51,7 +51,14 @@ def list_names(
         return
     if name:
         told = {"shape": image_shape(shape), "classes": classes}
-        names = verbs.taps(name, data=data, data_root=data_root, size=size, **told)
+        try:
+            names = verbs.taps(name, data=data or "digits", data_root=data_root, size=size, **told)
+        except UserError as error:
+            if data or shape:
+                raise
+            raise UserError(
+                f"{error} (asked about images of the digits: give --data DATA or --shape CxHxW for yours)"
+            ) from error
     else:
         names = verbs.known(what)
     width = max(map(len, names), default=0)

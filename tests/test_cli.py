@@ -205,6 +205,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["list", "objective", "dsk"], "objective has no 'dsk'. Did you mean 'disk'?"),
     (["list", "nets", "resnet8"], "no other list takes a name"),
     (["list", "taps", "resnet8", "--shape", "32"], "--shape 32 is no shape of images: give channels, height and width"),
+    (["list", "taps", "vit-mnist"], "(asked about images of the digits: give --data DATA or --shape CxHxW for yours)"),
     (["list", "taps", "resnet8", "--classes", "7"], "classes=7 goes beside a shape"),
     (["list", "taps", "resnet8", "--shape", "3x32x32", "--size", "8"], "leave one of them out"),
 ]

@@ -24,7 +24,7 @@ from torch.optim import Adam
 
 from sparring.core import Batch, Clock, Losses, Moment, Output, Player, Setting, term
 from sparring.core.processes import mean
-from sparring.methods.disk_options import FOLLOW, refuse_idle, refuse_impossible, refuse_mixed, remark_of
+from sparring.methods.disk_options import FOLLOW, caveats, refuse_idle, refuse_impossible, refuse_mixed, remark_of
 from sparring.methods.hints import HintName, hint_named
 from sparring.nets.origin import origin_of
 from sparring.parts.bout import Bout
@@ -108,7 +108,7 @@ class Disk(Part):
         refuse_idle("turns=joint", self.joint, inner=inner, first=first)
         refuse_idle("hint=none", hint == "none", hint_weight=hint_weight)
         refuse_idle("follow=paper", not self.released, worst=worst)
-        if self.joint and (delta is None or told["T_s"] is None):
+        if self.joint and ((delta is None and not self.released) or told["T_s"] is None):
             raise ValueError(
                 "turns=joint has no phase in which to measure the student as it starts: give delta and T_s"
             )
@@ -238,13 +238,8 @@ class Disk(Part):
         sees = f"{self.guide.tap} and logits" if self.guide.logits else self.guide.tap
         count = sum(weight.numel() for weight in self.guide.parameters())
         told = [f"guide: the teacher's {sees} → 1 ({count:,} parameters)", *self.hint.about()]
-        if self.k >= self.classes:
-            told.append(f"k={self.k} guards all {self.classes} classes: the guide's value is added to each")
-        if self.untrained:
-            told.append(
-                "the student starts untrained; DiSK starts from a trained one (--student RUN), see docs/disk.md"
-            )
-        return told
+        guarded = (self.k, self.classes) if self.logits else None
+        return told + caveats(guarded, untrained=self.untrained, unruly=self.adam is None and not self.logits)
 
     def players(self, bout: Bout) -> Mapping[str, Player]:
         return {"guide": Player(self.guide, partial(self.advise, bout), self.adam)}

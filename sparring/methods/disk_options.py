@@ -19,6 +19,12 @@ IMAGENET: dict[str, Any] = {  # what the code for ImageNet sets (its budget is b
 }  # fmt: skip
 
 
+HELD = (
+    "what kept it down in our runs was an Adam of its own and a large λ: objective.guide=mlp objective.guide_lr=0.001 "
+    "objective.lambda_min=50 objective.lambda_max=50"
+)
+
+
 def refuse_impossible(**given: Any) -> None:
     """Raise ValueError for a number that DiSK cannot work with."""
     told = {name: value for name, value in given.items() if value is not None}
@@ -44,16 +50,25 @@ def refuse_idle(why: str, idle: bool, **given: Any) -> None:
             raise ValueError(f"{name} has no effect with {why}: leave it out")
 
 
+def caveats(guarded: tuple[int, int] | None, *, untrained: bool, unruly: bool) -> list[str]:
+    """What is worth knowing before the training. guarded: how many classes are, and of how many, where eq. 4 counts;
+    unruly: whether a guide that censors a hint alone descends as the student does."""
+    told = []
+    if guarded and guarded[0] >= guarded[1]:
+        told.append(f"k={guarded[0]} guards all {guarded[1]} classes: the guide's value is added to each")
+    if untrained:
+        told.append("the student starts untrained; DiSK starts from a trained one (--student RUN), see docs/disk.md")
+    if unruly:
+        told.append(f"by the student's optimiser such a guide came to censor nearly everything; {HELD}")
+    return told
+
+
 def remark_of(seen: float, *, logits: bool) -> str | None:
     """What is told where a guide's mean value on its last batch was near 1; of a hint alone it leaves nothing."""
     if seen <= 0.99:
         return None
     left = "" if logits else ", and leaves the student next to nothing to learn"
-    return (
-        f"the guide's value was {seen:.2f} on its last batch, so it chooses nothing{left}; what held it in our runs is "
-        "an Adam of its own and a large λ: objective.guide=mlp objective.guide_lr=0.001 objective.lambda_min=50 "
-        "objective.lambda_max=50"
-    )
+    return f"the guide's value was {seen:.2f} on its last batch, so it chooses nothing{left}; {HELD}"
 
 
 def refuse_mixed(batch: Batch, *, released: bool, delta: float | None) -> None:

@@ -19,7 +19,7 @@ from sparring.recipes.folder import claim_folder
 from sparring.recipes.optim import descents
 from sparring.recipes.rehearse import Rehearsal, doubt, rehearse, untouched
 from sparring.recipes.run import peak_memory, training_stream
-from sparring.recipes.teacher import on_trial, refuse_weak_teacher
+from sparring.recipes.teacher import on_trial, other_size, refuse_weak_teacher
 from sparring.report.units import duration
 from sparring.watch import require_tracker
 
@@ -78,6 +78,7 @@ class Check:
             lines.append("            with other preprocessing: " + ", ".join(f"{n} {a:.1%}" for n, a in others))
             if self.better:
                 lines.append(f"            → it is better with {self.better}: teacher_normalise={self.better}")
+        lines += [f"            → {line}" for line in other_size(self.prepared)]
         lines += [f"matched     {line}" for line in self.prepared.method.about()]
         for name, found in self.rehearsals.items():
             terms = ", ".join(f"{term} {value:.4g}" for term, value in found.terms.items())

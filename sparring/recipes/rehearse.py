@@ -62,6 +62,7 @@ def rehearse(prepared: Ready, batch: Batch) -> dict[str, Rehearsal]:
             raise UserError(
                 f"this method does not work on a first batch of {tuple(batch.x.shape)}: "
                 f"{type(error).__name__}: {first_line(error)} ({place_of(error)})"
+                + ("; BatchNorm of a row of features needs two images: give --batch-size 2" if len(batch) == 1 else "")
             ) from error
     return found
 

@@ -45,6 +45,18 @@ def on_trial(prepared: Prepared) -> tuple[dict[str, float] | None, float]:
     return found, commonest(part.y)
 
 
+def other_size(prepared: Prepared) -> list[str]:
+    """A line for each network whose weights were trained on images of another size than those of the data."""
+    told, (_, high, wide) = [], prepared.data.shape
+    members = nets.members(prepared.teacher) if prepared.teacher is not None else ()
+    for role, net in [*(("teacher", each) for each in members), ("student", prepared.student)]:
+        origin = nets.origin_of(net)
+        if origin.trained and origin.shape is not None and origin.shape[1:] != (high, wide):
+            was = " × ".join(map(str, origin.shape[1:]))
+            told.append(f"the {role} {net.name} was trained on images of {was} pixels, and these have {high} × {wide}")
+    return told
+
+
 def tried_on(prepared: Prepared) -> Images:
     """Up to `TRIAL` held-out images (training images where none are held out), from all over: folders lie by class."""
     part = prepared.data.validation or prepared.data.train

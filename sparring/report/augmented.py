@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import matplotlib
 import numpy as np
@@ -16,8 +15,10 @@ from sparring.files import atomic
 from sparring.report import phases
 from sparring.report.figures import COLOURS, INK, STYLE, svg
 from sparring.report.ledger import Run
+from sparring.report.stored import stored
 
-FILE = "augmentor.npz"
+ARRAYS = "augmentor.npz"  # images (R, N, C, H, W), rows (R,) and titles (N,)
+NEEDED = ("images", "rows", "titles")
 LARGEST = 112  # pixels of a drawn image's longer side; larger ones are made smaller
 SIGNAL = (24, 40)  # height and width of the cell that a signal of one row is drawn in
 PRINTED: dict[Any, Any] = STYLE | {key: "black" for key, colour in STYLE.items() if colour == INK}
@@ -26,17 +27,8 @@ Pictures = Mapping[str, np.ndarray]
 
 def augmented(run: Run) -> str | None:
     """The run's pictures as an svg element, or None where it has none that can be read."""
-    found = read(run.path / FILE)
+    found = stored(run.path / ARRAYS, NEEDED)
     return None if found is None else svg(lambda ax: draw(ax, found), height=_height(found, 5.2))
-
-
-def read(path: Path) -> Pictures | None:
-    """images (R, N, C, H, W), rows (R,) and titles (N,) of a file that `sparring show` or a run has left, or None."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in ("images", "rows", "titles")}
-    except (OSError, ValueError, KeyError, BadZipFile):
-        return None
 
 
 def picture(found: Pictures, run: Run, path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from zipfile import BadZipFile
 
 import matplotlib
 import numpy as np
@@ -15,8 +14,9 @@ from sparring.files import atomic
 from sparring.report.augmented import PRINTED, smaller
 from sparring.report.figures import COLOURS, INK, STYLE, markup
 from sparring.report.ledger import Run
+from sparring.report.stored import stored
 
-FILE = "guide.npz"
+ARRAYS = "guide.npz"
 BINS = 10
 RIGHT, WRONG = COLOURS[2], COLOURS[6]
 NARROW = 1e-3
@@ -30,16 +30,13 @@ Arrays = Mapping[str, np.ndarray]
 
 def guided(run: Run) -> tuple[str, str] | None:
     """What the run's guide censors as two svg elements, images and curves, or None where nothing can be read."""
-    try:
-        with np.load(run.path / FILE, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in NEEDED}
-        with matplotlib.rc_context(STYLE):
-            shown, told = Figure(figsize=size(found), layout="constrained"), Figure((5.2, 4.6), layout="constrained")
-            images(shown.subplots(), found, INK)
-            curves(told, found)
-            return markup(shown), markup(told)
-    except (OSError, ValueError, KeyError, BadZipFile):
+    if (found := stored(run.path / ARRAYS, NEEDED)) is None:
         return None
+    with matplotlib.rc_context(STYLE):
+        shown, told = Figure(figsize=size(found), layout="constrained"), Figure((5.2, 4.6), layout="constrained")
+        images(shown.subplots(), found, INK)
+        curves(told, found)
+        return markup(shown), markup(told)
 
 
 def picture(found: Arrays, run: Run, path: Path) -> None:
@@ -69,7 +66,7 @@ def images(ax: Axes, found: Arrays, ink: str) -> None:
             draw_one(ax, shown[row, column], (x, x + wide, y + high, y))
             label, teacher, student = (str(found[name][row, column]) for name in ("label", "teacher", "student"))
             value, share = (float(found[name][row, column]) for name in ("value", "share"))
-            told = [(f"g {value:.3f}, −{100 * share:.0f} %", ink), (f"is {label}", ink)]
+            told = [(f"g {value:.2f}, −{100 * share:.0f} %", ink), (f"is {label}", ink)]
             told += [(f"T {teacher}", RIGHT if teacher == label else WRONG)]
             told += [(f"S {student}", RIGHT if student == label else WRONG)]
             for number, (text, colour) in enumerate(told):

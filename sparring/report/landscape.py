@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import matplotlib
 import numpy as np
@@ -17,8 +16,9 @@ from sparring.files import atomic
 from sparring.report.augmented import PRINTED
 from sparring.report.figures import COLOURS, STYLE, markup
 from sparring.report.ledger import Run
+from sparring.report.stored import stored
 
-FILE = "landscape.png"
+FILE, ARRAYS = "landscape.png", "landscape.npz"
 LEVELS = 10
 SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#cfe0f1", "#8fb5da", "#5a8ac0"])  # dark ink is read
 MARKS = {"start": ("s", COLOURS[1]), "end": ("o", COLOURS[6]), "best": ("^", COLOURS[2])}
@@ -28,13 +28,10 @@ Arrays = Mapping[str, np.ndarray]
 
 def landscape(run: Run) -> str | None:
     """The run's landscape as an svg element, or None where none was drawn or it cannot be read."""
-    try:
-        with np.load((run.path / FILE).with_suffix(".npz"), allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in NEEDED}
-        with matplotlib.rc_context(STYLE):
-            return markup(figure(found))
-    except (OSError, ValueError, KeyError, BadZipFile):
+    if (found := stored(run.path / ARRAYS, NEEDED)) is None:
         return None
+    with matplotlib.rc_context(STYLE):
+        return markup(figure(found))
 
 
 def picture(found: Arrays, run: Run, path: Path) -> None:

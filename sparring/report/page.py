@@ -16,9 +16,12 @@ from sparring.report import augmented, figures, guided, landscape, phases, robus
 from sparring.report.groups import BASELINE, Arm, Group, groups
 from sparring.report.ledger import Run, runs
 from sparring.report.reproduced import reproduced
+from sparring.report.stored import stored
 from sparring.report.table import claim, costs, markdown_table, table
 from sparring.report.units import amount
 from sparring.report.verdict import every_pair, summary, verdicts
+
+PICTURES = {each.ARRAYS: each.NEEDED for each in (augmented, guided, landscape)}
 
 
 def page(paths: Iterable[str | Path] | str | Path, out: str | Path) -> Path:
@@ -91,7 +94,19 @@ def remarks(group: Group) -> list[str]:
     for arm in group.arms:
         heard = [text for run in arm.runs for text in run.result.get("remarks", ())]
         told += [f"{arm.label}, {heard.count(text)} of {len(arm.runs)} runs: {text}." for text in dict.fromkeys(heard)]
-    return told
+    return told + [line for arm in group.arms for run in arm.runs for line in undrawn(run)]
+
+
+def undrawn(run: Run) -> list[str]:
+    """A line for each picture of a run that lies there and cannot be read."""
+    lost = [
+        file for file, names in PICTURES.items() if (run.path / file).exists() and not stored(run.path / file, names)
+    ]
+    return [
+        f"{run.path / file} is damaged, or was written by another version, so its picture is missing here: "
+        f"`sparring show {run.path}{' --landscape' if file == landscape.ARRAYS else ''}` draws it again."
+        for file in lost
+    ]
 
 
 def default_place(paths: Sequence[str | Path]) -> Path:

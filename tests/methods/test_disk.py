@@ -235,6 +235,21 @@ def test_what_disk_says_of_its_fit() -> None:
     assert "the student starts untrained; DiSK starts from a trained one (--student RUN), see docs/disk.md" in told
 
 
+def test_a_guide_that_censors_a_hint_alone_and_descends_as_the_student_does_is_told_of() -> None:
+    alone = {"hint": "fitnets", "logits": 0.0}
+    assert any("came to censor nearly everything; what kept it down" in line for line in objective_of(**alone).about())
+    for tame in ({**alone, "guide_lr": 0.001}, {"hint": "fitnets"}):
+        assert not any("censor nearly" in line for line in objective_of(**tame).about())
+    assert not any("guards all" in line for line in objective_of(**alone).about())  # no class is guarded without eq. 4
+
+
+def test_the_release_moves_both_at_once_with_its_own_budget_and_temperature() -> None:
+    objective = objective_of(follow="release", turns="joint")
+    assert objective.turns is None
+    assert float(objective.allowed()) == pytest.approx(0.6)
+    assert objective.student_temperature() == 3.5
+
+
 def test_a_convolutional_guide_of_a_teacher_in_half_precision() -> None:
     guide = objective_of(guide="map").guide
     torch.manual_seed(0)
@@ -254,10 +269,12 @@ def test_a_guide_that_censors_everything_is_told() -> None:
     objective = objective_of()
     assert objective.remark() is None
     objective.seen.fill_(1.0)
-    assert "the guide's value was 1.00 on its last batch, so it chooses nothing; what held" in str(objective.remark())
+    assert "the guide's value was 1.00 on its last batch, so it chooses nothing; what kept it" in str(
+        objective.remark()
+    )
     alone = objective_of(hint="fitnets", logits=0.0)
     alone.seen.fill_(1.0)
-    assert "leaves the student next to nothing to learn; what held it" in str(alone.remark())
+    assert "leaves the student next to nothing to learn; what kept it" in str(alone.remark())
 
 
 def test_a_guide_on_maps_needs_a_teacher_that_has_some() -> None:

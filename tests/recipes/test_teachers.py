@@ -18,7 +18,7 @@ from sparring.recipes.config import read
 from sparring.recipes.examine import examine
 from sparring.recipes.manifest import manifest
 from sparring.recipes.run import run
-from sparring.recipes.teacher import on_trial
+from sparring.recipes.teacher import on_trial, other_size
 
 
 @pytest.fixture(scope="module")
@@ -175,8 +175,10 @@ def test_mixed_labels_are_refused_before_training(batch, told, teacher, tmp_path
 
 
 def test_a_batch_of_one_is_refused_before_training(teacher, tmp_path):
-    with pytest.raises(UserError, match="correlates the images of a batch, and there is one"):
-        run(configured(method="dist", teacher=str(teacher), batch_size=1), tmp_path / "x")
+    told = {"dist": "correlates the images of a batch, and there is one", "disk": "give --batch-size 2"}
+    for method, words in told.items():
+        with pytest.raises(UserError, match=words):
+            run(configured(method=method, teacher=str(teacher), batch_size=1), tmp_path / "x")
 
 
 def test_an_ensembles_answers_can_be_kept(teacher, second, tmp_path):
@@ -192,6 +194,16 @@ def test_an_ensembles_answers_can_be_kept(teacher, second, tmp_path):
 def test_a_teacher_whom_nobody_asks_is_told(teacher, tmp_path, capsys):
     run(configured(method="ema", teacher=str(teacher), epochs=1), tmp_path / "x")
     assert f"ema asks no teacher: {teacher} is left out" in capsys.readouterr().err
+
+
+def test_networks_that_were_trained_at_another_size_are_told_of(teacher, tmp_path, capsys):
+    conv = run(configured(student="resnet8", epochs=1), tmp_path / "at-8").out
+    assert not other_size(prepare(configured(method="kd", teacher=str(conv)), Given()))
+    told = configured(method="kd", teacher=str(conv), size=12, any_teacher=True, epochs=1)
+    words = "the teacher resnet8 was trained on images of 8 × 8 pixels, and these have 12 × 12"
+    assert words in repr(inspect(told, Given()))
+    run(told, tmp_path / "at-12")
+    assert words in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("what", [lambda out: run(configured(epochs=1), out), lambda _: inspect(configured(), Given())])

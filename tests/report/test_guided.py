@@ -56,9 +56,14 @@ def test_a_page_has_a_runs_guide_and_no_damaged_one(tmp_path, shape):
     (path / "landscape.npz").write_bytes(b"PK cut off")
     assert guided(runs(path)[0]) is None
     assert landscape(runs(path)[0]) is None
+    text = page(path, tmp_path / "r.html").read_text()
+    assert "guide.npz is damaged, or was written by another version, so its picture is missing here: `sparring" in text
+    assert f"`sparring show {path} --landscape` draws it again" in text
+    (path / "landscape.npz").unlink()
     np.savez(path / "guide.npz", **found(np.linspace(0, 1, 20), [True, False] * 10, shape))
     text = page(path, tmp_path / "r.html").read_text()
-    for words in ("What the guide of disk", "least censored", "g 0.900, −25 %", "is a name that …", "#010203"):
+    assert "written by another version" not in text
+    for words in ("What the guide of disk", "least censored", "g 0.90, −25 %", "is a name that …", "#010203"):
         assert (words in text) == (words != "#010203"), words
 
 
