@@ -128,7 +128,10 @@ class Bout(Method):
     def _only_turns(self) -> Turns | None:
         deciding = [turns for part in self.parts() if (turns := part.turns) is not None]
         if len(deciding) > 1:
-            raise UserError("two parts of this bout both decide who moves when: choose another part for one of them")
+            raise UserError(
+                "two parts of this bout both decide who moves when: let one leave that to the other (HARD does with "
+                "perturb.turns=joint, DiSK with objective.turns=joint), or choose another part"
+            )
         return deciding[0] if deciding else None
 
 

@@ -93,7 +93,7 @@ def test_the_objective_sees_the_rows_at_the_inputs_that_were_chosen() -> None:
         ({"perturb": Mover("guide"), "targets": Ask("guide")}, "two players of this bout are both named 'guide'"),
         (
             {"perturb": Mover(order=["a"]), "targets": Ask(order=["b"])},
-            "both decide who moves when: choose",
+            "both decide who moves when: let one leave that to the other",
         ),
     ],
 )
