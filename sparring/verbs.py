@@ -10,7 +10,7 @@ from typing import Any
 from sparring import data as datasets
 from sparring import nets, report
 from sparring.core import Network
-from sparring.errors import UserError, did_you_mean
+from sparring.errors import UserError
 from sparring.launch.local import Job, grid, run_all
 from sparring.launch.reproduce import Wish
 from sparring.launch.reproduce import reproduce as play_recipe
@@ -27,7 +27,7 @@ from sparring.recipes.landscape import landscape as draw_landscape
 from sparring.recipes.rows import Scale
 from sparring.recipes.run import Result
 from sparring.recipes.show import show as draw
-from sparring.recipes.slots import TABLES
+from sparring.recipes.slots import TABLES, factory
 from sparring.recipes.stress import stress
 from sparring.report.groups import BASELINE
 
@@ -235,9 +235,7 @@ def known(what: str) -> dict[str, str]:
 
 def explained(slot: str, name: str) -> str:
     """What a slot's part is, with each of its options and what they are where nobody gives them."""
-    if name not in TABLES[slot]:
-        raise UserError(f"{slot} has no {name!r}. {did_you_mean(name, list(TABLES[slot]))}")
-    return schema.explained(TABLES[slot][name])
+    return schema.explained(factory(slot, name))
 
 
 def taps(

@@ -202,7 +202,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["reproduce", "da-table2"], "Did you mean 'da-table1'?"),
     (["list", "method"], "method"),
     (["show", "{teacher}", "--out", "x.jpg"], "--out x.jpg: the picture is a PNG, so give a name that ends in .png"),
-    (["list", "objective", "dsk"], "objective has no 'dsk'. Did you mean 'disk'?"),
+    (["list", "objective", "dsk"], "unknown objective part 'dsk'. Did you mean 'disk'?"),
     (["list", "nets", "resnet8"], "no other list takes a name"),
     (["list", "taps", "resnet8", "--shape", "32"], "--shape 32 is no shape of images: give channels, height and width"),
     (["list", "taps", "vit-mnist"], "(asked about images of the digits: give --data DATA or --shape CxHxW for yours)"),

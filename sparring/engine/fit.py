@@ -59,6 +59,10 @@ def fit(
         batch = compute.place(next(batches))
         moved: dict[str, Mapping[str, Tensor]] = {}
         for name in method.turns(clock):
+            if name not in method.players:
+                raise UserError(
+                    f"the turns name {name!r}, and the players are {', '.join(method.players)}: return a tuple of these"
+                )
             with on_turn(name, method.players, descents):
                 moved[name] = play(method.players[name], batch, descents[name], clock, compute)
         moment = Moment(clock, batch, moved, method.counts(moved))

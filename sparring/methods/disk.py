@@ -25,7 +25,7 @@ from torch.optim import Adam
 from sparring.core import Batch, Clock, Losses, Moment, Output, Player, Setting, term
 from sparring.core.processes import mean
 from sparring.methods.disk_options import FOLLOW, caveats, refuse_idle, refuse_impossible, refuse_mixed, remark_of
-from sparring.methods.hints import HintName, hint_named
+from sparring.methods.hints import hint_named
 from sparring.nets.origin import origin_of
 from sparring.parts.bout import Bout
 from sparring.parts.guided import (
@@ -57,9 +57,10 @@ class Disk(Part):
     guide: "mlp", "features", "wide" or "map", see `parts.guides`; bias: of its last layer as it starts; guide_lr: of an
     Adam of its own (None: it descends as the student does, and may run into its sigmoid's end and stay there).
     turns: "alternating", or "joint": both move on every batch, and the budget's gradient reaches the student too.
-    hint: a feature loss that is censored as well (eq. 6), by hint_weight (None: its own paper's); logits: the weight of
-    α CE + (1 − α) L_dist beside it. follow: the paper, or its code (guarded label, own target, budget by the teacher's
-    class, at most `worst` an image, over the number of errors, a term more for the guide). Raises ValueError for an
+    hint: a feature loss that is censored as well (eq. 6), "fitnets", "attention", "semckd", "simkd" or file.py:Name,
+    its own options as hint.OPTION; hint_weight: of it (None: its own paper's); logits: the weight of α CE + (1 − α)
+    L_dist beside it. follow: the paper, or its code (guarded label, own target, budget by the teacher's class, at most
+    `worst` an image, over the number of errors, a term more for the guide). Raises ValueError for an
     option that would have no effect.
     """
 
@@ -90,7 +91,7 @@ class Disk(Part):
         bias: float | None = -2.0,
         guide_lr: float | None = None,
         turns: Literal["alternating", "joint"] = "alternating",
-        hint: HintName = "none",
+        hint: str | dict[str, Any] = "none",
         hint_weight: float | None = None,
         logits: float = 1.0,
         worst: float | None = None,
@@ -103,16 +104,17 @@ class Disk(Part):
             name: FOLLOW[follow].get(name) if value is None else value for name, value in given.items()
         }
         self.joint, self.released = turns == "joint", follow == "release"
+        self.hint = hint_named(hint, setting)
         told |= {"alpha": alpha, "T": T, "delta": delta, "inner": inner, "guide_lr": guide_lr, "logits": logits}
         refuse_impossible(hint_weight=hint_weight, **told)
         refuse_idle("turns=joint", self.joint, inner=inner, first=first)
-        refuse_idle("hint=none", hint == "none", hint_weight=hint_weight)
+        refuse_idle("hint=none", not self.hint.weight, hint_weight=hint_weight)
         refuse_idle("follow=paper", not self.released, worst=worst)
         if self.joint and ((delta is None and not self.released) or told["T_s"] is None):
             raise ValueError(
                 "turns=joint has no phase in which to measure the student as it starts: give delta and T_s"
             )
-        if not logits and hint == "none":
+        if not logits and not self.hint.weight:
             raise ValueError("logits=0 leaves the student nothing to learn from: give a hint, or leave logits out")
         refuse_idle("hint_weight=0", hint_weight == 0, hint=hint)
         self.alpha, self.T, self.T_s, self.k, self.delta = alpha, T, told["T_s"], told["k"], delta
@@ -121,7 +123,6 @@ class Disk(Part):
         self.first, self.logits, self.worst = told["first"] or self.inner, logits, told["worst"]
         self.guide = guide_of(setting, told["guide"], bias)
         self.adam = None if guide_lr is None else partial(Adam, lr=guide_lr)
-        self.hint = hint_named(hint, setting)
         self.hint_weight = self.hint.weight if hint_weight is None else hint_weight
         ranked = self.k if self.k < setting.classes else 0
         self.ranked = setting.classes if self.released else ranked  # the release's target has the least logit of all

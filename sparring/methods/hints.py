@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
-from sparring.core import Setting
+from sparring.core import Setting, UserError, did_you_mean
 from sparring.methods.attention import Attention
 from sparring.methods.fitnets import FitNets
 from sparring.methods.semckd import SemCKD
 from sparring.methods.simkd import SimKD
 from sparring.parts.hint import Hint, NoHint
+from sparring.userfile import named
 
-HintName = Literal["none", "fitnets", "attention", "semckd", "simkd"]
-HINTS: dict[str, Callable[[Setting], Hint]] = {
-    "none": lambda setting: NoHint(),
+HINTS: dict[str, Callable[..., Hint]] = {
+    "none": NoHint,
     "fitnets": FitNets,
     "attention": Attention,
     "semckd": SemCKD,
@@ -22,6 +24,24 @@ HINTS: dict[str, Callable[[Setting], Hint]] = {
 }
 
 
-def hint_named(name: HintName, setting: Setting) -> Hint:
-    """A hint with its own paper's options."""
-    return HINTS[name](setting)
+def hint_named(hint: str | Mapping[str, Any], setting: Setting) -> Hint:
+    """A hint by its name here, or the `Hint` that file.py:Name makes; with options as {"name": …, OPTION: …}.
+
+    Raises UserError for a name that nobody has, an option that it does not take, and what is no `Hint`.
+    """
+    options: dict[str, Any] = {"name": hint} if isinstance(hint, str) else dict(hint)
+    if not isinstance(name := options.pop("name", None), str):
+        raise UserError("a hint has options here and no name: give objective.hint=NAME beside objective.hint.OPTION")
+    if ":" not in name and name not in HINTS:
+        raise UserError(f"unknown hint {name!r}. {did_you_mean(name, HINTS)} One of your own is file.py:Name")
+    file, _, word = name.rpartition(":")
+    make = named(Path(file).expanduser(), word) if file else HINTS[name]
+    try:
+        inspect.signature(make).bind(setting, **options)
+    except TypeError as error:
+        known = [f"objective.hint.{option}" for option in [*inspect.signature(make).parameters][1:]]
+        told = f"its options are {', '.join(known)}" if known else "it has no options"
+        raise UserError(f"hint {name}: {error}; {told}") from error
+    if not isinstance(made := make(setting, **options), Hint):
+        raise UserError(f"hint {name} is {type(made).__name__}: a hint subclasses sparring.parts.hint.Hint")
+    return made

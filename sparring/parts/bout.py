@@ -51,6 +51,7 @@ class Bout(Method):
             players = part.players(self)
             self._admit(players)
             free += players if part.turns is None else ()
+        refuse_unmoved(self, self._players)
         self._turns = beside(free, self._only_turns() or _student_always)
 
     def student_loss(self, batch: Batch) -> Losses:
@@ -123,6 +124,8 @@ class Bout(Method):
     def _admit(self, players: Mapping[str, Player]) -> None:
         if taken := sorted(players.keys() & self._players.keys()):
             raise UserError(f"two players of this bout are both named {taken[0]!r}; give the part's own another name")
+        for name, player in players.items():
+            refuse_shared(name, player, self._players)
         self._players |= players
 
     def _only_turns(self) -> Turns | None:
@@ -139,10 +142,37 @@ def _student_always(clock: Clock) -> Sequence[str]:
     return ("student",)
 
 
+def movable(module: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters of a module that may move, by name."""
+    return {name: weight for name, weight in module.named_parameters() if weight.requires_grad}
+
+
+def refuse_shared(name: str, player: Player, others: Mapping[str, Player]) -> None:
+    """Raise UserError where a player would move what another player moves too, each by its own loss."""
+    own = {id(weight): path for path, weight in movable(player.module).items()}
+    for other, taken in others.items():
+        if both := [path for path, weight in movable(taken.module).items() if id(weight) in own]:
+            raise UserError(
+                f"the players {name!r} and {other!r} would both move {both[0]}, each by its own loss: give Player the "
+                "module that holds only what it moves"
+            )
+
+
+def refuse_unmoved(bout: nn.Module, players: Mapping[str, Player]) -> None:
+    """Raise UserError where a part has parameters that no player moves, so that they would stay as chance made them."""
+    moved = {id(weight) for player in players.values() for weight in movable(player.module).values()}
+    if left := [name for name, weight in movable(bout).items() if id(weight) not in moved]:
+        raise UserError(
+            f"nobody moves {left[0]}: return its module from the part's `companion` (it trains with the student) or "
+            "in a player of its own, or freeze it with requires_grad_(False)"
+        )
+
+
 def refuse_misfits(**slots: Part) -> None:
     """Raise UserError where one slot needs what no slot offers."""
     offered = frozenset().union(*(part.offers for part in slots.values()))
     for name, part in slots.items():
-        if missing := sorted(part.needs - offered):
+        needs = part.needs | ({"features"} if part.target_taps else frozenset())
+        if missing := sorted(needs - offered):
             told = MISSING.get(missing[0], f"a {missing[0]}, and nothing in this bout offers one")
             raise UserError(f"the {name} part needs {told}")

@@ -51,6 +51,9 @@ class NoHint(Hint):
 
     weight = 0.0
 
+    def __init__(self, setting: Setting) -> None:
+        super().__init__()
+
     def forward(self, output: Output, target: Output) -> Tensor:
         return output.logits.new_zeros(len(output.logits))
 

@@ -33,7 +33,8 @@ class Perturb(Protocol):
 class Targets(Protocol):
     """What the student should show at the inputs it learns from; None where nothing is asked beyond the label.
 
-    x: the perturbed inputs (B, C, H, W); batch: the rows as they came, labels and all. Returns logits (B, K).
+    x: the perturbed inputs (B, C, H, W); batch: the rows as they came, labels and all. Returns an `Output` whose logits
+    are (B, K).
     """
 
     def __call__(self, x: Tensor, batch: Batch) -> Output | None: ...
@@ -146,7 +147,7 @@ class Plain(Part):
     def __init__(self, function: Callable[..., Any], *, needs: Sequence[str] = (), offers: Sequence[str] = ()) -> None:
         super().__init__()
         self.function = function
-        self.needs, self.offers = frozenset(needs), frozenset(offers)
+        self.needs, self.offers = (frozenset([each] if isinstance(each, str) else each) for each in (needs, offers))
 
     def forward(self, *args: Any) -> Any:
         return self.function(*args)

@@ -20,6 +20,7 @@ from sparring.core.seeds import seed_for
 from sparring.engine import Compute
 from sparring.engine.device import choose_device, fast_bf16
 from sparring.methods import TEACHERLESS
+from sparring.parts import taps
 from sparring.parts.bout import Bout
 from sparring.parts.cached import CachedTeacher
 from sparring.recipes.cached import cached, open_cache, with_views
@@ -231,7 +232,11 @@ def bout(config: Config, student: Network, teacher: Network | None, data: datase
     slots = parts(config, setting)
     if config.cache is not None:
         slots["targets"] = cached(slots["targets"], slots["objective"], config)
-    return Bout(student, **slots)
+    made = Bout(student, **slots)
+    for net, wanted in ((dressed(made), made.objective.student_taps), (teacher, made.objective.target_taps)):
+        if net is not None and wanted:
+            taps.shapes(net, data.shape, wanted)  # so that each is known by its name, or refused here
+    return made
 
 
 def refuse_too_large(method: Bout, config: Config, images: int, world: int) -> None:

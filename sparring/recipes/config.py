@@ -151,6 +151,9 @@ def merged(base: Config, changes: Mapping[str, Any]) -> Config:
         old = values.get(key) or {}
         if key in SLOTS:
             value = {"name": value} if isinstance(value, str) else value
+            if not isinstance(value, Mapping):
+                told = f"a {type(value).__name__} object, and is a name such as 'kd' or 'my_method.py:mine'"
+                raise UserError(f"{key} is {told}, or a dictionary with one and its options")
             old = {} if value.get("name", old.get("name")) != old.get("name") else old
         values[key] = joined(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return make(values)
@@ -224,6 +227,8 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") ->
     if len(names) > 1 and "[" in names[-1]:  # of an option that may be of several kinds pydantic names each
         names.pop()
     key = prefix + ".".join(names)
+    if first["type"] == "missing":
+        return f"{key} has no default: give {key}=…"
     if first["type"] == "extra_forbidden":
         known = [prefix + name for name in known_keys(model)]
         if not known:

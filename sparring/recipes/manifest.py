@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -17,10 +18,14 @@ from torch import nn
 import sparring
 from sparring import nets
 from sparring.data import Data
+from sparring.keys import flat
 from sparring.nets import autoencoders
 from sparring.recipes.config import SLOTS, Config
 from sparring.recipes.ready import Ready
 from sparring.recipes.slots import links
+from sparring.userfile import users_file
+
+PYTHON_FILE = re.compile(r"(?:^|\+)([^:]+?\.py):")  # in FILE.py:NAME, and in a chain of such
 
 
 def manifest(prepared: Ready) -> dict[str, Any]:
@@ -48,7 +53,18 @@ def manifest(prepared: Ready) -> dict[str, Any]:
         "data": {"name": data.name, "fingerprint": data.fingerprint, "train": len(data.train)},
         "teacher": teacher,
         "vae": vae(config, data),
+        "files": files(config, prepared.student, prepared.teacher),
     }
+
+
+def files(config: Config, student: nn.Module | None, teacher: nn.Module | None) -> dict[str, str]:
+    """The user's files that a run's method and networks are written in, and the hash of each."""
+    slots = flat({slot: getattr(config, slot) for slot in SLOTS}).values()
+    specs = [spec for spec in [config.method, *slots] if isinstance(spec, str) and ".py:" in spec]
+    named = {Path(file).expanduser() for spec in specs for file in PYTHON_FILE.findall(spec)}
+    nets_of = [module for net in (student, teacher) if net is not None for module in net.modules()]
+    found = named | {file for module in nets_of if (file := users_file(type(module)))}
+    return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(found) if file.is_file()}
 
 
 def vae(config: Config, data: Data) -> dict[str, str] | None:

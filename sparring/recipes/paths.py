@@ -63,5 +63,6 @@ def imported(spec: str) -> str:
 INSIDE = {
     "name": lambda name: "+".join(map(imported, split(name))),
     "augmentor": imported,
+    "hint": imported,
     "vae": absolute,
 }  # options of what fills a slot that may be a path, or hold one

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sparring.core import Setting, UserError, did_you_mean
+from sparring.errors import first_line
 from sparring.keys import flat, joined
 from sparring.methods import METHODS, OBJECTIVE, PERTURB, TARGETS, Slot, Slots
 from sparring.parts.chain import Chain
@@ -118,6 +119,13 @@ def parts(config: Config, setting: Setting) -> dict[str, Any]:
                 made.append(factory(slot, name)(setting, **options))
             except ValueError as error:
                 raise UserError(f"{slot if len(chosen) == 1 else f'{slot}.{last_word(name)}'}: {error}") from error
+            except (AttributeError, TypeError) as error:
+                if ":" not in name:
+                    raise
+                raise UserError(
+                    f"{name} cannot be made as `{last_word(name)}(setting, OPTION=…)`: {first_line(error)}; see "
+                    "docs/your-own-method.md"
+                ) from error
         found[slot] = made[0] if len(made) == 1 else Chain(made)
     return found
 
@@ -134,7 +142,7 @@ def changes(config: Config) -> dict[str, Any]:
     for slot, bare in named.model_dump(mode="json", include=set(SLOTS)).items():
         swapped = told[slot]["name"] != row[slot]["name"]
         plain = flat({**bare, "name": row[slot]["name"]} if swapped else row[slot])
-        differing = {key: value for key, value in flat(told[slot]).items() if value != plain[key]}
+        differing = {key: value for key, value in flat(told[slot]).items() if value != plain.get(key)}
         found |= {slot if key == "name" else f"{slot}.{key}": value for key, value in differing.items()}
     return found
 

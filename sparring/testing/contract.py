@@ -5,7 +5,7 @@ teacher-not-saved     no tensor of the teacher is in the method's parameters or 
 batch-untouched       the caller's batch keeps its bits
 quiet-perturbation    a perturbation leaves no trace in the student: weights, buffers, modes, gradients
 finite                every loss term is a finite scalar
-turns-kept            exactly the players whose turn it is change, weights and buffers
+turns-kept            exactly the players whose turn it is change, weights and buffers, and each has a turn
 same-seed-same-bits   two runs from one seed end alike, bit for bit
 resume-anywhere       stop after any step, save, load into fresh objects, go on: the uninterrupted run, bit for bit
 
@@ -139,7 +139,7 @@ def finite(make: Make, batches: Sequence[Batch], engine: Engine) -> None:
 
 
 def turns_kept(make: Make, batches: Sequence[Batch], engine: Engine) -> None:
-    """Raise where a player changes off its turn, or has turns and never changes."""
+    """Raise where a player changes off its turn, has turns and never changes, or has none at all."""
     case = made(make, seed=1)
     players = case.method.players
     before = {name: bits(player.module) for name, player in players.items()}
@@ -159,6 +159,11 @@ def turns_kept(make: Make, batches: Sequence[Batch], engine: Engine) -> None:
     trained(case, batches, engine, look)
     if still := sorted(expected - ever):
         raise Broken(f"turns-kept: {still[0]} had turns and never changed")
+    if idle := sorted(players.keys() - expected):
+        raise Broken(
+            f"turns-kept: {idle[0]} had no turn in two epochs of the student, so nothing was seen of it: shorten its "
+            "period in the case"
+        )
 
 
 def same_seed_same_bits(make: Make, batches: Sequence[Batch], engine: Engine) -> None:

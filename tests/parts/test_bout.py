@@ -20,7 +20,8 @@ class Mover(Part):
 
     def __init__(self, *names: str, order: Sequence[str] | None = None) -> None:
         super().__init__()
-        self.gain, self.names, self.order = nn.Parameter(torch.ones(())), names, order
+        self.gain = nn.Parameter(torch.ones(()), requires_grad=bool(names))
+        self.names, self.order = names, order
 
     def forward(self, batch: Batch, student: nn.Module, targets: Teacher) -> Tensor:
         return batch.x * self.gain

@@ -90,10 +90,10 @@ class Louder(Part):
 
     def __init__(self) -> None:
         super().__init__()
-        self.gain, self.adapter = nn.Parameter(torch.ones(())), nn.Linear(2, 2)
+        self.gain, self.adapter = nn.PReLU(), nn.Linear(2, 2)
 
     def forward(self, batch: Batch, student: nn.Module, targets: Targets) -> Tensor:
-        return batch.x * self.gain
+        return self.gain(batch.x)
 
     def dress(self, student: nn.Module) -> nn.Module:
         return nn.Sequential(nn.Identity(), student)
@@ -106,7 +106,7 @@ class Louder(Part):
         return ["louder"]
 
     def players(self, bout: Bout) -> Mapping[str, Player]:
-        return {"gain": Player(self, bout.student_loss)}
+        return {"gain": Player(self.gain, bout.student_loss)}
 
 
 def test_what_a_link_brings_reaches_the_bout() -> None:

@@ -101,6 +101,12 @@ def test_a_learned_augmentor_finds_its_seat(alternate: bool) -> None:
     check_method(lambda: learned(Dimmer(alternate=alternate)), tiny_batches())
 
 
+class Idle(Dimmer):
+    @property
+    def turns(self) -> Turns | None:
+        return lambda clock: ("student",)
+
+
 class Endless(Dimmer):
     @property
     def turns(self) -> Turns | None:
@@ -278,6 +284,7 @@ PLANTED: dict[str, tuple[str, Sequence[object]]] = {
     "in-place edit of the labels": ("batch-untouched", [lambda: learned(LabelEdit())]),
     "an off-turn player that moves": ("turns-kept", [lambda: learned(OffTurnMover(alternate=True))]),
     "an off-turn player whose buffer moves": ("turns-kept", [lambda: learned(OffTurnBuffer())]),
+    "a player that never has a turn": ("turns-kept", [lambda: learned(Idle())]),
     "turns ignored": ("turns-kept", [lambda: learned(Dimmer(alternate=True)), everyone_moves]),
     "others not in eval mode": ("turns-kept", [lambda: learned(Dimmer(alternate=True)), nobody_freezes]),
     "a dual kept outside the state": ("resume-anywhere", [lambda: learned(Dimmer(), objective=DualOutside())]),
