@@ -19,13 +19,14 @@ PAGE = (Path(__file__).parent.parent / "docs" / "your-own-method.md").read_text(
 @pytest.fixture
 def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the page's files, as it has them."""
-    method, climb, hint, contract = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    method, climb, turns, hint, contract = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     (tmp_path / "my_method.py").write_text(method)
     (tmp_path / "my_climb.py").write_text(climb)
+    (tmp_path / "my_turns.py").write_text(turns)
     (tmp_path / "my_hint.py").write_text(hint)
     (tmp_path / "test_mine.py").write_text(contract)
     monkeypatch.syspath_prepend(str(tmp_path))
-    for name in ("my_method", "my_climb"):
+    for name in ("my_method", "my_climb", "my_turns", "my_hint"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     return tmp_path
 
@@ -52,8 +53,21 @@ def test_your_own_loss_on_features_learns_its_adapter(example: Path) -> None:
     done = distill(**options, method=f"{example / 'my_hint.py'}:mine", out=example / "hint")
     assert done.metrics["test"]["accuracy"] > 0.5
     lines = [json.loads(line) for line in (example / "hint" / "metrics.jsonl").read_text().splitlines()]
-    apart = [line["terms"]["direction"] for line in lines if line["kind"] == "train"]
+    apart = [line["terms"]["hint"] for line in lines if line["kind"] == "train"]
     assert apart[-1] < 0.5 * apart[0]
+    censored = {"method": "disk", "objective.hint": f"{example / 'my_hint.py'}:Direction", "objective.hint.power": 2.0}
+    done = distill(**options, out=example / "censored", **censored, **{"objective.guide_lr": 0.001})
+    assert done.metrics["changes"]["objective.hint.power"] == 2.0
+    assert done.metrics["test"]["accuracy"] > 0.3
+
+
+def test_your_own_player_takes_its_turns(example: Path) -> None:
+    train("mlp-64", "digits", out=example / "teacher", epochs=2)
+    options = {"teacher": example / "teacher", "student": "mlp-16", "data": "digits", "epochs": 4}
+    done = distill(**options, method=f"{example / 'my_turns.py'}:mine", out=example / "turns")
+    assert done.metrics["test"]["accuracy"] > 0.5
+    lines = [json.loads(line) for line in (example / "turns" / "metrics.jsonl").read_text().splitlines()]
+    assert any("weigher.even" in line["terms"] for line in lines if line["kind"] == "train")
 
 
 def test_your_own_method_keeps_the_contract(example: Path) -> None:
