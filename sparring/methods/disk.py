@@ -34,6 +34,7 @@ from sparring.parts.guided import (
     guided_kd_released,
     lowest,
     released_delta,
+    round_at,
     spent_released,
     temperature_curve,
     wave,
@@ -251,20 +252,25 @@ class Disk(Part):
 
     def whose_turn(self, clock: Clock) -> Sequence[str]:
         """The guide for `first` epochs, then student and guide for `inner` epochs each, again and again."""
-        first, inner = (max(1, round(epochs * clock.steps_per_epoch)) for epochs in (self.first, self.inner))
+        first, inner = self.lengths(clock)
         return ("guide",) if clock.batch < first or (clock.batch - first) // inner % 2 else ("student",)
+
+    def lengths(self, clock: Clock) -> tuple[int, int]:
+        """How many batches the guide's first turn has, and every other one."""
+        first, inner = (max(1, round(epochs * clock.steps_per_epoch)) for epochs in (self.first, self.inner))
+        return first, inner
 
     def after_step(self, moment: Moment) -> None:
         """λ for the next batch, by the round that it is in: guide and student, in the release student and guide."""
         clock = moment.clock
         if moment.step == clock.total_steps:
             return  # there is no next one, and λ is kept as it was at last
-        first, inner = (max(1, round(epochs * clock.steps_per_epoch)) for epochs in (self.first, self.inner))
         if self.joint:
             self.round, rounds = moment.step // clock.steps_per_epoch, clock.epochs
         else:
-            rounds, begun = clock.total_steps / inner, clock.batch + 1 - first
-            self.round = max(0, (begun if self.released else begun + inner) // (2 * inner))
+            first, inner = self.lengths(clock)
+            self.round = round_at(clock.batch + 1, first, inner, student_first=self.released)
+            rounds = clock.total_steps / inner
         self.lam.fill_(wave(self.low, self.high, self.round, self.period or max(2, round(rounds / 4))))
         if self.round:
             self.bare = None  # all that is read off it has been

@@ -67,8 +67,7 @@ def last_stage(student: Network, shape: tuple[int, int, int]) -> str:
 
     They differ where a convolution follows the stages (ShuffleNetV2, MobileNetV2), which the student then does without.
     """
-    stages = [tap for tap, size in taps.known(student, shape).items() if tap.startswith("stage") and len(size) == 3]
-    return stages[-1] if stages else "map"
+    return ["map", *taps.maps(student, shape)][-1]
 
 
 def weights_after(net: Network, shape: tuple[int, int, int], tap: str) -> list[str]:

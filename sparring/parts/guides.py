@@ -51,9 +51,7 @@ def guide(setting: Setting, kind: Kind, bias: float | None) -> Guide:
     no such feature."""
     _, teacher = both(setting)
     if kind == "map":
-        known = taps.known(teacher, setting.shape)
-        names = [tap for tap, size in known.items() if tap.startswith("stage") and len(size) == 3]
-        if not names:
+        if not (names := taps.maps(teacher, setting.shape)):
             raise UserError(f"guide=map looks at a feature map, and {teacher.name} has none: give objective.guide=mlp")
         tap = names[-2] if len(names) > 3 else names[-1]
         (channels, *_) = taps.shape_of(teacher, setting.shape, tap, 3, "this guide looks at a feature map")

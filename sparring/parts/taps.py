@@ -92,10 +92,14 @@ def place(net: Network, tap: str) -> str:
     return tap if path == tap else f"{tap} ({path})"
 
 
+def maps(net: Network, shape: tuple[int, int, int]) -> list[str]:
+    """The taps that end a stage of feature maps, in order: "stage1", "stage2", …; none of a transformer."""
+    return [tap for tap, size in known(net, shape).items() if tap.startswith("stage") and len(size) == 3]
+
+
 def stages(net: Network, shape: tuple[int, int, int]) -> list[str]:
-    """The taps that end a stage, in order: "stage1", "stage2", … Raises UserError where there is none."""
-    names = [tap for tap, size in known(net, shape).items() if tap.startswith("stage") and len(size) == 3]
-    if not names:
+    """What `maps` finds. Raises UserError where that is nothing."""
+    if not (names := maps(net, shape)):
         raise UserError(
             f"{net.name} has no stages of feature maps (it has {', '.join(net.taps) or 'no taps'}): "
             "choose a method that compares answers alone, such as dkd or dist"

@@ -20,6 +20,7 @@ from sparring.parts.guided import (
     guided_kd_released,
     lowest,
     released_delta,
+    round_at,
     spent_released,
     temperature_curve,
     wave,
@@ -280,3 +281,10 @@ def test_a_guide_that_censors_everything_is_told() -> None:
 def test_a_guide_on_maps_needs_a_teacher_that_has_some() -> None:
     with pytest.raises(UserError, match=r"has none: give objective\.guide=mlp"):
         Disk(tiny_setting(net("mlp-16", 1), tiny_tapped()), guide="map")
+
+
+@pytest.mark.parametrize(("student_first", "begins"), [(False, [0, 6, 12]), (True, [0, 9, 15])])
+def test_where_a_round_begins(student_first: bool, begins: list[int]) -> None:
+    rounds = [round_at(batch, 3, 3, student_first=student_first) for batch in range(18)]
+    assert [rounds.index(number) for number in range(3)] == begins
+    assert rounds == sorted(rounds)
