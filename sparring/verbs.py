@@ -68,7 +68,7 @@ def distill(
     baseline: bool = False,
     seeds: int = 1,
     resume: bool = False,
-    config: Config | None = None,
+    config: Config | str | Path | None = None,
     **options: Any,
 ) -> Outcome:
     """Train a student with the help of a teacher.
@@ -76,7 +76,7 @@ def distill(
     teacher, student: a spec (see `sparring list nets`) or an `nn.Module`, of teachers a list of these too; data: a
     name, a folder, or a Dataset.
     method: a row of `sparring list methods` (kd if none is given). out: the folder to fill. baseline: also train the
-    same student alone, with the same budget and seeds. seeds: how many. config: a configuration to start from.
+    same student alone, with the same budget and seeds. seeds: how many. config: a `Config`, or a run's config.yaml.
     options: any key of `sparring.recipes.config.Config`, dotted ones as {"optim.lr": 0.1} or nested. A module that is
     handed over: the teacher is used itself, in eval mode and frozen; of the student each run trains a copy (`.student`
     of what is returned), so that all begin with its weights. Raises UserError for mistakes.
@@ -92,7 +92,7 @@ def train(
     out: str | Path,
     seeds: int = 1,
     resume: bool = False,
-    config: Config | None = None,
+    config: Config | str | Path | None = None,
     **options: Any,
 ) -> Outcome:
     """Train a network alone, on labels: a teacher, or a baseline. Arguments as in `distill`."""
@@ -106,7 +106,7 @@ def train_augmentor(
     *,
     out: str | Path,
     resume: bool = False,
-    config: Config | None = None,
+    config: Config | str | Path | None = None,
     **options: Any,
 ) -> autoencoder.Augmentor:
     """Train an autoencoder on a data set's images, for HARD's VAE augmentor. net: vdvae-mnist, vdvae-small, …; data,
@@ -122,7 +122,7 @@ def check(
     *,
     method: str | None = None,
     out: str | Path | None = None,
-    config: Config | None = None,
+    config: Config | str | Path | None = None,
     **options: Any,
 ) -> Check:
     """What `distill` with the same arguments would do, found out without doing it; see `sparring.recipes.check`.
@@ -278,7 +278,7 @@ def alone(config: Config, net: str | None) -> Config:
     return config.model_copy(update={"student": net or config.student, "method": BASELINE})
 
 
-def settled(config: Config | None, **values: Any) -> tuple[Config, Given]:
+def settled(config: Config | str | Path | None, **values: Any) -> tuple[Config, Given]:
     """One configuration from what was named, over `config`; and whatever was handed over as an object."""
     if not isinstance(values.get("method"), str | None):
         given = type(values["method"]).__name__
@@ -290,7 +290,8 @@ def settled(config: Config | None, **values: Any) -> tuple[Config, Given]:
     named = {
         key: str(value) if isinstance(value, Path) else value for key, value in values.items() if value is not None
     }
-    return schema.merged(config or Config(), named), Given(**objects)
+    start = schema.read(config) if isinstance(config, str | Path) else config
+    return schema.merged(start or Config(), named), Given(**objects)
 
 
 def is_object(value: Any) -> bool:

@@ -41,7 +41,7 @@ from sparring.parts.guided import (
 )
 from sparring.parts.guides import Kind
 from sparring.parts.guides import guide as guide_of
-from sparring.parts.part import Part, Turns
+from sparring.parts.part import EVERY, Part, Turns
 from sparring.parts.quiet import undisturbed
 
 TEMPERATURES = torch.logspace(-0.30103, 1.0, 64)  # 0.5 … 10, among which T_s is fitted
@@ -126,7 +126,7 @@ class Disk(Part):
         self.adam = None if guide_lr is None else partial(Adam, lr=guide_lr)
         self.hint_weight = self.hint.weight if hint_weight is None else hint_weight
         ranked = self.k if self.k < setting.classes else 0
-        self.ranked = setting.classes if self.released else ranked  # the release's target has the least logit of all
+        self.ranked = EVERY if self.released else ranked  # the release's target has the least logit of all
         self.student_taps = self.hint.student_taps
         self.target_taps = tuple(dict.fromkeys([self.guide.tap, *self.hint.target_taps]))
         self.classes = setting.classes
@@ -257,8 +257,7 @@ class Disk(Part):
 
     def lengths(self, clock: Clock) -> tuple[int, int]:
         """How many batches the guide's first turn has, and every other one."""
-        first, inner = (max(1, round(epochs * clock.steps_per_epoch)) for epochs in (self.first, self.inner))
-        return first, inner
+        return max(1, round(self.first * clock.steps_per_epoch)), max(1, round(self.inner * clock.steps_per_epoch))
 
     def after_step(self, moment: Moment) -> None:
         """λ for the next batch, by the round that it is in: guide and student, in the release student and guide."""

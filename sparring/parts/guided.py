@@ -107,8 +107,8 @@ def wave(low: float, high: float, at: int, period: int) -> float:
 
 
 def round_at(batch: int, first: int, inner: int, *, student_first: bool) -> int:
-    """The round that a batch lies in, where a guide's `first` batches are followed by `inner` of the student, `inner` of
-    the guide, and so on. Guide and student make a round, the first one being `first` + `inner` long; of DiSK's code
+    """The round that a batch lies in, where a guide's `first` batches are followed by `inner` of the student, `inner`
+    of the guide, and so on. Guide and student make a round, the first one being `first` + `inner` long; of DiSK's code
     student and guide do, `student_first`, and the guide's first turn lies before them, in round 0 too.
 
     With first = inner = 3: batches 0 to 5 are round 0, 6 to 11 round 1; `student_first` 0 to 8 and 9 to 14.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 Turns = Callable[[Clock], Sequence[str]]
 """Who moves when: clock → names of players, in order."""
 
+EVERY = sys.maxsize  # as `ranked`: all of the classes
 UNMOVED = "inputs as they come"  # what a perturbation offers that leaves every image as it is
 
 

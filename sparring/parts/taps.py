@@ -131,7 +131,8 @@ def found(net: Network, shape: tuple[int, int, int]) -> dict[str, str]:
 def stage_ends(calls: Sequence[Call], shape: tuple[int, int, int]) -> list[Call]:
     """Where each stage ends: the last of the outermost submodules that answer with maps of one size, sizes falling.
 
-    A first stage that is a bare layer, where later ones are blocks, is the stem and no stage.
+    A first stage that is a bare layer, where later ones are blocks, is the stem and no stage; where the only block
+    holds the earlier ends, it is a sequence of layers, and they are stages.
     """
     ends: dict[Shape, tuple[int, Call]] = {}
     for at, call in enumerate(calls):
@@ -144,8 +145,12 @@ def stage_ends(calls: Sequence[Call], shape: tuple[int, int, int]) -> list[Call]
     for _, call in sorted(ends.values(), key=lambda found: found[0]):
         if not falling or call.answer.shape[-1] < falling[-1].answer.shape[-1]:
             falling.append(call)
-    blocks = [any(True for _ in call.module.children()) for call in falling]
-    return falling[blocks.index(True) :] if any(blocks) else falling
+    blocks = [call for call in falling if any(True for _ in call.module.children())]
+    if not blocks:
+        return falling
+    alone = blocks[0].path + "." if len(blocks) == 1 else None  # then it may be a sequence of layers, each end its own
+    inside = [call for call in falling if alone and call.path.startswith(alone)]
+    return falling[falling.index([*inside, blocks[0]][0]) :]
 
 
 def is_map(answer: Tensor, shape: tuple[int, int, int]) -> bool:

@@ -24,7 +24,7 @@ from sparring.methods import TEACHERLESS
 from sparring.nets import members
 from sparring.parts.cached import ROUNDING, CachedTeacher, refuse_strangers
 from sparring.parts.forms import Form, described
-from sparring.parts.part import Objective, Part
+from sparring.parts.part import EVERY, Objective, Part
 from sparring.parts.shelf import Shelf
 from sparring.parts.teachers import Teacher
 from sparring.recipes.config import Config
@@ -83,6 +83,8 @@ def cached(targets: Part, objective: Objective, config: Config) -> CachedTeacher
         )
     ranked = objective.ranked if isinstance(objective, Part) else 0
     if isinstance(config.cache_keep, int) and config.cache_keep < ranked:
+        if ranked == EVERY:
+            raise UserError(f"{config.method} needs the teacher's every logit: give --cache-keep half, or full")
         raise UserError(
             f"cache_keep={config.cache_keep} forgets which classes come next, and {config.method} needs the teacher's "
             f"{ranked} likeliest: give {ranked} or more, half, or full"

@@ -104,7 +104,7 @@ def inspect(config: Config, given: Given, out: Path | None = None) -> Check:
     teacher, chance = on_trial(prepared)
     if teacher is not None:
         others = {name: accuracy for name, accuracy in teacher.items() if name != "own"}
-        refuse_weak_teacher(prepared.config, teacher["own"], chance, others)
+        refuse_weak_teacher(prepared, teacher["own"], chance, others)
     stream = training_stream(prepared)
     first = next(iter(stream(0)))
     rehearsals = rehearse(prepared, first)

@@ -18,7 +18,7 @@ from sparring.evaluate import disagreement as climbs
 from sparring.evaluate import latency, macs, parameters, score
 from sparring.nets import weights
 from sparring.recipes import config as schema
-from sparring.recipes.build import Given, asks_teacher, find_data, network
+from sparring.recipes.build import Given, asks_teacher, find_data, network, place_teacher, precision
 from sparring.recipes.config import Config
 from sparring.recipes.keepsakes import KEEPSAKES
 from sparring.recipes.run import say
@@ -39,7 +39,11 @@ def examine(run: Path, *, part: str, curve: bool, device: str | None) -> dict[st
         raise UserError(f"{run} has no teacher to disagree with; --curve is for distilled students")
     here = student.mean.device
     batches = datasets.batches(images, batch_size=256, device=here, workers=config.workers)
-    found = score(student, batches, teacher)
+    compute = Compute(here, *precision(config, Compute(here), student))
+    if teacher is not None:
+        place_teacher(config, compute, teacher)
+    with compute.autocast():  # as the run scored it
+        found = score(student, batches, teacher)
     found |= {
         "parameters": parameters(student),
         "macs": macs(student, data.shape),

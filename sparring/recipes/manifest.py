@@ -17,6 +17,7 @@ from torch import nn
 
 import sparring
 from sparring import nets
+from sparring.core import Network
 from sparring.data import Data
 from sparring.keys import flat
 from sparring.nets import autoencoders
@@ -52,6 +53,7 @@ def manifest(prepared: Ready) -> dict[str, Any]:
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "data": {"name": data.name, "fingerprint": data.fingerprint, "train": len(data.train)},
         "teacher": teacher,
+        "start": start(prepared.student),
         "vae": vae(config, data),
         "files": files(config, prepared.student, prepared.teacher),
     }
@@ -65,6 +67,13 @@ def files(config: Config, student: nn.Module | None, teacher: nn.Module | None) 
     nets_of = [module for net in (student, teacher) if net is not None for module in net.modules()]
     found = named | {file for module in nets_of if (file := users_file(type(module)))}
     return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(found) if file.is_file()}
+
+
+def start(student: Network | None) -> dict[str, str] | None:
+    """The hash of the weights that a student starts from; None where chance gave it all or some of them."""
+    if student is None or nets.origin_of(student).untrained or nets.origin_of(student).dress:
+        return None
+    return {"sha256": weights_hash(student)}
 
 
 def vae(config: Config, data: Data) -> dict[str, str] | None:

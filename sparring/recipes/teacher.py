@@ -13,7 +13,6 @@ from sparring.core import Network, UserError
 from sparring.data import Images
 from sparring.evaluate import score
 from sparring.recipes.build import STATISTICS, Prepared
-from sparring.recipes.config import Config
 from sparring.recipes.judge import Exam
 
 TRIAL = 2000  # images on which a teacher is tried where its answers are not wanted anyway
@@ -28,7 +27,7 @@ def judge_teacher(prepared: Prepared, exams: Mapping[str, Exam]) -> None:
     else:
         part = tried_on(prepared)
         accuracy, chance = accuracy_of(prepared.teacher, part, prepared), commonest(part.y)
-    refuse_weak_teacher(prepared.config, accuracy, chance, {})
+    refuse_weak_teacher(prepared, accuracy, chance, {})
 
 
 def on_trial(prepared: Prepared) -> tuple[dict[str, float] | None, float]:
@@ -74,17 +73,22 @@ def commonest(y: Tensor) -> float:
     return float(y.bincount().max() / len(y))
 
 
-def refuse_weak_teacher(config: Config, accuracy: float, chance: float, others: Mapping[str, float]) -> None:
+def refuse_weak_teacher(prepared: Prepared, accuracy: float, chance: float, others: Mapping[str, float]) -> None:
     """Raise UserError where a teacher is hardly better than always naming the commonest class.
 
     others: its accuracy with other preprocessing, where that was tried.
     """
-    if accuracy >= chance + 0.05 * (1 - chance) or config.any_teacher:
+    enough = chance + 0.05 * (1 - chance)
+    if accuracy >= enough or prepared.config.any_teacher:
         return
-    tried = ", ".join(f"teacher_normalise={name} {value:.1%}" for name, value in others.items())
+    better = [f"teacher_normalise={name} {value:.1%}" for name, value in others.items() if value >= enough]
+    sizes = [line for line in other_size(prepared) if line.startswith("the teacher")]
+    why = sizes[0] if sizes else "its weights or its preprocessing are probably wrong"
+    if better:
+        advice = f"It would be right with {', '.join(better)}"
+    else:
+        advice = "No other preprocessing helps" if others else "`sparring check` tries other preprocessing"
     raise UserError(
         f"the teacher is right on {accuracy:.1%} of the images it was tried on, where naming one class always gets "
-        f"{chance:.1%}: its weights or its preprocessing are probably wrong. "
-        + (f"It would be right with {tried}" if tried else "`sparring check` tries other preprocessing")
-        + "; go on all the same with --any-teacher"
+        f"{chance:.1%}: {why}. {advice}; go on all the same with --any-teacher"
     )

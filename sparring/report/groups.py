@@ -70,8 +70,12 @@ def settings(run: Run) -> dict[str, str]:
     """What a run was told that may set it apart from others of its method: {dotted name: value}."""
     told: dict[str, Any] = {key: run.result.get(key) for key in ("epochs", "batch_size", "protocol")}
     told |= {key: value for key, value in flat(run.config).items() if key not in ASIDE | TOLD}
-    told["teacher"] = run.teacher
-    return {key: re.sub(r"seed[-_=]?\d+", "seed", str(value)) for key, value in told.items() if value is not None}
+    told |= {"teacher": run.teacher, "start": run.result.get("start")}
+    named = {key: re.sub(r"seed[-_=]?\d+", "seed", str(value)) for key, value in told.items() if value is not None}
+    for role in ("teacher", "start"):  # one a seed has other weights in each; else the name stands for the same ones
+        if told[role] in (None, named.get(role)) and (weights := run.weights(role)):
+            named[f"{role}'s weights"] = weights[:8]
+    return named | ({"data's contents": run.fingerprint[:8]} if run.fingerprint else {})
 
 
 def _arms(found: list[Run]) -> list[Arm]:

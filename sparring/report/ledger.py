@@ -50,6 +50,12 @@ class Run:
         found = data.get("fingerprint") if isinstance(data, Mapping) else None
         return None if found is None else str(found)
 
+    def weights(self, role: str) -> str | None:
+        """The hash of the weights of its "teacher", or of its student's "start", where it was written down."""
+        told = self.manifest.get(role)
+        found = told.get("sha256") if isinstance(told, Mapping) else None
+        return None if found is None else str(found)
+
     def number(self, *keys: str) -> float | None:
         """A number of the result, such as ``run.number("test", "accuracy")``; None where it is not there."""
         return number(self.result, *keys)

@@ -12,7 +12,7 @@ from scipy.stats import t as student_t
 
 from sparring.report.groups import BASELINE, Arm, Group, settings
 from sparring.report.ledger import Run
-from sparring.report.units import signed
+from sparring.report.units import amount, signed
 
 Word = Literal["helps", "hurts", "does not help", "cannot tell", "not comparable"]
 # Settings of training itself: where two arms differ in one, their difference is not the method's alone.
@@ -34,7 +34,8 @@ class Verdict:
 
     low, high: the 95 % t-interval of the mean difference; None, as sd is, for fewer than two shared seeds.
     unequal: why the comparison is not one of like with like; empty where it is. seeds_needed: how many shared seeds
-    would tell, where that can be guessed from the spread seen. baseline: whether `against` has no teacher.
+    would tell, where that can be guessed from the spread seen. baseline: whether `against` has no teacher. sizes: the
+    parameters of both, where they differ.
     """
 
     method: str
@@ -48,6 +49,7 @@ class Verdict:
     unequal: tuple[str, ...] = ()
     seeds_needed: int | None = None
     baseline: bool = False
+    sizes: tuple[float, float] | None = None
 
     @property
     def sentence(self) -> str:
@@ -91,6 +93,7 @@ def compare(method: Arm, against: Arm) -> Verdict:
         unequal=unequal,
         seeds_needed=_needed(short) if word == "cannot tell" else None,
         baseline=against.method == BASELINE,
+        sizes=_sizes(method, against),
     )
 
 
@@ -117,6 +120,12 @@ def shared(a: Arm, b: Arm) -> list[tuple[Run, Run]]:
     return [(run, theirs[run.seed]) for run in a.runs if run.seed in theirs]
 
 
+def _sizes(a: Arm, b: Arm) -> tuple[float, float] | None:
+    """The parameters of two arms' students, where they differ (SimKD's holds a projector)."""
+    found = a.values("parameters")[:1] + b.values("parameters")[:1]
+    return (found[0], found[1]) if len(set(found)) == 2 else None
+
+
 def _accuracy(run: Run) -> float:
     return run.number("test", "accuracy") or 0.0  # the ledger counts no run without one as finished
 
@@ -128,13 +137,15 @@ def _any_pair(a: Arm, b: Arm) -> list[tuple[Run, Run]]:
 def _unequal(a: Run, b: Run) -> list[str]:
     """Why a difference between two runs would not be their methods' alone."""
     one, two = settings(a), settings(b)
-    keys = ["epochs", "batch_size", "protocol", "teacher"]
+    keys = ["epochs", "batch_size", "protocol", "teacher", "teacher's weights", "start's weights"]
     keys += sorted(key for key in one.keys() & two.keys() if key.split(".")[0] in TRAINING)
     why = [
         f"{key.replace('_', ' ')} {one.get(key)} against {two.get(key)}"
         for key in keys
         if one.get(key) != two.get(key) and None not in (one.get(key), two.get(key))
     ]
+    if one.get("start") != two.get("start"):
+        why.append("a start from {} against one from {}".format(*(each.get("start", "chance") for each in (one, two))))
     why += [f"student {a.student} against {b.student}"] if a.student != b.student else []
     why += [f"data {a.data} against {b.data}"] if a.data != b.data else []
     if a.fingerprint and b.fingerprint and a.fingerprint != b.fingerprint:
@@ -168,6 +179,11 @@ def _needed(short: Summary | None) -> int | None:
 def _sentence(v: Verdict) -> str:
     seeds = f"{v.n} shared seed{'' if v.n == 1 else 's'}"
     against = f"the same student without a teacher ({v.against})" if v.baseline else v.against
+    if v.sizes:
+        own, theirs = map(amount, v.sizes)
+        against = (
+            f"{'the student without a teacher ' if v.baseline else ''}{v.against}, of {theirs} parameters to its {own},"
+        )
     if v.mean is None:
         seen = f"{v.method} and {against} share no seed"
     else:

@@ -66,6 +66,18 @@ def test_the_last_of_layers_alone_ends_a_stage() -> None:
     assert taps.found(net, SHAPE) == {"stage1": "1", "stage2": "3", "map": "3", "features": "6:input"}
 
 
+def test_stages_of_layers_in_one_sequence_are_its_layers() -> None:
+    down = [layer for width in (8, 16) for layer in (nn.Conv2d(4 if width == 8 else 8, width, 3, 2, 1), nn.ReLU())]
+    body = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), *down)
+    net = Network(nn.Sequential(body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 5)))
+    found = taps.found(net, SHAPE)
+    assert {name: path for name, path in found.items() if name.startswith("stage")} == {
+        "stage1": "0.1",
+        "stage2": "0.3",
+        "stage3": "0",
+    }
+
+
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_a_transformer_has_no_stages(channels_last: bool) -> None:
     net = Network(Tokens(channels_last=channels_last), name="tokens")

@@ -249,7 +249,7 @@ def test_a_network_of_the_same_weights_that_answers_otherwise(kd, tmp_path):
         ),
         (
             {"method": "disk-release", "objective": {"k": 5, "guide": "mlp"}, "cache_keep": 6},
-            r"disk-release needs the teacher's 10 likeliest: give 10 or more, half, or full",
+            r"disk-release needs the teacher's every logit: give --cache-keep half, or full",
         ),
         ({"cache_keep": "half", "cache": None}, r"cache_keep=half says how .* none was given: add --cache FOLDER"),
     ],
