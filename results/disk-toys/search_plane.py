@@ -1,6 +1,6 @@
 """The search over what the paper leaves open in the 2-D toy. Fixed before it began:
 
-* Selection seeds are 100, 101, 102; reported are 0 to 4, which nothing here looks at.
+* Selection seeds are 100, 101, 102; reported are 0 to 4, which the stages before `fresh` do not look at.
 * D is search.py's: the mean over CE, KD and DiSK of half the summed difference to the paper's row. The chosen reading
   has the least D over the three selection seeds.
 * `draw`: every field drawn, seed 100, 30 runs (counts scaled to 100), 600 samples (a batch has its share of them).

@@ -11,8 +11,9 @@ from runs import configured
 from sparring.errors import UserError
 from sparring.files import read_json
 from sparring.recipes.build import Given, prepare
+from sparring.recipes.examine import examine
 from sparring.recipes.run import run
-from sparring.verbs import explained
+from sparring.verbs import explained, train
 
 OWN = '''
 import torch
@@ -187,6 +188,16 @@ def test_a_changed_file_is_another_run(own: Path, teacher: Path, tmp_path: Path)
     own.write_text(OWN.replace(".square()", ".abs()"))
     with pytest.raises(UserError, match=f"other arguments .*the Python file {own}"):
         run(config, tmp_path / "x", resume=True)
+
+
+def test_a_run_is_evaluated_as_it_was_scored_and_its_configuration_starts_another(tmp_path: Path) -> None:
+    done = run(configured(student="resnet8", epochs=1, precision="bf16"), tmp_path / "x")
+    found = examine(tmp_path / "x", part="test", curve=False, device=None)
+    assert {key: found[key] for key in ("accuracy", "nll", "ece")} == {
+        key: done.metrics["test"][key] for key in ("accuracy", "nll", "ece")
+    }
+    again = train(out=tmp_path / "y", config=tmp_path / "x" / "config.yaml", seed=1)
+    assert (again.metrics["seed"], again.metrics["student"]) == (1, "resnet8")
 
 
 def test_what_is_ones_own_is_explained_and_named_in_python(own: Path) -> None:

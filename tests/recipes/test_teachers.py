@@ -18,7 +18,7 @@ from sparring.recipes.config import read
 from sparring.recipes.examine import examine
 from sparring.recipes.manifest import manifest
 from sparring.recipes.run import run
-from sparring.recipes.teacher import on_trial, other_size
+from sparring.recipes.teacher import on_trial, other_size, refuse_weak_teacher
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +201,11 @@ def test_networks_that_were_trained_at_another_size_are_told_of(teacher, tmp_pat
     assert not other_size(prepare(configured(method="kd", teacher=str(conv)), Given()))
     told = configured(method="kd", teacher=str(conv), size=12, any_teacher=True, epochs=1)
     words = "the teacher resnet8 was trained on images of 8 × 8 pixels, and these have 12 × 12"
+    weak = prepare(told.model_copy(update={"any_teacher": False}), Given())
+    with pytest.raises(UserError, match=f"{words}. No other preprocessing helps; go on"):
+        refuse_weak_teacher(weak, 0.1, 0.1, {"data": 0.1})
+    with pytest.raises(UserError, match=f"{words}. It would be right with teacher_normalise=data 90.0%; go on"):
+        refuse_weak_teacher(weak, 0.1, 0.1, {"data": 0.9, "none": 0.1})
     assert words in repr(inspect(told, Given()))
     run(told, tmp_path / "at-12")
     assert words in capsys.readouterr().err
