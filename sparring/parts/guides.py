@@ -55,8 +55,13 @@ def guide(setting: Setting, kind: Kind, bias: float | None) -> Guide:
             raise UserError(f"guide=map looks at a feature map, and {teacher.name} has none: give objective.guide=mlp")
         tap = names[-2] if len(names) > 3 else names[-1]
         (channels, *_) = taps.shape_of(teacher, setting.shape, tap, 3, "this guide looks at a feature map")
-        (width,) = taps.shape_of(teacher, setting.shape, "features", 1, "this guide is as wide as a row of features")
+        width, *_ = taps.known(teacher, setting.shape).get("features", (channels,))
         return Guide(convolutions(channels, width, setting.classes), tap, logits=False, bias=bias)
+    if "features" not in taps.known(teacher, setting.shape):
+        raise UserError(
+            f"guide={kind} looks at what a linear classifier sees, and {teacher.name} does not end in one: give "
+            "objective.guide=map"
+        )
     (width,) = taps.shape_of(teacher, setting.shape, "features", 1, "the guide looks at a row of features")
     sees = width + (setting.classes if kind == "mlp" else 0)
     head = perceptron(sees, (1000, 64, 1000) if kind == "wide" else (64, 128))

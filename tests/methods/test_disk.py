@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 from examples import SHORT, G, S, T, Y, case, near, net, rows
-from torch import Tensor
+from torch import Tensor, nn
 
-from sparring.core import Batch, Clock, Moment, Output, UserError
+from sparring.core import Batch, Clock, Moment, Network, Output, UserError
 from sparring.engine import fit
 from sparring.methods import OBJECTIVE
 from sparring.methods.disk import TEMPERATURES, Disk
@@ -279,6 +279,10 @@ def test_a_guide_that_censors_everything_is_told() -> None:
 
 
 def test_a_guide_on_maps_needs_a_teacher_that_has_some() -> None:
+    headless = Network(nn.Sequential(nn.Conv2d(3, 5, 3, stride=2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+    assert Disk(tiny_setting(headless, tiny_tapped()), guide="map").guide.head[0].in_channels == 5
+    with pytest.raises(UserError, match=r"does not end in one: give objective\.guide=map"):
+        Disk(tiny_setting(headless, tiny_tapped()))
     with pytest.raises(UserError, match=r"has none: give objective\.guide=mlp"):
         Disk(tiny_setting(net("mlp-16", 1), tiny_tapped()), guide="map")
 
