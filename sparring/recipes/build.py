@@ -123,8 +123,8 @@ def find_data(config: Config, given: Given) -> datasets.Data:
     """The data set of a configuration, or the one handed over."""
     if given.data is None and config.data.startswith(PYTHON):
         raise UserError(
-            f"the data was a {config.data} made in Python, and cannot be found again from its name: there the student that "
-            "distill returned can be asked, as by sparring.evaluate.score"
+            f"the data was a {config.data} made in Python, and cannot be found again from its name: ask the student "
+            "that distill returned there, as by sparring.evaluate.score"
         )
     if given.data is None:
         return datasets.load(config.data, root=config.data_root, val=config.val, size=config.size)
