@@ -49,7 +49,7 @@ def shapes(net: Network, shape: tuple[int, int, int], taps: Sequence[str]) -> di
     if not net.taps:
         net.taps = found(net, shape)
     paths = dict(net.body.named_modules())
-    times = Counter(call.path for call in listened(net, shape)[0])
+    times = times_called(net, shape)
     for tap in taps:
         path = net.taps.get(tap, tap).removesuffix(INPUT)
         if path not in paths:
@@ -194,6 +194,16 @@ def listened(net: Network, shape: tuple[int, int, int]) -> tuple[list[Call], Ten
             if path:
                 stack.enter_context(module.register_forward_hook(partial(_note, calls, path)))
         return calls, asked(net, shape, net).logits
+
+
+def times_called(net: Network, shape: tuple[int, int, int]) -> Counter[str]:
+    """How often a forward calls each submodule, whatever it is given."""
+    times: Counter[str] = Counter()
+    with ExitStack() as stack:
+        for path, module in net.body.named_modules():
+            stack.enter_context(module.register_forward_hook(lambda *_, path=path: times.update([path])))
+        asked(net, shape, net)
+    return times
 
 
 def asked(net: Network, shape: tuple[int, int, int], ask: Callable[[Tensor], Output]) -> Output:

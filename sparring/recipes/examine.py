@@ -11,6 +11,7 @@ from torch import Tensor
 from sparring import data as datasets
 from sparring import nets
 from sparring.core import Network
+from sparring.core.network import computing
 from sparring.engine import Compute
 from sparring.engine.device import choose_device
 from sparring.errors import UserError
@@ -50,7 +51,8 @@ def examine(run: Path, *, part: str, curve: bool, device: str | None) -> dict[st
         "latency": latency(student, data.shape, here),
     }
     if curve and teacher is not None:
-        climb(run, data, teacher, {config.method: student})
+        with computing(here.type, bf16=False):
+            climb(run, data, teacher, {config.method: student})
     return found
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import re
 import shlex
 import subprocess
 import sys
@@ -23,10 +22,8 @@ from sparring.keys import flat
 from sparring.nets import autoencoders
 from sparring.recipes.config import SLOTS, Config
 from sparring.recipes.ready import Ready
-from sparring.recipes.slots import links
+from sparring.recipes.slots import links, split
 from sparring.userfile import users_file
-
-PYTHON_FILE = re.compile(r"(?:^|\+)([^:]+?\.py):")  # in FILE.py:NAME, and in a chain of such
 
 
 def manifest(prepared: Ready) -> dict[str, Any]:
@@ -60,20 +57,21 @@ def manifest(prepared: Ready) -> dict[str, Any]:
 
 
 def files(config: Config, student: nn.Module | None, teacher: nn.Module | None) -> dict[str, str]:
-    """The user's files that a run's method and networks are written in, and the hash of each."""
+    """The user's files that a run's method and networks are written in, and the hash of each; not what they import."""
     slots = flat({slot: getattr(config, slot) for slot in SLOTS}).values()
     specs = [spec for spec in [config.method, *slots] if isinstance(spec, str) and ".py:" in spec]
-    named = {Path(file).expanduser() for spec in specs for file in PYTHON_FILE.findall(spec)}
+    named = {Path(link.rpartition(":")[0]).expanduser() for spec in specs for link in split(spec) if ".py:" in link}
     nets_of = [module for net in (student, teacher) if net is not None for module in net.modules()]
     found = named | {file for module in nets_of if (file := users_file(type(module)))}
     return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(found) if file.is_file()}
 
 
-def start(student: Network | None) -> dict[str, str] | None:
-    """The hash of the weights that a student starts from; None where chance gave it all or some of them."""
+def start(student: Network | None) -> dict[str, str | None] | None:
+    """The hash of the weights that a student starts from, and its spec (None of a module made in Python); None where
+    chance gave it all or some of them."""
     if student is None or nets.origin_of(student).untrained or nets.origin_of(student).dress:
         return None
-    return {"sha256": weights_hash(student)}
+    return {"sha256": weights_hash(student), "spec": nets.origin_of(student).spec}
 
 
 def vae(config: Config, data: Data) -> dict[str, str] | None:

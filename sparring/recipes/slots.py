@@ -37,12 +37,28 @@ def filled(slot: str, given: Mapping[str, Any], preset: Slot) -> dict[str, Any]:
     links = split(name) if slot == "perturb" else [name]
     if len(links) == 1:
         start = preset.options if name == preset.name else {}
-        return {"name": links[0], **checked_options(factory(slot, links[0]), {**start, **options}, slot)}
+        options = {key: under(start.get(key), value) for key, value in options.items()}
+        checked = checked_options(factory(slot, links[0]), {**start, **options}, slot)
+        return {"name": links[0], **{key: plainly(value) for key, value in checked.items()}}
     if len({last_word(link) for link in links}) < len(links):
         raise UserError(f"perturb={name} has a link twice: name each once")
     start = {last_word(link): preset.options for link in links if link == preset.name}
     start = joined(start, preset.options if name == preset.name else {})
     return {"name": "+".join(links), **chained(links, joined(start, sorted_out(links, options)))}
+
+
+def under(preset: Any, given: Any) -> Any:
+    """An option that names something with options of its own: where only these are given, they are the preset one's."""
+    alone = isinstance(preset, str) and isinstance(given, Mapping) and "name" not in given
+    return {"name": preset, **given} if alone else given
+
+
+def plainly(option: Any) -> Any:
+    """An option in the one way of writing it: a name alone as such, its options in order behind it."""
+    if not (isinstance(option, Mapping) and "name" in option):
+        return option
+    own = {key: option[key] for key in sorted(option) if key != "name"}
+    return {"name": option["name"], **own} if own else option["name"]
 
 
 def chained(links: list[str], options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

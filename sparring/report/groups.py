@@ -13,6 +13,8 @@ from sparring.report.ledger import Run
 BASELINE = "ce"
 # What may differ between the seeds of one arm: where and how a run was made, not what was trained.
 ASIDE = WHERE | {"seed", "any_teacher"}
+CONTENTS = "data's contents"
+SAME = ("teacher's weights", "start's weights", CONTENTS)  # hashes of what may have changed under the same name
 TOLD = {"method", "student", "teacher", "data", "epochs", "batch_size", "protocol"}  # these are read from the result
 
 
@@ -72,26 +74,46 @@ def settings(run: Run) -> dict[str, str]:
     told |= {key: value for key, value in flat(run.config).items() if key not in ASIDE | TOLD}
     told |= {"teacher": run.teacher, "start": run.result.get("start")}
     named = {key: re.sub(r"seed[-_=]?\d+", "seed", str(value)) for key, value in told.items() if value is not None}
-    for role in ("teacher", "start"):  # one a seed has other weights in each; else the name stands for the same ones
-        if told[role] in (None, named.get(role)) and (weights := run.weights(role)):
-            named[f"{role}'s weights"] = weights[:8]
-    return named | ({"data's contents": run.fingerprint[:8]} if run.fingerprint else {})
+    known = {f"{role}'s weights": run.weights(role) for role in ("teacher", "start")} | {CONTENTS: run.fingerprint}
+    return named | {key: value[:8] for key, value in known.items() if value}
 
 
 def _arms(found: list[Run]) -> list[Arm]:
-    """The arms of one method: runs that were told the same, but for the seed, belong together."""
+    """The arms of one method: runs that were told the same, but for the seed, belong together, unless two of one seed
+    had other weights or data under the same names."""
     told = [settings(run) for run in found]
-    keys = sorted({key for each in told for key in each})
-    apart = [key for key in keys if len({each.get(key) for each in told}) > 1]
-    pots: dict[tuple[str | None, ...], list[Run]] = {}
-    for run, each in zip(found, told, strict=True):
-        pots.setdefault(tuple(each.get(key) for key in apart), []).append(run)
+    keys = sorted({key for each in told for key in each} - set(SAME))
+    apart = [key for key in keys if len({each.get(key) for each in told}) > 1 and not _one_a_seed(key, found, told)]
     arms: list[Arm] = []
-    for values, members in pots.items():
-        label = _label(members[0].method, apart, values)
-        twins = sum(arm.label.split(" #")[0] == label for arm in arms)
-        arms.append(_arm(f"{label} #{twins + 1}" if twins else label, members))
+    for values, members in _sorted_by(apart, found):
+        differing = [key for key in SAME if _conflicting(key, members)]
+        for more, alike in _sorted_by(differing, members):
+            label = _label(members[0].method, apart + differing, values + more)
+            twins = sum(arm.label.split(" #")[0] == label for arm in arms)
+            arms.append(_arm(f"{label} #{twins + 1}" if twins else label, alike))
     return arms
+
+
+def _sorted_by(keys: list[str], found: list[Run]) -> list[tuple[tuple[str | None, ...], list[Run]]]:
+    """The runs in pots of the same settings under some keys, each with these."""
+    pots: dict[tuple[str | None, ...], list[Run]] = {}
+    for run in found:
+        told = settings(run)
+        pots.setdefault(tuple(told.get(key) for key in keys), []).append(run)
+    return list(pots.items())
+
+
+def _one_a_seed(key: str, found: list[Run], told: list[dict[str, str]]) -> bool:
+    """Whether each seed's student had a start of its own, which then is no more a difference than the seed."""
+    pairs = {(run.seed, each.get(key)) for run, each in zip(found, told, strict=True)}
+    seeds, values = ({pair[at] for pair in pairs} for at in (0, 1))
+    return key == "start" and None not in values and len(pairs) == len(seeds) == len(values)
+
+
+def _conflicting(key: str, found: list[Run]) -> bool:
+    """Whether two runs of one seed are known to differ in something that has the same name."""
+    known = {(run.seed, value) for run in found if (value := settings(run).get(key)) is not None}
+    return len(known) > len({seed for seed, _ in known})
 
 
 def _label(method: str, keys: list[str], values: tuple[str | None, ...]) -> str:

@@ -137,7 +137,8 @@ def _any_pair(a: Arm, b: Arm) -> list[tuple[Run, Run]]:
 def _unequal(a: Run, b: Run) -> list[str]:
     """Why a difference between two runs would not be their methods' alone."""
     one, two = settings(a), settings(b)
-    keys = ["epochs", "batch_size", "protocol", "teacher", "teacher's weights", "start's weights"]
+    keys = ["epochs", "batch_size", "protocol", "teacher", "teacher's weights"]
+    keys += ["start's weights"] if "start" in one else []  # of those made in Python each run may have had its own
     keys += sorted(key for key in one.keys() & two.keys() if key.split(".")[0] in TRAINING)
     why = [
         f"{key.replace('_', ' ')} {one.get(key)} against {two.get(key)}"
@@ -181,9 +182,8 @@ def _sentence(v: Verdict) -> str:
     against = f"the same student without a teacher ({v.against})" if v.baseline else v.against
     if v.sizes:
         own, theirs = map(amount, v.sizes)
-        against = (
-            f"{'the student without a teacher ' if v.baseline else ''}{v.against}, of {theirs} parameters to its {own},"
-        )
+        kind = "the student without a teacher, " if v.baseline else ""
+        against = f"{kind}{v.against} (of {theirs} parameters to its {own})"
     if v.mean is None:
         seen = f"{v.method} and {against} share no seed"
     else:

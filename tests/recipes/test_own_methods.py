@@ -12,7 +12,9 @@ from sparring.errors import UserError
 from sparring.files import read_json
 from sparring.recipes.build import Given, prepare
 from sparring.recipes.examine import examine
+from sparring.recipes.manifest import files
 from sparring.recipes.run import run
+from sparring.recipes.slots import resolved
 from sparring.verbs import explained, train
 
 OWN = '''
@@ -178,6 +180,22 @@ def test_hints_that_will_not_do(hint: dict[str, str], told: str, own: Path, teac
     filled = {key: value.format(own=own) for key, value in hint.items()}
     with pytest.raises(UserError, match=told):
         prepare(configured(method="disk", student="resnet8", teacher=str(teacher), **filled), Given())
+
+
+def test_a_hint_is_written_in_one_way() -> None:
+    one, other = (
+        resolved(configured(method="disk", objective=dict(hint)))
+        for hint in ({"hint": {"name": "fitnets", "layer": "stage2"}}, {"hint": {"layer": "stage2", "name": "fitnets"}})
+    )
+    assert list(one.objective["hint"]) == list(other.objective["hint"]) == ["name", "layer"]
+    assert resolved(configured(method="disk", objective={"hint": {"name": "fitnets"}})).objective["hint"] == "fitnets"
+    presets = resolved(configured(method="simkd-disk", **{"objective.hint.factor": 4}))
+    assert presets.objective["hint"] == {"name": "simkd", "factor": 4}
+
+
+def test_files_of_a_chain_are_hashed(own: Path) -> None:
+    config = configured(method="kd", perturb={"name": f"mixes+{own}:rows", "rows": {}})
+    assert list(files(config, None, None)) == [str(own)]
 
 
 def test_a_changed_file_is_another_run(own: Path, teacher: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from sparring.report.groups import groups
 from sparring.report.verdict import verdicts
 
 
-def told(path: Path) -> list[tuple[str, int, int]]:
+def told_of(path: Path) -> list[tuple[str, int, int]]:
     """Each arm's label, and how many runs it has and how many were superseded."""
     return [(arm.label, len(arm.runs), len(arm.superseded)) for group in groups(runs(path)) for arm in group.arms]
 
@@ -23,7 +23,7 @@ def test_another_start_is_another_arm_and_no_equal_comparison(tmp_path: Path) ->
         write_run(tmp_path / f"fresh/kd/{seed}", seed=seed, accuracy=0.42 + 0.01 * seed)
         write_run(tmp_path / f"tip/ce/{seed}", method="ce", seed=seed, accuracy=0.59, start=f"/alone/seed-{seed}")
         write_run(tmp_path / f"tip/kd/{seed}", seed=seed, accuracy=0.6 + 0.01 * seed, start=f"/alone/seed-{seed}")
-    labels = [label for label, count, old in told(tmp_path) if (count, old) == (2, 0)]
+    labels = [label for label, count, old in told_of(tmp_path) if (count, old) == (2, 0)]
     assert sorted(labels) == ["ce", "ce (start /alone/seed)", "kd", "kd (start /alone/seed)"]
     (group,) = groups(runs(tmp_path))
     assert all(not verdict.unequal for verdict in verdicts(group))  # each against the baseline of its own start
@@ -44,7 +44,7 @@ def test_other_weights_and_contents_under_the_same_name(what: dict, label: str, 
     for mark in ("aa", "bb"):
         filled = {key: {k: v.replace("{}", mark) for k, v in told.items()} for key, told in what.items()}
         write_run(tmp_path / mark, seed=0, manifest=filled)
-    assert sorted(told(tmp_path)) == [(f"kd ({label} {mark * 4})", 1, 0) for mark in ("aa", "bb")]
+    assert sorted(told_of(tmp_path)) == [(f"kd ({label} {mark * 4})", 1, 0) for mark in ("aa", "bb")]
 
 
 def test_a_teacher_for_each_seed_is_one_arm(tmp_path: Path) -> None:
@@ -52,7 +52,22 @@ def test_a_teacher_for_each_seed_is_one_arm(tmp_path: Path) -> None:
         run = write_run(tmp_path / str(seed), seed=seed, manifest={"teacher": {"sha256": f"{seed}" * 64}})
         text = (run / "result.json").read_text().replace('"teacher": "resnet32x4"', f'"teacher": "/t/seed-{seed}"')
         (run / "result.json").write_text(text)
-    assert told(tmp_path) == [("kd", 2, 0)]
+    assert told_of(tmp_path) == [("kd", 2, 0)]
+
+
+@pytest.mark.parametrize("told", [{"start": "/b/{}"}, {"manifest": {"start": {"sha256": "{}" * 64, "spec": None}}}])
+def test_a_start_for_each_seed_is_one_arm(told: dict, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        filled = {"start": told["start"].format(seed)} if "start" in told else {}
+        hashed = {"manifest": {"start": {"sha256": f"{seed}" * 64, "spec": None}}} if "manifest" in told else {}
+        write_run(tmp_path / "kd" / str(seed), seed=seed, **filled, **hashed)
+    assert told_of(tmp_path) == [("kd", 2, 0)]
+
+
+def test_what_an_older_version_did_not_write_down_matches_any(tmp_path: Path) -> None:
+    write_run(tmp_path / "0", seed=0)
+    write_run(tmp_path / "1", seed=1, manifest={"start": {"sha256": "a" * 64, "spec": None}})
+    assert told_of(tmp_path) == [("kd", 2, 0)]
 
 
 def test_a_larger_student_is_not_called_the_same(tmp_path: Path) -> None:
@@ -60,5 +75,5 @@ def test_a_larger_student_is_not_called_the_same(tmp_path: Path) -> None:
         write_run(tmp_path / f"ce/{seed}", method="ce", seed=seed, accuracy=0.4 + 0.01 * seed, parameters=976)
         write_run(tmp_path / f"simkd/{seed}", method="simkd", seed=seed, accuracy=0.6 + 0.02 * seed, parameters=8150)
     text = page(tmp_path, tmp_path / "r.html").read_text()
-    assert "than the student without a teacher ce, of 976 parameters to its 8.15 thousand" in text
+    assert "than the student without a teacher, ce (of 976 parameters to its 8.15 thousand)" in text
     assert "the same student" not in text.split("simkd helps")[1][:200]
