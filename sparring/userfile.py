@@ -28,6 +28,12 @@ def named(file: Path, name: str) -> Any:
     return getattr(module, name)
 
 
+def imported(spec: str) -> Any:
+    """The object that path/to/file.py:name names. Raises UserError where file or name is missing, or the file fails."""
+    file, _, name = spec.rpartition(":")
+    return named(Path(file).expanduser(), name)
+
+
 @contextmanager
 def neighbours(file: Path) -> Iterator[None]:
     """While the block lasts, the files beside `file` can be imported."""

@@ -21,7 +21,7 @@ from sparring.data.idx import has_idx, read_idx
 from sparring.data.mnist1d import read_mnist1d
 from sparring.data.parquet import has_parquet, read_parquet
 from sparring.data.wrap import wrap
-from sparring.userfile import named
+from sparring.userfile import imported
 
 DEBIAN = Path("/usr/share/datasets")  # where Debian's packages of data sets put them
 
@@ -122,8 +122,7 @@ def _find(name: str, root: Path | None, cache: Path) -> Found:
 
 def _own(spec: str) -> Any:
     """The dataset, or the (train, test) tuple of two, that a Python file of the user's holds or makes."""
-    file, _, name = spec.rpartition(":")
-    found = named(Path(file).expanduser(), name)
+    found = imported(spec)
     if not inspect.isroutine(found) and not inspect.isclass(found):
         return found
     try:

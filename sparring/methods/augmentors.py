@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -17,7 +16,7 @@ from sparring.parts.augmentors.augmentor import Augmentor, Composed
 from sparring.parts.augmentors.gaussian import Gaussian
 from sparring.parts.augmentors.mix import Mix
 from sparring.parts.augmentors.vae import VAE
-from sparring.userfile import named
+from sparring.userfile import imported
 
 
 def silence(setting: Setting) -> float:
@@ -89,8 +88,7 @@ def made(setting: Setting, kind: str, **options: Any) -> Augmentor:
     option that its kind does not take.
     """
     if ".py:" in kind:
-        file, _, name = kind.rpartition(":")
-        maker = named(Path(file).expanduser(), name)
+        maker = imported(kind)
         if not callable(maker):
             raise UserError(f"{kind} is a {type(maker).__name__}: give a class or function that makes an Augmentor")
     elif kind in MAKERS:

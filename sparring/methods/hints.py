@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from sparring.core import Setting, UserError, did_you_mean
@@ -13,7 +12,7 @@ from sparring.methods.fitnets import FitNets
 from sparring.methods.semckd import SemCKD
 from sparring.methods.simkd import SimKD
 from sparring.parts.hint import Hint, NoHint
-from sparring.userfile import named
+from sparring.userfile import imported
 
 HINTS: dict[str, Callable[..., Hint]] = {
     "none": NoHint,
@@ -34,8 +33,7 @@ def hint_named(hint: str | Mapping[str, Any], setting: Setting) -> Hint:
         raise UserError("a hint has options here and no name: give objective.hint=NAME beside objective.hint.OPTION")
     if ":" not in name and name not in HINTS:
         raise UserError(f"unknown hint {name!r}. {did_you_mean(name, HINTS)} One of your own is file.py:Name")
-    file, _, word = name.rpartition(":")
-    make = named(Path(file).expanduser(), word) if file else HINTS[name]
+    make = imported(name) if ":" in name else HINTS[name]
     try:
         inspect.signature(make).bind(setting, **options)
     except TypeError as error:

@@ -75,9 +75,8 @@ def refuse_other_run(out: Path, config: Config, origin: Mapping[str, Any]) -> No
         if (before.get("vae") or {}).get("sha256") != (origin["vae"] or {}).get("sha256"):
             changed.append("the weights of the autoencoder")
         then, now = before.get("start") or origin["start"] or {}, origin["start"] or {}
-        if now.get("spec") and then.get("sha256") != now.get(
-            "sha256"
-        ):  # one made in Python is begun anew by each script
+        known = now.get("spec") is not None  # a module made in Python is begun anew by each script
+        if known and then.get("sha256") != now.get("sha256"):
             changed.append("the weights that the student starts from")
         if before.get("files", origin["files"]) != origin["files"]:  # runs before there was that key know of none
             theirs = before["files"].items() ^ origin["files"].items()

@@ -59,10 +59,11 @@ def rehearse(prepared: Ready, batch: Batch) -> dict[str, Rehearsal]:
         except UserError:
             raise
         except Exception as error:
+            single = len(batch) == 1 and "more than 1 value per channel" in str(error)
             raise UserError(
                 f"this method does not work on a first batch of {tuple(batch.x.shape)}: "
                 f"{type(error).__name__}: {first_line(error)} ({place_of(error)})"
-                + ("; BatchNorm of a row of features needs two images: give --batch-size 2" if len(batch) == 1 else "")
+                + ("; BatchNorm of a row of features needs two images: give --batch-size 2" if single else "")
             ) from error
     return found
 

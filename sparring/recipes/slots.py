@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from sparring.core import Setting, UserError, did_you_mean
@@ -17,7 +16,7 @@ from sparring.keys import flat, joined
 from sparring.methods import METHODS, OBJECTIVE, PERTURB, TARGETS, Slot, Slots
 from sparring.parts.chain import Chain
 from sparring.recipes.config import SLOTS, Config, checked_options, options_of
-from sparring.userfile import named
+from sparring.userfile import imported
 
 TABLES: dict[str, Mapping[str, Callable[..., Any]]] = {"perturb": PERTURB, "targets": TARGETS, "objective": OBJECTIVE}
 LINK = re.compile(r"\s*([\w-]*|[^:]*?\.py:\w*)\s*(\+|$)")  # a path may hold a +, a name may not
@@ -182,9 +181,3 @@ def factory(slot: str, name: str) -> Callable[..., Any]:
     if name not in TABLES[slot]:
         raise UserError(f"unknown {slot} part {name!r}. {did_you_mean(name, TABLES[slot])}")
     return TABLES[slot][name]
-
-
-def imported(path: str) -> Any:
-    """The object that `file.py:name` names. Raises UserError where file or name is missing or the file fails."""
-    file, _, name = path.rpartition(":")
-    return named(Path(file).expanduser(), name)
