@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import ContextVar
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -90,6 +90,17 @@ def computing(device: str, *, bf16: bool) -> Iterator[None]:
             yield
     finally:
         ASKED.reset(before)
+
+
+Precision = Literal["auto", "float32", "bf16"]
+
+
+def asking(device: str, precision: Precision) -> Callable[[], AbstractContextManager[object]]:
+    """What networks are asked inside of, once float32 rules around them: in the precision that rules now ("auto", each
+    network's own where it has one), or all in the one that is named."""
+    if precision == "auto":
+        return partial(torch.autocast, device, torch.bfloat16, torch.is_autocast_enabled(device))
+    return partial(computing, device, bf16=precision == "bf16")
 
 
 def _note(seen: dict[str, Tensor], tap: str, module: nn.Module, args: Any, answer: Any) -> None:

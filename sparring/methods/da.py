@@ -11,7 +11,6 @@ standardised inputs (σ: the training pixels' standard deviation). Defaults repr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Literal
 
 import torch
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 
 from sparring.core import Batch, Setting
 from sparring.core.mode import mode
-from sparring.core.network import computing
+from sparring.core.network import Precision, asking
 from sparring.core.processes import world
 from sparring.parts import divergences
 from sparring.parts.ascend import STEPS, ascend
@@ -73,7 +72,7 @@ class DisagreementAugmentation(Part):
         coin: Literal["batch", "example"] = "batch",
         share: float = 1.0,
         clamp: Literal["none", "box"] = "none",
-        precision: Literal["auto", "float32", "bf16"] = "auto",
+        precision: Precision = "auto",
     ) -> None:
         super().__init__()
         if steps < 0 or alpha <= 0:
@@ -86,7 +85,8 @@ class DisagreementAugmentation(Part):
         self.measure, self.normalise = measure or as_published[0], normalise or as_published[1]
         self.student, self.rule, self.by_example = student or as_published[2], STEPS[step], coin == "example"
         self.alpha, self.steps, self.share = alpha, steps, share
-        self.box, self.precision = clamp == "box", precision
+        self.precision: Precision = precision
+        self.box = clamp == "box"
         self.coin = Coin(p)
         self.register_buffer("sigma", torch.tensor(setting.std).view(-1, 1, 1), persistent=False)
         self.register_buffer("moved", torch.zeros(()))
@@ -117,14 +117,11 @@ class DisagreementAugmentation(Part):
         # d is a mean over the whole batch, that of all processes together: Adam's eps makes its scale matter
         rows_here = len(batch) / (whole * world())
         device = batch.x.device.type
-        if self.precision == "auto":
-            asking = partial(torch.autocast, device, torch.bfloat16, torch.is_autocast_enabled(device))
-        else:
-            asking = partial(computing, device, bf16=self.precision == "bf16")
+        precisely = asking(device, self.precision)
 
         def objective(delta: Tensor) -> Tensor:
             x = batch.x + self.sigma * delta
-            with asking():
+            with precisely():
                 s, t = ask(student, x), targets(x, batch)
             assert t is not None  # the bout checked that someone offers a target
             return disagreement(s.logits, t.logits, self.measure, self.normalise) * rows_here

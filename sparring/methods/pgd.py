@@ -1,0 +1,106 @@
+"""Adversarial training: the student learns from images moved to where it is most wrong (Madry et al. 2018), or to where
+it is furthest from its teacher (RSLAD: Zi et al. 2021; AdaAD: Huang et al. 2023).
+
+    x′₀ = Π(x + U(−ε, ε)),    x′ₜ₊₁ = Π(x′ₜ + η sign ∇ CE(f(x′ₜ), y))        (eq. 5 of the adversarial-context paper)
+
+The student is attacked in eval mode, by its running statistics, and then learns in train mode from the last iterate.
+The paper prints neither ε nor η; both are here as is usual on CIFAR-10: 8/255 and 2/255.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from sparring.core import Batch, Setting
+from sparring.core.mode import mode
+from sparring.core.network import Precision, asking
+from sparring.parts import divergences
+from sparring.parts.attack import Ball, Keep, Norm, Rows, Start, fooling, pgd
+from sparring.parts.part import Part, Perturb, Targets
+from sparring.parts.quiet import audibly, quietly
+
+EPS, SIZE, STEPS = 8 / 255, 2 / 255, 7
+APART: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # student's and teacher's logits (B, K) → (B,)
+    "kl": partial(divergences.kd, T=1.0, reduction="none"),
+    "disagreement": divergences.mse_disagreement,
+}
+
+
+class Pgd(Part):
+    """Learn from images that were moved, within eps of themselves, to where a loss of the student is largest.
+
+    eps: how far, in pixels of [0, 1] by `norm`; size: of one step (η); steps: how many. start: anywhere in the ball
+    ("uniform"), x + 0.001 N(0, 1) ("gaussian") or at x. loss: "ce" or "margin" by the label; "kl", of the student's
+    answer from the teacher's, or "disagreement", DA's mean squared difference of L1-normalised logits. teacher: for
+    these two, its answer to the images as they came ("clean", RSLAD) or to those on their way ("moving", AdaAD, DA).
+    keep: the last iterate, or of each image the best. student: asked in "eval" mode, "quiet" (train mode, its running
+    statistics stay) or "train" (they count the climb, as in ARD's code). precision: of the climb's forwards.
+    """
+
+    def __init__(
+        self,
+        setting: Setting,
+        *,
+        eps: float = EPS,
+        size: float = SIZE,
+        steps: int = STEPS,
+        norm: Norm = "linf",
+        start: Start = "uniform",
+        loss: Literal["ce", "margin", "kl", "disagreement"] = "ce",
+        teacher: Literal["clean", "moving"] = "clean",
+        keep: Keep = "last",
+        student: Literal["eval", "quiet", "train"] = "eval",
+        precision: Precision = "auto",
+    ) -> None:
+        super().__init__()
+        if min(eps, size) < 0 or steps < 0:
+            raise ValueError(f"eps is {eps:g}, size {size:g}, steps {steps}: give 0 or more of each")
+        self.ball, self.size, self.steps = Ball(eps, norm), size, steps
+        self.start: Start = start
+        self.keep: Keep = keep
+        self.precision: Precision = precision
+        self.loss, self.moving, self.student = loss, teacher == "moving", student
+        self.needs = frozenset({"target"} if loss in ("kl", "disagreement") else ())
+        self.waivers = frozenset({"quiet-perturbation"} if student == "train" else ())
+
+    def forward(self, batch: Batch, student: nn.Module, targets: Targets) -> Tensor:
+        device = batch.x.device.type
+        loss = self.climbed(batch, student, targets, asking(device, self.precision))
+        with mode(student, training=self.student != "eval"), torch.autocast(device, enabled=False):
+            return pgd(batch.x, loss, self.ball, size=self.size, steps=self.steps, start=self.start, keep=self.keep)
+
+    def climbed(self, batch: Batch, student: nn.Module, targets: Targets, precisely: Callable[[], Any]) -> Rows:
+        """The loss (B,) that is climbed, of the images on their way."""
+        ask = audibly if self.student == "train" else quietly
+
+        def logits(x: Tensor) -> Tensor:
+            with precisely():
+                return ask(student, x).logits
+
+        def teacher(x: Tensor) -> Tensor:
+            with precisely():
+                answer = targets(x, batch)
+            assert answer is not None  # the bout checked that someone offers a target
+            return answer.logits
+
+        if self.loss == "ce" or self.loss == "margin":
+            return fooling(logits, batch.labels, batch.y, self.loss)
+        apart = APART[self.loss]
+        if self.moving:
+            return lambda x: apart(logits(x), teacher(x))
+        with torch.no_grad():
+            fixed = teacher(batch.x)
+        return lambda x: apart(logits(x), fixed)
+
+
+def fgsm(setting: Setting, *, eps: float = EPS, loss: Literal["ce", "margin"] = "ce", norm: Norm = "linf") -> Perturb:
+    """Learn from images moved by one step of length eps from themselves, to where the student is more wrong (FGSM).
+
+    eps, loss, norm: as for pgd.
+    """
+    return Pgd(setting, eps=eps, size=eps, steps=1, start="none", loss=loss, norm=norm)
