@@ -16,10 +16,14 @@ class NoLogits(TypeError):
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A network's answer: `logits` (B, K), in float32 whatever the network computes in, and tapped `features`."""
+    """A network's answer: `logits` (B, K), in float32 whatever the network computes in, and tapped `features`.
+
+    clean: of a student in a bout whose objective asks for it, its answer at the images as they came, unperturbed.
+    """
 
     logits: Tensor
     features: Mapping[str, Tensor] = field(default_factory=dict)
+    clean: Output | None = None
 
     @classmethod
     def of(cls, answer: Any, features: Mapping[str, Tensor] | None = None) -> Output:

@@ -4,6 +4,7 @@ from sparring.data.augment import names as augmentations
 from sparring.data.dataset import Data
 from sparring.data.images import Images, Resident, Streamed
 from sparring.data.load import load, names
+from sparring.data.omitted import only, without
 from sparring.data.stream import Stream, batches, stream
 from sparring.data.wrap import wrap
 
@@ -17,6 +18,8 @@ __all__ = [
     "batches",
     "load",
     "names",
+    "only",
     "stream",
+    "without",
     "wrap",
 ]

@@ -29,7 +29,7 @@ class Data:
 
     shape: (C, H, W); mean, std: per channel, of pixel / 255 over the original training set (before a validation part
     is held out, so they do not depend on `val`); fingerprint: sha256 hex of the content; validation, test: None
-    where there is none.
+    where there is none; omitted: classes that only the test images show (see `omitted.py`).
     """
 
     name: str
@@ -41,6 +41,7 @@ class Data:
     train: Images
     validation: Images | None
     test: Images | None
+    omitted: tuple[int, ...] = ()
 
     @property
     def classes(self) -> int:

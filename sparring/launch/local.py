@@ -12,7 +12,8 @@ from sparring.files import plain_name
 from sparring.recipes.build import Given
 from sparring.recipes.cached import unasked
 from sparring.recipes.config import Config
-from sparring.recipes.folder import claim_folder
+from sparring.recipes.earlier import earlier
+from sparring.recipes.folder import EARLIER, claim_folder
 from sparring.recipes.rows import Claim
 from sparring.recipes.run import Result, run
 
@@ -59,13 +60,22 @@ def seeded(
 
 
 def run_all(jobs: Sequence[Job], given: Given, *, resume: bool) -> list[Result]:
-    """Run every job, all folders claimed before the first begins.
+    """Run every job, all folders claimed before the first begins, each after the earlier self that it learns from.
 
     With `resume`, a finished run is read, an unfinished one goes on, and one that is not there yet begins.
     """
     with together():
         at_first(lambda: claim_all(jobs, resume))
-        return [run(job.config, job.out, given=given, resume=resume, claim=job.claim) for job in jobs]
+        return [run_after_earlier(job, given, resume) for job in jobs]
+
+
+def run_after_earlier(job: Job, given: Given, resume: bool) -> Result:
+    """One job, taught by the run below its folder that its method wants first, if there is none to teach it."""
+    config, first = job.config, earlier(job.config) if given.teacher is None else None
+    if first is not None:
+        taught = run(first, job.out / EARLIER, given=given, resume=resume)
+        config = config.model_copy(update={"teacher": str(taught.out)})
+    return run(config, job.out, given=given, resume=resume or first is not None, claim=job.claim)
 
 
 def claim_all(jobs: Sequence[Job], resume: bool) -> None:

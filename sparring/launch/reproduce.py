@@ -183,7 +183,7 @@ def plan_of(row: Row, wish: Wish) -> dict[str, Any]:
     ours |= {name: str(Path(row.name) / name) for name in {**row.variants, **methods}}
     lines = {name: ours.get(name) for name in {**row.claims, **ours}}
     claimed = [metric for numbers in row.claims.values() for metric in numbers]
-    metrics = dict.fromkeys([*(claimed or ["accuracy"]), *row.corruptions])
+    metrics = dict.fromkeys([*row.metrics, *(claimed or ["accuracy"]), *row.corruptions])
     return {
         "name": row.name,
         "note": f"{row.note} {otherwise(row, wish)}".strip(),

@@ -20,8 +20,11 @@ from sparring.methods import (
     hard,
     kd,
     mixing,
+    pgd,
+    robust,
     semckd,
     simkd,
+    tfkd,
 )
 from sparring.methods.disk_options import IMAGENET
 from sparring.parts.part import Objective, Perturb, Targets
@@ -37,12 +40,16 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """A method: a sentence about it, and its choice for each slot. The defaults are the student alone."""
+    """A method: a sentence about it, and its choice for each slot. The defaults are the student alone.
+
+    earlier: by which method another student of the same kind is trained first, the teacher where none is given.
+    """
 
     about: str
     perturb: Slot = Slot("clean")
     targets: Slot = Slot("none")
     objective: Slot = Slot("ce")
+    earlier: str | None = None
 
 
 # Each entry is called as factory(setting, **options); its keyword arguments are its configuration.
@@ -55,13 +62,16 @@ PERTURB: dict[str, Callable[Concatenate[Setting, ...], Perturb]] = {
     "cutmix": mixing.cutmix,
     "mixes": mixing.mixes,
     "noise": mixing.noise,
+    "pgd": pgd.Pgd,
+    "fgsm": pgd.fgsm,
 }
 TARGETS: dict[str, Callable[Concatenate[Setting, ...], Targets]] = {
     "none": baseline.none,
     "teacher": kd.teacher,
     "ema": ema.Ema,
+    "virtual": tfkd.virtual,
 }
-TEACHERLESS = frozenset({"none", "ema"})  # targets that ask no teacher
+TEACHERLESS = frozenset({"none", "ema", "virtual"})  # targets that ask no teacher
 OBJECTIVE: dict[str, Callable[Concatenate[Setting, ...], Objective]] = {
     "ce": baseline.ce,
     "kd": kd.kd,
@@ -72,9 +82,13 @@ OBJECTIVE: dict[str, Callable[Concatenate[Setting, ...], Objective]] = {
     "attention": attention.attention,
     "semckd": semckd.semckd,
     "simkd": simkd.simkd,
+    "robust-kd": robust.RobustKD,
 }
 
 SOFT = (Slot("teacher"), Slot("kd", kd.PRESETS["kd-soft"][1]))  # HARD's KD on MNIST and CIFAR-10
+SMOOTH = {"smoothing": 0.1}
+ATTACKED, CLEAN = Slot("pgd"), {"at": "clean"}
+HALVES = {"T": 1.0, "ce": 0.5, "kd": 0.5}
 
 METHODS: dict[str, Slots] = {
     "ce": Slots("the student alone: cross-entropy on the labels"),
@@ -161,4 +175,79 @@ METHODS: dict[str, Slots] = {
         objective=Slot("disk", {"hint": "simkd", "logits": 0.0}),
     ),
     "gaussian-affine": Slots("HARD-Affine's control: affine maps that nobody learns", Slot("gaussian-affine"), *SOFT),
+    "ls": Slots("the student alone, its labels smoothed: ε = 0.1 over all classes", objective=Slot("ce", SMOOTH)),
+    "ls-tfkd": Slots(
+        "the student alone, its labels smoothed as Tf-KD's code has it: ε = 0.1 over the other classes",
+        objective=Slot("ce", {**SMOOTH, "over": "others"}),
+    ),
+    "rekd": Slots(
+        "reversed KD: learn from a smaller (Re-KD) or a badly trained teacher (De-KD), T = 20",
+        targets=Slot("teacher"),
+        objective=Slot("kd", tfkd.REKD),
+    ),
+    "tfkd-self": Slots(
+        "teacher-free KD, self: the student is trained alone, then learns anew from what it was, T = 6",
+        targets=Slot("teacher"),
+        objective=Slot("kd", tfkd.SELF),
+        earlier="ce",
+    ),
+    "tfkd-reg": Slots(
+        "teacher-free KD, reg: a virtual teacher, softmax(u / 20) as in the code, weights free of K",
+        targets=Slot("virtual"),
+        objective=Slot("kd", tfkd.REG),
+    ),
+    "tfkd-reg-paper": Slots(
+        "teacher-free KD, reg, as printed: the student is tempered too, T = 20",
+        targets=Slot("virtual", {"tau": 1.0}),
+        objective=Slot("kd", tfkd.PAPER),
+    ),
+    "tfkd-reg-literal": Slots(
+        "teacher-free KD, reg, the code to the letter: KL ÷ K × 100, which depends on K",
+        targets=Slot("virtual"),
+        objective=Slot("kd", tfkd.LITERAL),
+    ),
+    "at": Slots("adversarial training: cross-entropy at PGD-7's images (Madry), no teacher", ATTACKED),
+    "akd": Slots(
+        "adversarial KD: labels and a robust teacher's answers at the attacked images, half each, T = 1",
+        ATTACKED,
+        Slot("teacher"),
+        Slot("kd", HALVES),
+    ),
+    "at-tfkd-self": Slots(
+        "adversarial teacher-free KD, self: trained by `at`, then anew from what that answers to clean images, T = 4",
+        ATTACKED,
+        Slot("teacher", CLEAN),
+        Slot("kd", {**HALVES, "T": 4.0}),
+        earlier="at",
+    ),
+    "at-tfkd-reg": Slots(
+        "adversarial teacher-free KD, reg: a virtual teacher with a = 0.9, T = 1",
+        ATTACKED,
+        Slot("virtual", {"a": 0.9, "form": "direct"}),
+        Slot("kd", HALVES),
+    ),
+    "ard": Slots(
+        "ARD: the robust teacher's clean answers at the attacked images, T = 30, no labels",
+        Slot("pgd", {"steps": 10}),
+        Slot("teacher", CLEAN),
+        Slot("robust-kd", {"T": 30.0, "kd": 1.0, "clean_kd": 0.0}),
+    ),
+    "rslad": Slots(
+        "RSLAD: attacked towards where it differs from the robust teacher's clean answer, and taught that",
+        Slot("pgd", {"steps": 10, "loss": "kl", "start": "gaussian"}),
+        Slot("teacher", CLEAN),
+        Slot("robust-kd"),
+    ),
+    "adaad": Slots(
+        "AdaAD: attacked through both networks, and taught the teacher's answer at the attacked images",
+        Slot("pgd", {"steps": 10, "loss": "kl", "teacher": "moving", "start": "gaussian"}),
+        Slot("teacher"),
+        Slot("kd", {"T": 1.0, "ce": 0.0, "kd": 1.0}),
+    ),
+    "da-pgd": Slots(
+        "Disagreement Augmentation by PGD: the disagreement climbed in a ball, then KD there",
+        Slot("pgd", {"loss": "disagreement", "teacher": "moving"}),
+        Slot("teacher"),
+        Slot("kd"),
+    ),
 }

@@ -16,14 +16,17 @@ from sparring.core import Batch, Losses, Output, Setting, UserError, term
 from sparring.parts import divergences
 from sparring.parts.divergences import Reduction
 from sparring.parts.part import Objective, Plain, Targets
-from sparring.parts.teachers import Teacher
+from sparring.parts.teachers import At, Teacher
 
 
-def teacher(setting: Setting) -> Targets:
-    """Ask for what the frozen teacher answers at the inputs that the student sees."""
+def teacher(setting: Setting, *, at: At = "perturbed") -> Targets:
+    """Ask for what the frozen teacher answers at the inputs that the student sees.
+
+    at: "clean" asks it about the images as they came, whatever a perturbation made of them.
+    """
     if setting.teacher is None:
         raise UserError("this method learns from a teacher, and none was given: pass --teacher (a run, a name, a file)")
-    return Teacher(setting.teacher)
+    return Teacher(setting.teacher, at)
 
 
 def kd(
@@ -69,7 +72,10 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
     "kd-simkd": ("as SimKD's toolbox has it: 1 CE + 1 T² KL, T = 4", {"ce": 1.0, "kd": 1.0}),
     "kd-disk": ("DiSK eq. 1: α CE + (1-α) T² cross-entropy form, α = 0.1, T = 4", {"reduction": "cross-entropy"}),
     "kd-adversarial": ("adversarial-context KD eq. 2, T² written in: 0.1 CE + 0.9 T² KL, T = 10", {"T": 10.0}),
-    "kd-tfkd": ("Tf-KD's code: 0.1 CE + 0.9 T² KL ÷ K, T = 20", {"T": 20.0, "reduction": "elementwise"}),
+    "kd-tfkd": (
+        "Tf-KD's code to the letter: 0.4 CE + 0.6 T² KL ÷ K, T = 20",
+        {"T": 20.0, "ce": 0.4, "kd": 0.6, "reduction": "elementwise"},
+    ),
     "kd-soft": ("HARD on MNIST and CIFAR-10: solely T² KL, T = 5", {"T": 5.0, "ce": 0.0, "kd": 1.0}),
     "kd-soft-imagenet": ("HARD on ImageNet: solely KL, T = 1", {"T": 1.0, "ce": 0.0, "kd": 1.0}),
     "kd-standardised": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,11 @@ MISSING = {  # what a part needs: what to say where nothing offers it
     "moves them; leave cache out, or give perturb=clean",
     "features": "a teacher's inner features, and these targets have none; give targets=teacher, which hands them out",
 }
+
+MIXED = (
+    "this perturbation mixes images and their labels, so there is no clean image behind each of them to be asked about "
+    "(targets.at=clean, or an objective that looks there): leave out the one or the other"
+)
 
 
 class Bout(Method):
@@ -65,9 +71,14 @@ class Bout(Method):
     def exchange(self, batch: Batch) -> tuple[Batch, Output, Output | None]:
         """The rows as they are perturbed, what the student answers there, and what is asked for."""
         rows = met(self.perturb(batch, self.student, self.targets), batch)
-        target: Output | None = self.targets(rows.x, batch)
+        labelled = batch if rows.shares is batch.shares else replace(batch, shares=rows.shares)
+        target: Output | None = self.targets(rows.x, labelled)
         taps = self.objective.student_taps
         output: Output = self.student(rows.x, taps) if taps else self.student(rows.x)
+        if rows.shares is not None and (self.targets.asks_clean or self.objective.asks_clean):
+            raise UserError(MIXED)
+        if self.objective.asks_clean:
+            output = replace(output, clean=self.student(batch.x))
         return rows, output, target
 
     def counts(self, moved: Collection[str]) -> bool:

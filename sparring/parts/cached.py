@@ -23,15 +23,15 @@ class CachedTeacher(Part):
     Only the rows of a batch in a known view (`Batch.view`), at the batch's own inputs, are looked up or kept. About a
     batch that lacks a row the teacher is asked as a whole, so that its answers have the bits they would have without a
     shelf; they are written once the step is over. About the first batch that is found it is asked all the same, and
-    what was kept is held against that. asked, read: on how many steps so far.
+    what was kept is held against that. asked, read: on how many steps so far. A teacher that is asked about the clean
+    images goes with any perturbation.
     """
-
-    needs = frozenset({UNMOVED})
 
     def __init__(self, teacher: Teacher) -> None:
         super().__init__()
         self.teacher = teacher
-        self.offers = teacher.offers
+        self.offers, self.asks_clean = teacher.offers, teacher.asks_clean
+        self.needs = frozenset(() if teacher.asks_clean else (UNMOVED,))
         self.shelf: Shelf | None = None
         self.asked = self.read = 0
         self._found = False
@@ -48,7 +48,7 @@ class CachedTeacher(Part):
         self.teacher.listen(taps)
 
     def forward(self, x: Tensor, batch: Batch) -> Output:
-        if self.shelf is None or batch.view is None or x is not batch.x:
+        if self.shelf is None or batch.view is None or not (self.asks_clean or x is batch.x):
             return self.teacher(x, batch)
         kept = self.shelf.read(batch.view.number, batch.view.rows.numpy())
         if kept is not None:

@@ -71,6 +71,8 @@ class Part(nn.Module):
     waivers: rules of the contract that this part breaks on purpose, by their names there.
     student_taps, target_taps: of an objective: features that the student's answer and the target must hold for it;
     ranked: how many of the target's likeliest classes it tells from the rest.
+    asks_clean: of an objective: it also reads what the student answers at the images as they came (`output.clean`); of
+    targets: they are asked there.
     """
 
     needs: frozenset[str] = frozenset()
@@ -79,6 +81,7 @@ class Part(nn.Module):
     student_taps: Sequence[str] = ()
     target_taps: Sequence[str] = ()
     ranked: int = 0
+    asks_clean: bool = False
 
     def dress(self, student: nn.Module) -> nn.Module:
         """The student that is trained in this bout, made of the one that was given; usually that one itself."""

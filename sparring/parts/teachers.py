@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -33,18 +33,25 @@ class Frozen(nn.Module):
         return super()._apply(fn, recurse)
 
 
+At = Literal["perturbed", "clean"]
+"""Where targets are asked: at the inputs that the student sees, or at the images as they came."""
+
+
 class Teacher(Part):
-    """Targets of a frozen network: what it answers at the very inputs the student sees, features too where asked."""
+    """Targets of a frozen network: what it answers at the very inputs the student sees, features too where asked.
+
+    at: "clean" asks it about the images as they came instead, whatever became of them.
+    """
 
     offers = frozenset({"target", "features"})
 
-    def __init__(self, net: Network) -> None:
+    def __init__(self, net: Network, at: At = "perturbed") -> None:
         super().__init__()
-        self.frozen = Frozen(net)
+        self.frozen, self.asks_clean = Frozen(net), at == "clean"
         self.taps: Sequence[str] = ()
 
     def listen(self, taps: Sequence[str]) -> None:
         self.taps = tuple(taps)
 
     def forward(self, x: Tensor, batch: Batch) -> Output:
-        return self.frozen(x, self.taps)
+        return self.frozen(batch.x if self.asks_clean else x, self.taps)

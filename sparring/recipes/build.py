@@ -127,12 +127,12 @@ def find_data(config: Config, given: Given) -> datasets.Data:
             "that distill returned there, as by sparring.evaluate.score"
         )
     if given.data is None:
-        return datasets.load(config.data, root=config.data_root, val=config.val, size=config.size)
-    return (
-        given.data
-        if isinstance(given.data, datasets.Data)
-        else datasets.wrap(given.data, val=config.val, size=config.size)
-    )
+        found = datasets.load(config.data, root=config.data_root, val=config.val, size=config.size)
+    elif isinstance(given.data, datasets.Data):
+        found = given.data
+    else:
+        found = datasets.wrap(given.data, val=config.val, size=config.size)
+    return datasets.without(found, config.omit) if config.omit else found
 
 
 def network(role: str, spec: str | None, given: Any, normalise: str, data: datasets.Data) -> Network:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -62,6 +63,9 @@ class Config(BaseModel):
     batch_size: int = Field(default=64, gt=0, description="images in a step, over all processes")
     seed: int = Field(default=0, ge=0, description="all chance follows from it")
     val: float = Field(default=0.1, ge=0, lt=1, description="the part of the training set held out; 0 for none")
+    omit: tuple[str, ...] = Field(
+        default=(), description="classes, by name or number, of which the student sees no image before the test"
+    )
     augment: str = Field(
         default="default",
         description="none, or names joined by + (crop+flip+rotate; shift3 is HARD's control literal, shift2 its "
@@ -107,6 +111,12 @@ class Config(BaseModel):
     @classmethod
     def _name_alone(cls, choice: Any) -> Any:
         return {"name": choice} if isinstance(choice, str) else choice
+
+    @field_validator("omit", mode="before")
+    @classmethod
+    def _one_alone(cls, classes: Any) -> Any:
+        each = classes if isinstance(classes, list | tuple) else [] if classes is None else str(classes).split(",")
+        return tuple(str(one) for one in each)
 
 
 SLOTS = ("perturb", "targets", "objective")
@@ -167,10 +177,16 @@ def overrides(tokens: tuple[str, ...]) -> dict[str, Any]:
         if not equals or not key:
             raise UserError(f"{token!r} is not understood here: write key=value, for example optim.lr=0.1")
         try:
-            values[key] = yaml.safe_load(text) if text else None
+            values[key] = fraction(text) if "." in key and "/" in text else yaml.safe_load(text) if text else None
         except yaml.YAMLError:
             values[key] = text
     return values
+
+
+def fraction(text: str) -> Any:
+    """A number written as one over another, as pixels are (8/255); of anything else what it says."""
+    found = re.fullmatch(r"(\d+(?:\.\d*)?)/(\d+(?:\.\d*)?)", text)
+    return float(found[1]) / float(found[2]) if found and float(found[2]) else text
 
 
 def options_of(factory: Callable[..., Any]) -> type[BaseModel]:

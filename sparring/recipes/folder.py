@@ -15,6 +15,7 @@ from sparring.recipes.config import Config
 from sparring.recipes.paths import anchored
 from sparring.recipes.ready import Ready
 
+EARLIER = "earlier"  # in a run's directory, the run that trained its teacher, an earlier self
 RESUMED = ("started", "command", "device", "threads", "processes", "torch", "git_commit")  # told of each resumption
 
 
@@ -23,7 +24,7 @@ def claim_folder(out: Path, resume: bool) -> None:
     try:
         if out.exists() and not out.is_dir():
             raise UserError(f"--out {out} is a file; give a folder that does not exist yet")
-        started = (out / "config.yaml").exists() or (out / "result.json").exists()
+        started = any((out / name).exists() for name in ("config.yaml", "result.json", EARLIER))
         if started and not resume:
             raise UserError(
                 f"{out} holds a run already: with the same arguments add --resume to go on with it, with others give "

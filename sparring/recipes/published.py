@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sparring.errors import UserError, did_you_mean
-from sparring.recipes import da_tables, disk_imagenet, disk_tables, hard_imagenet, hard_tables
+from sparring.recipes import adversarial_tables, da_tables, disk_imagenet, disk_tables, hard_imagenet, hard_tables
 from sparring.recipes.disk_toys import toys
 from sparring.recipes.rows import Recipe
 from sparring.recipes.toy import toy
 
 RECIPES: dict[str, Recipe] = {
+    "adversarial-table1": Recipe(
+        "KD in an adversarial context, Table 1: MNIST, perceptrons, student alone / KD, five seeds",
+        adversarial_tables.table1,
+    ),
+    "adversarial-table2": Recipe(
+        "KD in an adversarial context, Table 2: MNIST, each digit omitted in turn, student alone / KD, five seeds",
+        adversarial_tables.table2,
+    ),
     "da-table1": Recipe(
         "Disagreement Augmentation, Table I: CIFAR-100, three pairs × (KD, DA), five seeds", da_tables.table1
     ),

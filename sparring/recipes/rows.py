@@ -51,7 +51,9 @@ class Row:
     of it (dotted keys; `VAE` for the row's autoencoder, as student `start(variant)` for what another, earlier one
     left).
     claims: what was published, by variant (or TEACHER, or a line that is not run) and by metric: "accuracy", "best" (of
-    the best epoch on test), a corruption and severity as "translate/3", one of ImageNet's variants as "a", "mce".
+    the best epoch on test), "without", "only", a corruption and severity as "translate/3", one of ImageNet's variants
+    as "a", "mce".
+    metrics: what is tabled beside what the claims name: of a row with classes omitted "without" and "only" them.
     corruptions: which of these are measured once the runs are there. vae: the autoencoder to train first, where a
     variant asks for one; None where it must be given (--vae). like: whether students and data are the paper's, so that
     a difference to its numbers says something. note: what this scale leaves out of the protocol.
@@ -63,6 +65,7 @@ class Row:
     variants: Mapping[str, Mapping[str, Any]]
     claims: Mapping[str, Mapping[str, Claim]]
     seeds: int
+    metrics: tuple[str, ...] = ()
     corruptions: tuple[str, ...] = ()
     vae: Config | None = None
     like: bool = True

@@ -196,6 +196,7 @@ def conclude(prepared: Prepared, record: Record, exams: Mapping[str, Exam], out:
         exam = exams.get("test") or Exam(prepared, data.test)
         exams = {**exams, "test": exam}
         result["test"] = exam()
+        result |= apart(prepared)
         best = out / "checkpoints" / BEST
         last_is_best = config.optim.schedule == "plateau" or record.best_epoch in (None, config.epochs)
         if not last_is_best and best.exists():
@@ -222,6 +223,16 @@ def conclude(prepared: Prepared, record: Record, exams: Mapping[str, Exam], out:
     for remark in remarks:
         at_first(partial(say, f"{config.method}: {remark}"))
     return Result(student.eval(), result, out)
+
+
+def apart(prepared: Prepared) -> dict[str, Any]:
+    """Where classes were omitted, the student's scores on test images of the others, and of them only."""
+    data = prepared.data
+    if not data.omitted or data.test is None:
+        return {}
+    others = datasets.only(data.test, [k for k in range(data.classes) if k not in data.omitted])
+    parts = {"test_without": others, "test_only": datasets.only(data.test, data.omitted)}
+    return {name: Exam(prepared, part)() for name, part in parts.items() if len(part)}
 
 
 def facts(prepared: Prepared, record: Record) -> dict[str, Any]:

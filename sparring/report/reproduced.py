@@ -18,6 +18,8 @@ PLANS = "*.recipe.json"
 SHOWN = {
     "accuracy": "test accuracy",
     "best": "best epoch on test",
+    "without": "without the omitted",
+    "only": "the omitted only",
     "translate/3": "shifted (MNIST-C translate, severity 3)",
     "real": "ReaL",
     "v2": "V2",
@@ -85,6 +87,8 @@ def _value(run: Run, metric: str) -> float | None:
         return run.number("test_best", "accuracy")
     if metric == "mce":
         return number(kept(run, "imagenet.json"), "c", "mce")
+    if metric in ("without", "only"):
+        return run.number(f"test_{metric}", "accuracy")
     name, _, severity = metric.partition("/")
     if severity:
         return number(kept(run, "corruptions.json"), "accuracy", name, severity)

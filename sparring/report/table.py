@@ -37,6 +37,8 @@ def table(group: Group) -> Table:
         "test accuracy, %": lambda arm: spread(arm.values("test", "accuracy"), 100),
         "difference to baseline, points": lambda arm: _difference(against_baseline(group, arm), arm),
         "verdict": lambda arm: _verdict(against_baseline(group, arm), arm, rivals=bool(group.contenders)),
+        "without the omitted, %": lambda arm: spread(arm.values("test_without", "accuracy"), 100),
+        "the omitted only, %": lambda arm: spread(arm.values("test_only", "accuracy"), 100),
         "best epoch on test, %": lambda arm: spread(arm.values("test_best", "accuracy"), 100),
         "published, %": lambda arm: published(claim(arm)),
         "agreement with teacher, %": lambda arm: _aside(arm, ("test", "agreement"), 100),
