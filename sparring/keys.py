@@ -8,6 +8,10 @@ from typing import Any
 WHERE = frozenset({"device", "threads", "workers", "track", "data_root", "compile", "cache"})
 """Keys that say where and how watched, not what is computed: a resumed run may change them."""
 
+LEAVES = frozenset({"gradients"})
+"""Keys that say what a run leaves beside its results, not what it computes: runs that differ in nothing else are each
+other's repetition. A resumed run must keep them, for what it did not write down in time is gone."""
+
 
 def flat(values: Mapping[str, Any], *, between: str = ".", prefix: str = "") -> dict[str, Any]:
     """Nested values under the names of their ways joined: `{"optim": {"lr": 1}}` as `{"optim.lr": 1}`."""

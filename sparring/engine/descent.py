@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -12,12 +12,16 @@ from sparring.core import Clock
 from sparring.core.player import MakeOptimizer
 from sparring.core.processes import mean, world
 
+Observer = Callable[[Clock, Tensor, Sequence[nn.Parameter]], None]
+"""Who looks on at each step: the clock, the loss, and the parameters, whose gradients are those that are descended."""
+
 
 class Descent:
     """Backward, average over processes, clip, step, for the parameters of one module that may move.
 
     optimizer: makes the optimiser from them. schedule: clock → what each learning rate is multiplied by. clip: largest
-    norm of the whole gradient, or None. Parameters that do not require a gradient when it is made stay as they are.
+    norm of the whole gradient, or None. observer: who is shown the gradients, averaged and not yet clipped, and must
+    leave them as they are. Parameters that do not require a gradient when it is made stay as they are.
     """
 
     def __init__(
@@ -27,11 +31,12 @@ class Descent:
         *,
         schedule: Callable[[Clock], float],
         clip: float | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self.parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
         self.optimizer = optimizer(self.parameters)
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
-        self.schedule, self.clip = schedule, clip
+        self.schedule, self.clip, self.observer = schedule, clip, observer
 
     def descend(self, loss: Tensor, clock: Clock) -> None:
         """One step down the gradient of the scalar `loss`."""
@@ -40,6 +45,8 @@ class Descent:
             group["lr"] = rate * factor
         loss.backward()
         average_over_processes(self.parameters)
+        if self.observer is not None:
+            self.observer(clock, loss.detach(), self.parameters)
         if self.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.clip)
         self.optimizer.step()

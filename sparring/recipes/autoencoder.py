@@ -46,7 +46,7 @@ DEFAULTS = Config(
 )
 UNUSED = (
     *("teacher", "perturb", "targets", "objective", "normalise", "teacher_normalise", "protocol", "compile"),
-    *("cache", "cache_keep"),
+    *("cache", "cache_keep", "gradients"),
 )
 SHOWN = 10  # images in a row of the picture
 
@@ -86,6 +86,7 @@ class Making:
     compute: Compute
     teacher: None = None
     student: None = None
+    layers: tuple[()] = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)

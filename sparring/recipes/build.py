@@ -23,8 +23,10 @@ from sparring.methods import TEACHERLESS
 from sparring.parts import taps
 from sparring.parts.bout import Bout
 from sparring.parts.cached import CachedTeacher
+from sparring.parts.layers import Layer
 from sparring.recipes.cached import cached, open_cache, with_views
 from sparring.recipes.config import Config
+from sparring.recipes.gradients import asked_for, refuse_late
 from sparring.recipes.optim import require
 from sparring.recipes.slots import parts, resolved
 
@@ -63,7 +65,7 @@ def named(one: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """All that a run needs, made and checked."""
+    """All that a run needs, made and checked. layers: those of the student whose gradients are to be written down."""
 
     config: Config
     data: datasets.Data
@@ -71,6 +73,7 @@ class Prepared:
     student: Network
     method: Bout
     compute: Compute
+    layers: tuple[Layer, ...] = ()
 
 
 def prepare(config: Config, given: Given) -> Prepared:
@@ -80,6 +83,7 @@ def prepare(config: Config, given: Given) -> Prepared:
     config = with_views(resolved(given.told_to(config)))
     data = find_data(config, given)
     require(config.optim, validation=data.validation is not None)
+    refuse_late(config)
     compute = Compute(choose_device(config.device))
     teacher = None
     if asks_teacher(config):
@@ -104,11 +108,14 @@ def prepare(config: Config, given: Given) -> Prepared:
         place_teacher(config, compute, teacher)
         if isinstance(method.targets, CachedTeacher):
             open_cache(method.targets, config, data, teacher, compute)
+    watched = asked_for(
+        config, student, data.shape
+    )  # of a body that is compiled the order of its layers cannot be heard
     if config.compile:
         student.compile_with(method.objective.student_taps)
         for each in nets.members(teacher) if teacher is not None else ():
             each.compile_with(method.objective.target_taps)
-    return Prepared(config, data, teacher, student, method, compute)
+    return Prepared(config, data, teacher, student, method, compute, watched)
 
 
 def place_teacher(config: Config, compute: Compute, teacher: Network) -> None:

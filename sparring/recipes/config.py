@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from sparring.errors import UserError, did_you_mean, first_line
 from sparring.files import write_text
-from sparring.keys import WHERE, flat, joined
+from sparring.keys import LEAVES, WHERE, flat, joined
 
 
 class Optim(BaseModel):
@@ -95,6 +95,12 @@ class Config(BaseModel):
     )
     protocol: Literal["honest", "paper"] = Field(
         default="honest", description="paper: also the best epoch on the test set"
+    )
+    gradients: int | None = Field(
+        default=None,
+        gt=0,
+        description="the number of an epoch, from 1, over which the size of the student's gradients is written down, "
+        "layer by layer (gradients.json); by default none",
     )
     any_teacher: bool = Field(default=False, description="go on with a teacher that is hardly better than chance")
     device: str = Field(default="auto", description="auto (cuda, else cpu), cpu, cuda, cuda:1, mps, …")
@@ -291,5 +297,5 @@ def differences(old: Config, new: Config) -> list[str]:
     return [
         f"{key}: {before.get(key)} → {after.get(key)}"
         for key in sorted(before.keys() | after.keys())
-        if key not in WHERE and before.get(key) != after.get(key)
+        if key not in WHERE | LEAVES and before.get(key) != after.get(key)
     ]

@@ -10,6 +10,7 @@ from typing import Any
 
 from sparring.core import UserError
 from sparring.files import read_json, sweep, write_json
+from sparring.keys import LEAVES
 from sparring.recipes import config as schema
 from sparring.recipes.config import Config
 from sparring.recipes.paths import anchored
@@ -61,7 +62,13 @@ def refuse_other_run(out: Path, config: Config, origin: Mapping[str, Any]) -> No
     """Raise UserError where the run that `out` holds computes something else: other arguments, teacher or data."""
     if not (out / "config.yaml").exists():
         return
-    changed = schema.differences(anchored(schema.read(out / "config.yaml")), config)
+    old = anchored(schema.read(out / "config.yaml"))
+    changed = schema.differences(old, config)
+    changed += [
+        f"{key}: {getattr(old, key)} → {getattr(config, key)}"
+        for key in sorted(LEAVES)
+        if getattr(old, key) != getattr(config, key)
+    ]
     if (out / "manifest.json").exists():
         before = read_json(out / "manifest.json")
         if before["data"] != origin["data"]:

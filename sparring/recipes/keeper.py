@@ -12,6 +12,7 @@ from sparring import nets
 from sparring.core import Clock
 from sparring.engine import Checkpoints, Descent
 from sparring.errors import UserError, first_line
+from sparring.recipes.gradients import Gradients
 from sparring.recipes.plateau import Plateau
 from sparring.recipes.ready import Ready
 from sparring.watch import NotFinite
@@ -43,14 +44,15 @@ class Record:
 class Keeper:
     """A run's whole state, and the folder in which it is kept: what is needed to stop at any step and go on.
 
-    record: made anew, or read from the newest whole checkpoint by `restore`. Only the first of several processes
-    writes.
+    observers: who writes gradients down, by the player. record: made anew, or read from the newest whole checkpoint by
+    `restore`. Only the first of several processes writes.
     """
 
     prepared: Ready
     descents: Mapping[str, Descent]
     checkpoints: Checkpoints
     plateau: Plateau | None = None
+    observers: Mapping[str, Gradients] = field(default_factory=dict)
     record: Record = field(default_factory=Record)
 
     def restore(self) -> None:
@@ -62,6 +64,8 @@ class Keeper:
             self.prepared.method.load_state_dict(state["method"])
             for name, descent in self.descents.items():
                 descent.load_state_dict(state["descents"][name])
+            for name, observer in self.observers.items():
+                observer.load_state_dict(state["observers"][name])
             if self.plateau is not None:
                 self.plateau.load_state_dict(state["plateau"])
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
@@ -78,6 +82,7 @@ class Keeper:
                 "method": self.prepared.method.state_dict(),
                 "descents": {name: descent.state_dict() for name, descent in self.descents.items()},
                 "record": asdict(self.record),
+                "observers": {name: observer.state_dict() for name, observer in self.observers.items()},
                 "plateau": None if self.plateau is None else self.plateau.state_dict(),
             }
             self.checkpoints.save(self.record.batch, state)

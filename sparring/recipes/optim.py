@@ -12,6 +12,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from sparring.core import Player, UserError
 from sparring.engine import Descent
+from sparring.engine.descent import Observer
 from sparring.parts import schedules
 from sparring.parts.schedules import Schedule
 from sparring.recipes.config import Optim
@@ -46,10 +47,15 @@ def found_in_library(name: str) -> Callable[..., Optimizer]:
         ) from error
 
 
-def descents(optim: Optim, players: Mapping[str, Player], plateau: Schedule = schedules.constant) -> dict[str, Descent]:
+def descents(
+    optim: Optim,
+    players: Mapping[str, Player],
+    plateau: Schedule = schedules.constant,
+    observers: Mapping[str, Observer] | None = None,
+) -> dict[str, Descent]:
     """How each player of a method moves: by its own optimiser where it brings one, else by the run's.
 
-    plateau: the course of the rate where optim.schedule=plateau.
+    plateau: the course of the rate where optim.schedule=plateau. observers: who looks on, by the player's name.
     """
     result = {}
     for name, player in players.items():
@@ -59,6 +65,7 @@ def descents(optim: Optim, players: Mapping[str, Player], plateau: Schedule = sc
             own or partial(optimizer, optim),
             schedule=schedules.constant if own else schedule(optim, plateau),
             clip=optim.clip,
+            observer=(observers or {}).get(name),
         )
     return result
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from sparring.core import Method, Network
 from sparring.data import Data
 from sparring.engine import Compute
+from sparring.parts.layers import Layer
 from sparring.recipes.config import Config
 
 
 class Ready(Protocol):
-    """All that a run needs, made and checked. student: the classifier it trains, where it trains one."""
+    """All that a run needs, made and checked. student: the classifier it trains, where it trains one; layers: those of
+    it whose gradients are to be written down."""
 
     @property
     def config(self) -> Config: ...
@@ -27,6 +30,9 @@ class Ready(Protocol):
 
     @property
     def method(self) -> Method: ...
+
+    @property
+    def layers(self) -> Sequence[Layer]: ...
 
     @property
     def compute(self) -> Compute: ...

@@ -30,6 +30,7 @@ from sparring.recipes.build import Given, Prepared, asks_teacher, prepare
 from sparring.recipes.config import Config
 from sparring.recipes.fetched import Fetched
 from sparring.recipes.folder import begin, claim_folder, refuse_other_run
+from sparring.recipes.gradients import observers, written
 from sparring.recipes.judge import Exam, Exams, Judge, listening
 from sparring.recipes.keeper import BEST, Keeper, Record
 from sparring.recipes.keepsakes import keep
@@ -147,8 +148,9 @@ def train(prepared: Ready, stream: datasets.Stream, out: Path, exams: Exams, eve
     config, compute = prepared.config, prepared.compute
     student = prepared.student if config.optim.schedule == "plateau" else None
     plateau = None if student is None else Plateau(config.optim, student)
-    moves = descents(config.optim, prepared.method.players, plateau or constant)
-    keeper = Keeper(prepared, moves, Checkpoints(out / "checkpoints", warn=say), plateau)
+    watching = observers(prepared)
+    moves = descents(config.optim, prepared.method.players, plateau or constant, watching)
+    keeper = Keeper(prepared, moves, Checkpoints(out / "checkpoints", warn=say), plateau, watching)
     keeper.restore()
     if compute.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(compute.device)
@@ -176,6 +178,7 @@ def train(prepared: Ready, stream: datasets.Stream, out: Path, exams: Exams, eve
     if plateau is not None:
         plateau.restore_best()
         keeper.record.last = plateau.scores
+    at_first(lambda: written(watching, out, warn=say))
     return keeper.record
 
 

@@ -104,7 +104,7 @@ def cost(group: Group) -> str | None:
             short = summary([value * 100 for value in arm.values("test", "accuracy")])
             if short:
                 left.errorbar([short.mean], [row], xerr=[short.sd or 0], fmt="o", color=COLOURS[0], capsize=3)
-        left.set_yticks(list(rows), [_short(arm.label) for arm in arms])
+        left.set_yticks(list(rows), [shortened(arm.label) for arm in arms])
         left.set_xlabel("test accuracy, %")
         left.margins(x=0.15)
         right.barh(list(rows), [time / unit for time in times], color=COLOURS[1], height=0.5)
@@ -185,7 +185,7 @@ def _line(ax: Axes, name: str, runs: Sequence[Points], colour: str, *, dash: str
     xs = sorted(at)
     mean = np.array([fmean(at[x]) for x in xs])
     marker = marker or ("o" if len(xs) == 1 else "")
-    label = f"{_short(name)} (n={len(runs)})"
+    label = f"{shortened(name)} (n={len(runs)})"
     ax.plot(xs, mean, color=colour, label=label, linestyle=dash, marker=marker, markersize=3, linewidth=1.6)
     if len(runs) > 1:
         sd = np.array([stdev(at[x]) if len(at[x]) > 1 else 0.0 for x in xs])
@@ -206,7 +206,7 @@ def _colours() -> Iterator[str]:
         yield from COLOURS
 
 
-def _short(name: str) -> str:
+def shortened(name: str) -> str:
     """A name that fits a figure: what is left out is its middle, for names differ at their ends."""
     return name if len(name) <= 34 else f"{name[:14]}…{name[-19:]}"
 

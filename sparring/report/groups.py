@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sparring.keys import WHERE, flat
+from sparring.keys import LEAVES, WHERE, flat
 from sparring.report.ledger import Run
 
 BASELINE = "ce"
 # What may differ between the seeds of one arm: where and how a run was made, not what was trained.
-ASIDE = WHERE | {"seed", "any_teacher"}
+ASIDE = WHERE | LEAVES | {"seed", "any_teacher"}
 CONTENTS = "data's contents"
 SAME = ("teacher's weights", "start's weights", CONTENTS)  # hashes of what may have changed under the same name
 TOLD = {"method", "student", "teacher", "data", "epochs", "batch_size", "protocol"}  # these are read from the result

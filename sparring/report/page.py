@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from sparring.errors import UserError
 from sparring.files import write_text
-from sparring.report import augmented, figures, guided, landscape, phases, robust, teacher
+from sparring.report import augmented, figures, gradients, guided, landscape, phases, robust, teacher
 from sparring.report.groups import BASELINE, Arm, Group, groups
 from sparring.report.ledger import Run, runs
 from sparring.report.reproduced import reproduced
@@ -61,6 +61,10 @@ def markdown(paths: Iterable[str | Path] | str | Path) -> str:
         parts += [f"{_plain(found.title)}:\n\n{markdown_table(found.means)}" for found in robust.corrupted(group)]
         if others := robust.variants(group):
             parts.append(markdown_table(others))
+        for seen in gradients.gradients(group):
+            parts.append(f"Gradients in epoch {seen.epoch}, mean |∂L/∂W|:\n\n{markdown_table(seen.raw)}")
+            parts.append(f"Divided by each run's mean total loss:\n\n{markdown_table(seen.scaled)}")
+            parts += [_plain(caveat) for caveat in seen.caveats]
     if left := waiting(found):
         parts.append("Not counted: " + "; ".join(f"`{run.path}` ({run.problem})" for run in left) + ".")
     return "\n\n".join(parts) + "\n"
@@ -80,7 +84,8 @@ def sentences(group: Group) -> list[str]:
     reached = f"reaches {best.mean * 100:.2f} % test accuracy (n={best.n})" if best else "was trained"
     if not group.contenders:
         name = group.student if len(group.arms) == 1 else group.arms[0].label
-        return [f"{name} {reached}, on the labels alone. No distilled run of it is here to set beside it."]
+        alone = f"{name} {reached}, on the labels alone. No distilled run of it is here to set beside it."
+        return [alone, *remarks(group)]
     return [
         f"{group.arms[0].label} {reached}. Cannot tell whether distillation helps: there is no run of the baseline "
         f"(method '{BASELINE}', the same student, data and budget without a teacher). Train one on the same seeds.",
@@ -102,7 +107,10 @@ def undrawn(run: Run) -> list[str]:
     lost = [
         file for file, names in PICTURES.items() if (run.path / file).exists() and not stored(run.path / file, names)
     ]
-    return [
+    told = []
+    if (run.path / gradients.FILE).exists() and gradients.seen(run) is None:
+        told = [f"{run.path / gradients.FILE} cannot be read, so its gradients are missing here: train that run anew."]
+    return told + [
         f"{run.path / file} is damaged, or was written by another version, so its picture is missing here: "
         f"`sparring show {run.path}{' --landscape' if file == landscape.ARRAYS else ''}` draws it again."
         for file in lost
@@ -149,6 +157,7 @@ def _view(group: Group) -> dict[str, Any]:
         "size": _size(members),
         "costs": costs(group),
         "validation": _svg(figures.validation_curves(group)),
+        "gradients": [(found, _svg(found.picture)) for found in gradients.gradients(group)],
         "losses": [(arm.label, svg) for arm in group.arms if (svg := _svg(figures.loss_curves(arm)))],
         "climb": _svg(figures.disagreement_curve(group)),
         "gallery": _gallery(members),

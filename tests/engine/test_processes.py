@@ -72,6 +72,17 @@ def test_two_processes_train_as_one(net, method, teacher, tiny, tmp_path):
     assert json.loads((tmp_path / "two" / "manifest.json").read_text())["processes"] == 2
 
 
+def test_gradients_are_those_of_both(teacher, tiny, tmp_path):
+    config = configured(teacher=str(teacher), method="kd", student=tiny, precision="float32", gradients=1)
+    run(config, tmp_path / "one")
+    assert codes(two(lambda rank: run(config, tmp_path / "two"), tmp_path)) == [0, 0], logs(tmp_path)
+    one, both = (json.loads((tmp_path / name / "gradients.json").read_text()) for name in ("one", "two"))
+    assert both["steps"] == one["steps"]
+    assert both["loss"] == pytest.approx(one["loss"], rel=1e-4)
+    assert both["norm"] == pytest.approx(one["norm"], rel=1e-3)
+    assert both["stages"] == pytest.approx(one["stages"], rel=1e-3)
+
+
 def test_a_mistake_is_told_once(teacher, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").write_text("")
