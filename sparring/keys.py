@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,3 +31,9 @@ def joined(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
         was = result.get(key)
         result[key] = joined(was, value) if isinstance(was, Mapping) and isinstance(value, Mapping) else value
     return result
+
+
+def fraction(text: str) -> Any:
+    """A number written as one over another, as pixels are (8/255); of anything else what it says."""
+    found = re.fullmatch(r"(\d+(?:\.\d*)?)/(\d+(?:\.\d*)?)", text)
+    return float(found[1]) / float(found[2]) if found and float(found[2]) else text

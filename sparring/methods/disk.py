@@ -24,7 +24,7 @@ from torch.optim import Adam
 
 from sparring.core import Batch, Clock, Losses, Moment, Output, Player, Setting, term
 from sparring.core.processes import mean
-from sparring.methods.disk_options import FOLLOW, caveats, refuse_idle, refuse_impossible, refuse_mixed, remark_of
+from sparring.methods.disk_options import FOLLOW, caveats, refuse_idle, refuse_impossible, remark_of, unmixed
 from sparring.methods.hints import hint_named
 from sparring.nets.origin import origin_of
 from sparring.parts.bout import Bout
@@ -126,6 +126,7 @@ class Disk(Part):
         self.adam = None if guide_lr is None else partial(Adam, lr=guide_lr)
         self.hint_weight = self.hint.weight if hint_weight is None else hint_weight
         ranked = self.k if self.k < setting.classes else 0
+        self.unmixed = unmixed(released=self.released, delta=delta)
         self.ranked = EVERY if self.released else ranked  # the release's target has the least logit of all
         self.student_taps = self.hint.student_taps
         self.target_taps = tuple(dict.fromkeys([self.guide.tap, *self.hint.target_taps]))
@@ -141,7 +142,6 @@ class Disk(Part):
 
     def forward(self, output: Output, target: Output, batch: Batch) -> Losses:
         """The student's loss, its guide silent: α CE + (1 − α) L_dist, and what is left of a censored hint."""
-        refuse_mixed(batch, released=self.released, delta=self.delta)
         with torch.no_grad():
             g = self.guided(target)
         losses = Losses({})
@@ -159,7 +159,6 @@ class Disk(Part):
         with undisturbed(bout.student), torch.no_grad():
             rows, output, target = bout.exchange(batch)
         assert target is not None
-        refuse_mixed(rows, released=self.released, delta=self.delta)
         if not self.joint and not self.released and self.round == 0:
             self.measure(output.logits if self.bare is None else self.as_given(rows.x), target.logits, rows)
         g = self.guided(target)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from sparring.core import Batch, UserError
-
 FOLLOW: dict[str, dict[str, Any]] = {  # what is filled in where an option is not given
     "paper": {"guide": "mlp", "k": 20, "lambda_min": 0.1, "lambda_max": 50.0},
     "release": {
@@ -71,11 +69,10 @@ def remark_of(seen: float, *, logits: bool) -> str | None:
     return f"the guide's value was {seen:.2f} on its last batch, so it chooses nothing{left}; {HELD}"
 
 
-def refuse_mixed(batch: Batch, *, released: bool, delta: float | None) -> None:
-    """Raise UserError where labels are mixed and what is right and wrong is counted."""
-    if batch.shares is not None and released:
-        raise UserError("this perturbation mixes labels, and disk-release counts errors: give objective.follow=paper")
-    if batch.shares is not None and delta is None:
-        raise UserError(
-            "this perturbation mixes labels, and an error counted on them would be no budget: give objective.delta"
-        )
+def unmixed(*, released: bool, delta: float | None) -> str | None:
+    """Why what is right and wrong cannot be counted where labels are mixed; None where nobody counts it."""
+    if released:
+        return "this perturbation mixes labels, and disk-release counts errors: give objective.follow=paper"
+    if delta is None:
+        return "this perturbation mixes labels, and an error counted on them would be no budget: give objective.delta"
+    return None

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sparring.core import Batch, Losses, Moment, Output, Setting, UserError, term
+from sparring.core import Batch, Losses, Moment, Output, Setting, term
 from sparring.parts.divergences import zscore
 from sparring.parts.part import Part
 
@@ -59,6 +59,10 @@ class Decoupled(Part):
     """
 
     needs = frozenset({"target"})
+    unmixed = (
+        "objective=dkd parts an answer at the label's one class, and mixed images have several: choose another "
+        "perturbation, or objective=kd, which takes them"
+    )
 
     def __init__(
         self,
@@ -84,11 +88,6 @@ class Decoupled(Part):
         self.warmup, self.epoch, self.binary = warmup, 1, setting.classes == 2
 
     def forward(self, output: Output, target: Output, batch: Batch) -> Losses:
-        if batch.shares is not None:
-            raise UserError(
-                "objective=dkd parts an answer at the label's one class, and mixed images have several: choose another "
-                "perturbation, or objective=kd, which takes them"
-            )
         s, t = output.logits, target.logits
         losses = self.ce * term("ce", F.cross_entropy(s, batch.y)) if self.ce else Losses({})
         if self.standardise:

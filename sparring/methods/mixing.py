@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.distributions import Beta
 
 from sparring.core import Batch, Setting
-from sparring.parts.part import Perturb, Targets
+from sparring.parts.part import MIXED, Perturb, Plain, Targets
 
 
 def mixup(setting: Setting, *, alpha: float = 1.0) -> Perturb:
@@ -29,7 +29,7 @@ def mixup(setting: Setting, *, alpha: float = 1.0) -> Perturb:
     def perturb(batch: Batch, student: nn.Module, targets: Targets) -> Batch:
         return mixed(batch, blend(batch.x, alpha), setting.classes)
 
-    return perturb
+    return Plain(perturb, offers=(MIXED,))
 
 
 def cutmix(setting: Setting, *, alpha: float = 1.0) -> Perturb:
@@ -42,7 +42,7 @@ def cutmix(setting: Setting, *, alpha: float = 1.0) -> Perturb:
     def perturb(batch: Batch, student: nn.Module, targets: Targets) -> Batch:
         return mixed(batch, hole(batch.x, alpha), setting.classes)
 
-    return perturb
+    return Plain(perturb, offers=(MIXED,))
 
 
 def mixes(setting: Setting, *, mixup: float = 1.0, cutmix: float = 1.0) -> Perturb:
@@ -57,7 +57,7 @@ def mixes(setting: Setting, *, mixup: float = 1.0, cutmix: float = 1.0) -> Pertu
         heads = torch.rand((), device=batch.x.device) < 0.5
         return mixed(batch, torch.where(heads, blended, cut), setting.classes)
 
-    return perturb
+    return Plain(perturb, offers=(MIXED,))
 
 
 def noise(setting: Setting, *, sigma: float = 1.0, clamp: Literal["none", "box"] = "none") -> Perturb:

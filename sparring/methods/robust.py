@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from sparring.core import Batch, Losses, Output, Setting, term
 from sparring.parts.divergences import Reduction, kd
 from sparring.parts.part import Part
+from sparring.parts.teachers import NO_CLEAN
 
 
 class RobustKD(Part):
@@ -48,6 +49,7 @@ class RobustKD(Part):
         self.reduction: Reduction = reduction
         self.weights = (("", ce, kd), ("clean ", clean_ce, clean_kd))
         self.asks_clean = bool(clean_ce or clean_kd)
+        self.unmixed = NO_CLEAN if self.asks_clean else None
 
     def forward(self, output: Output, target: Output, batch: Batch) -> Losses:
         losses = Losses({})

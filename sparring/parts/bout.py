@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.core import Batch, Clock, Losses, Method, Moment, Output, Player, UserError
-from sparring.parts.part import UNMOVED, Objective, Part, Perturb, Plain, Targets, Turns, as_part, beside, met
+from sparring.parts.part import MIXED, UNMOVED, Objective, Part, Perturb, Plain, Targets, Turns, as_part, beside, met
 
 MISSING = {  # what a part needs: what to say where nothing offers it
     "target": "a target, and nothing in this bout offers one; "
@@ -18,11 +18,6 @@ MISSING = {  # what a part needs: what to say where nothing offers it
     "moves them; leave cache out, or give perturb=clean",
     "features": "a teacher's inner features, and these targets have none; give targets=teacher, which hands them out",
 }
-
-MIXED = (
-    "this perturbation mixes images and their labels, so there is no clean image behind each of them to be asked about "
-    "(targets.at=clean, or an objective that looks there): leave out the one or the other"
-)
 
 
 class Bout(Method):
@@ -71,12 +66,12 @@ class Bout(Method):
     def exchange(self, batch: Batch) -> tuple[Batch, Output, Output | None]:
         """The rows as they are perturbed, what the student answers there, and what is asked for."""
         rows = met(self.perturb(batch, self.student, self.targets), batch)
+        if rows.shares is not None:
+            refuse_mixed(self.targets, self.objective)
         labelled = batch if rows.shares is batch.shares else replace(batch, shares=rows.shares)
         target: Output | None = self.targets(rows.x, labelled)
         taps = self.objective.student_taps
         output: Output = self.student(rows.x, taps) if taps else self.student(rows.x)
-        if rows.shares is not None and (self.targets.asks_clean or self.objective.asks_clean):
-            raise UserError(MIXED)
         if self.objective.asks_clean:
             output = replace(output, clean=self.student(batch.x))
         return rows, output, target
@@ -187,3 +182,12 @@ def refuse_misfits(**slots: Part) -> None:
         if missing := sorted(needs - offered):
             told = MISSING.get(missing[0], f"a {missing[0]}, and nothing in this bout offers one")
             raise UserError(f"the {name} part needs {told}")
+    if MIXED in offered:
+        refuse_mixed(*slots.values())
+
+
+def refuse_mixed(*parts: Part) -> None:
+    """Raise UserError where a part cannot do with images whose labels are mixed."""
+    for part in parts:
+        if part.unmixed is not None:
+            raise UserError(part.unmixed)

@@ -30,7 +30,7 @@ class CachedTeacher(Part):
     def __init__(self, teacher: Teacher) -> None:
         super().__init__()
         self.teacher = teacher
-        self.offers, self.asks_clean = teacher.offers, teacher.asks_clean
+        self.offers, self.asks_clean, self.unmixed = teacher.offers, teacher.asks_clean, teacher.unmixed
         self.needs = frozenset(() if teacher.asks_clean else (UNMOVED,))
         self.shelf: Shelf | None = None
         self.asked = self.read = 0

@@ -19,6 +19,7 @@ Turns = Callable[[Clock], Sequence[str]]
 
 EVERY = sys.maxsize  # as `ranked`: all of the classes
 UNMOVED = "inputs as they come"  # what a perturbation offers that leaves every image as it is
+MIXED = "mixed labels"  # what a perturbation offers that mixes images and their labels
 
 
 class Perturb(Protocol):
@@ -71,6 +72,7 @@ class Part(nn.Module):
     waivers: rules of the contract that this part breaks on purpose, by their names there.
     student_taps, target_taps: of an objective: features that the student's answer and the target must hold for it;
     ranked: how many of the target's likeliest classes it tells from the rest.
+    unmixed: why it cannot do with images whose labels are mixed, a sentence; None where it can.
     asks_clean: of an objective: it also reads what the student answers at the images as they came (`output.clean`); of
     targets: they are asked there.
     """
@@ -81,6 +83,7 @@ class Part(nn.Module):
     student_taps: Sequence[str] = ()
     target_taps: Sequence[str] = ()
     ranked: int = 0
+    unmixed: str | None = None
     asks_clean: bool = False
 
     def dress(self, student: nn.Module) -> nn.Module:

@@ -37,6 +37,12 @@ At = Literal["perturbed", "clean"]
 """Where targets are asked: at the inputs that the student sees, or at the images as they came."""
 
 
+NO_CLEAN = (
+    "this perturbation mixes images and their labels, so behind each of them is no one clean image to be asked about: "
+    "choose another perturbation, or do without it (targets.at=perturbed, an objective that looks at no clean image)"
+)
+
+
 class Teacher(Part):
     """Targets of a frozen network: what it answers at the very inputs the student sees, features too where asked.
 
@@ -48,6 +54,7 @@ class Teacher(Part):
     def __init__(self, net: Network, at: At = "perturbed") -> None:
         super().__init__()
         self.frozen, self.asks_clean = Frozen(net), at == "clean"
+        self.unmixed = NO_CLEAN if self.asks_clean else None
         self.taps: Sequence[str] = ()
 
     def listen(self, taps: Sequence[str]) -> None:

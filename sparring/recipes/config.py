@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -14,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from sparring.errors import UserError, did_you_mean, first_line
 from sparring.files import write_text
-from sparring.keys import LEAVES, WHERE, flat, joined
+from sparring.keys import LEAVES, WHERE, flat, fraction, joined
 
 
 class Optim(BaseModel):
@@ -187,12 +186,6 @@ def overrides(tokens: tuple[str, ...]) -> dict[str, Any]:
         except yaml.YAMLError:
             values[key] = text
     return values
-
-
-def fraction(text: str) -> Any:
-    """A number written as one over another, as pixels are (8/255); of anything else what it says."""
-    found = re.fullmatch(r"(\d+(?:\.\d*)?)/(\d+(?:\.\d*)?)", text)
-    return float(found[1]) / float(found[2]) if found and float(found[2]) else text
 
 
 def options_of(factory: Callable[..., Any]) -> type[BaseModel]:

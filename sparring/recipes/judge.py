@@ -45,6 +45,16 @@ class Exam:
         return None if self.teacher is None else score_answers(self.teacher, self.y)
 
 
+def apart(prepared: Prepared) -> dict[str, Any]:
+    """Where classes were omitted, the student's scores on test images of the others, and of them only."""
+    data = prepared.data
+    if not data.omitted or data.test is None:
+        return {}
+    others = datasets.only(data.test, [k for k in range(data.classes) if k not in data.omitted])
+    parts = {"test_without": others, "test_only": datasets.only(data.test, data.omitted)}
+    return {name: Exam(prepared, part)() for name, part in parts.items() if len(part)}
+
+
 class Judge:
     """The watcher of a run: lets the meter hear each step, scores the student at each epoch's end, and sees to it that
     the keeper saves then, every `every` seconds, and before it stops at SIGTERM or Ctrl-C.

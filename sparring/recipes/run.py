@@ -31,7 +31,7 @@ from sparring.recipes.config import Config
 from sparring.recipes.fetched import Fetched
 from sparring.recipes.folder import begin, claim_folder, refuse_other_run
 from sparring.recipes.gradients import observers, written
-from sparring.recipes.judge import Exam, Exams, Judge, listening
+from sparring.recipes.judge import Exam, Exams, Judge, apart, listening
 from sparring.recipes.keeper import BEST, Keeper, Record
 from sparring.recipes.keepsakes import keep
 from sparring.recipes.manifest import manifest
@@ -226,16 +226,6 @@ def conclude(prepared: Prepared, record: Record, exams: Mapping[str, Exam], out:
     for remark in remarks:
         at_first(partial(say, f"{config.method}: {remark}"))
     return Result(student.eval(), result, out)
-
-
-def apart(prepared: Prepared) -> dict[str, Any]:
-    """Where classes were omitted, the student's scores on test images of the others, and of them only."""
-    data = prepared.data
-    if not data.omitted or data.test is None:
-        return {}
-    others = datasets.only(data.test, [k for k in range(data.classes) if k not in data.omitted])
-    parts = {"test_without": others, "test_only": datasets.only(data.test, data.omitted)}
-    return {name: Exam(prepared, part)() for name, part in parts.items() if len(part)}
 
 
 def facts(prepared: Prepared, record: Record) -> dict[str, Any]:

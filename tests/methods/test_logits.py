@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -181,8 +183,14 @@ def test_decoupled_logit_standardisation_by_its_row() -> None:
 
 def test_mixed_labels() -> None:
     mixed = Batch(torch.zeros(2, 1, 1, 1), Y, torch.arange(2), torch.full((2, 3), 1 / 3, dtype=torch.float64))
-    with pytest.raises(UserError, match=r"parts an answer at the label's one class, and mixed images have several"):
-        Decoupled(tiny_setting(None))(Output(S), Output(T), mixed)
+    teacher = tiny_net(seed=1)
+    slots = {"targets": TARGETS["teacher"](tiny_setting(teacher)), "objective": Decoupled(tiny_setting(teacher))}
+    told = r"parts an answer at the label's one class, and mixed images have several"
+    with pytest.raises(UserError, match=told):
+        Bout(tiny_net(), perturb=PERTURB["mixup"](tiny_setting(teacher)), **slots)
+    undeclared = Bout(tiny_net(), perturb=lambda batch, student, targets: replace(batch, shares=torch.ones(8, 5)), **slots)
+    with pytest.raises(UserError, match=told):
+        undeclared.student_loss(tiny_batches(1)[0])
     assert torch.isfinite(OBJECTIVE["dist"](tiny_setting(None))(Output(S), Output(T), mixed).total())
 
 

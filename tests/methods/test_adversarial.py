@@ -1,0 +1,174 @@
+"""Teacher-free, reversed and adversarial distillation: the sheet's worked examples, and what their slots do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from examples import S, T, Y, near
+
+from sparring.core import Batch, Output, UserError
+from sparring.methods import METHODS, OBJECTIVE, PERTURB, TARGETS
+from sparring.methods.pgd import Pgd
+from sparring.parts.bout import Bout
+from sparring.testing import Case, check_method, tiny_batches, tiny_net, tiny_setting
+
+BATCH = Batch(torch.zeros(2, 1, 1, 1), Y, torch.arange(2))
+THREE = replace(tiny_setting(None), classes=3)
+
+
+def scored(row: str, target: Output, **options: object) -> torch.Tensor:
+    """The loss that a method's row gives the fixture."""
+    slot = METHODS[row].objective
+    return OBJECTIVE[slot.name](THREE, **{**slot.options, **options})(Output(S), target, BATCH).total()
+
+
+def virtual(row: str, **options: object) -> Output:
+    """What the virtual teacher of a method's row answers about the fixture, as precisely as the fixture is."""
+    slot = METHODS[row].targets
+    answer = TARGETS["virtual"](THREE, **{**slot.options, **options})(BATCH.x, BATCH)
+    return Output(answer.logits.double())
+
+
+def test_the_virtual_teacher() -> None:
+    near(torch.softmax(virtual("tfkd-reg").logits, 1), *[0.344366, 0.327817, 0.327817], *[0.327817, 0.327817, 0.344366])
+    near(virtual("tfkd-reg", form="direct").logits.exp(), 0.99, 0.005, 0.005, 0.005, 0.005, 0.99)
+    ten = torch.softmax(TARGETS["virtual"](replace(THREE, classes=10))(BATCH.x, BATCH).logits.double(), 1)
+    near(ten[0, :2], 0.104539, 0.099496)
+
+
+def test_reg_in_its_readings() -> None:
+    near(scored("tfkd-reg", virtual("tfkd-reg")), 0.867130504)
+    near(scored("tfkd-reg-literal", virtual("tfkd-reg-literal")), 1.667117532)
+    near(scored("tfkd-reg-paper", virtual("tfkd-reg-paper")), 0.865916507)
+    near(scored("tfkd-reg", virtual("tfkd-reg", form="direct")), 0.930319074)
+
+
+def test_kd_as_tfkds_code_has_it() -> None:
+    near(scored("kd-tfkd", Output(T)), 0.414119250)
+    near(scored("kd-tfkd", Output(T), reduction="batchmean"), 0.493567851)
+    near(scored("rekd", Output(T), kd=0.6 * 400 / 3), 0.414119250)  # K-free weights: the same where K is 3
+    near(scored("tfkd-self", Output(T), kd=0.95 * 36 / 3), 0.112499657)
+
+
+def test_label_smoothing_in_both_conventions() -> None:
+    near(scored("ls", Output(T)), 0.977654041)
+    near(scored("ls-tfkd", Output(T)), 0.998487374)
+
+
+def test_ard_and_rslad() -> None:
+    near(scored("ard", Output(T)), 0.197253015)
+    near(scored("ard", Output(T), reduction="elementwise"), 0.065751005)
+    both = Output(S, clean=Output(S))
+    slot = METHODS["rslad"].objective
+    near(OBJECTIVE[slot.name](THREE)(both, Output(T), BATCH).total(), 0.228288343)
+    near(OBJECTIVE[slot.name](THREE, reduction="elementwise")(both, Output(T), BATCH).total(), 0.076096114)
+
+
+def test_adversarial_self() -> None:
+    near(scored("at-tfkd-self", Output(T)), 0.574469630)
+
+
+@pytest.mark.parametrize("a", [0.2, 1.5])
+def test_a_virtual_teacher_that_is_none(a) -> None:
+    with pytest.raises(ValueError, match=r"give a above 1/3 and at most 1"):
+        TARGETS["virtual"](THREE, a=a)
+
+
+def test_a_clean_answer_is_of_the_images_as_they_came() -> None:
+    asked: list[torch.Tensor] = []
+
+    class Listening(type(tiny_net())):
+        def forward(self, x, taps=()):
+            asked.append(x.detach().clone())
+            return super().forward(x, taps)
+
+    teacher, student = tiny_net(seed=1), tiny_net()
+    teacher.__class__ = student.__class__ = Listening
+    batch, setting = tiny_batches(1)[0], tiny_setting(teacher)
+    bout = Bout(
+        student,
+        perturb=PERTURB["noise"](setting, sigma=0.1),
+        targets=TARGETS["teacher"](setting, at="clean"),
+        objective=OBJECTIVE["robust-kd"](setting),
+    )
+    terms = bout.student_loss(batch).values()
+    assert set(terms) == {"kd", "clean kd"}
+    theirs, at_noise, at_clean = asked
+    assert torch.equal(theirs, batch.x)
+    assert torch.equal(at_clean, batch.x)
+    assert not torch.equal(at_noise, batch.x)
+
+
+def test_the_virtual_teacher_hears_of_mixed_labels() -> None:
+    setting = tiny_setting(None)
+    bout = Bout(
+        tiny_net(),
+        perturb=PERTURB["mixup"](setting),
+        targets=TARGETS["virtual"](setting, form="direct", a=1.0),
+        objective=OBJECTIVE["kd"](setting),
+    )
+    torch.manual_seed(0)
+    rows, _, target = bout.exchange(tiny_batches(1)[0])
+    assert target is not None
+    torch.testing.assert_close(target.logits.exp(), rows.shares, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"loss": "kl", "start": "gaussian"},
+        {"loss": "kl", "teacher": "moving"},
+        {"norm": "l2", "keep": "best", "loss": "margin"},
+        {"student": "train"},
+        {"student": "quiet", "loss": "disagreement", "teacher": "moving"},
+    ],
+    ids=str,
+)
+def test_the_contract(options) -> None:
+    def make() -> Case:
+        teacher = tiny_net(seed=7)
+        setting = tiny_setting(teacher)
+        slots = {"targets": TARGETS["teacher"](setting), "objective": OBJECTIVE["kd"](setting)}
+        return Case(Bout(tiny_net(seed=3), perturb=Pgd(setting, **options), **slots), teacher)
+
+    check_method(make, tiny_batches(3))
+
+
+@pytest.mark.parametrize("loss", ["ce", "margin", "kl", "disagreement"])
+def test_the_loss_that_is_climbed_grows(loss) -> None:
+    teacher, student, batch = tiny_net(seed=7), tiny_net(seed=3).eval(), tiny_batches(1, size=32)[0]
+    setting = tiny_setting(teacher)
+    targets = TARGETS["teacher"](setting)
+    part = Pgd(setting, eps=0.1, size=0.02, steps=10, loss=loss, teacher="moving")
+    torch.manual_seed(0)
+    moved = part(batch, student, targets)
+
+    def height(x: torch.Tensor) -> torch.Tensor:
+        s, t = student(x).logits, teacher(x).logits
+        if loss == "ce":
+            return F.cross_entropy(s, batch.y)
+        if loss == "margin":
+            wrong = s.scatter(1, batch.y[:, None], -torch.inf).amax(1)
+            return (wrong - s.gather(1, batch.y[:, None])[:, 0]).mean()
+        if loss == "kl":
+            return F.kl_div(s.log_softmax(1), t.log_softmax(1), reduction="batchmean", log_target=True)
+        return (F.normalize(s, p=1, dim=1) - F.normalize(t, p=1, dim=1)).square().mean()
+
+    around = batch.x + 0.1 * (2 * torch.rand_like(batch.x) - 1)
+    assert height(moved) - height(batch.x) > 5 * abs(height(around) - height(batch.x))
+    assert (moved - batch.x).abs().max() <= 0.1 + 1e-6
+
+
+def test_an_attack_on_the_teachers_answer_needs_one() -> None:
+    setting = tiny_setting(None)
+    with pytest.raises(UserError, match=r"the perturb part needs a target"):
+        Bout(
+            tiny_net(),
+            perturb=Pgd(setting, loss="kl"),
+            targets=TARGETS["none"](setting),
+            objective=OBJECTIVE["ce"](setting),
+        )
