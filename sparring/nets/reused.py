@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparring.core import Network, UserError
-from sparring.nets.origin import network, origin_of
+from sparring.nets.origin import network, origin_of, refuse_dressed
 
 KIND = "reused classifier"
 
@@ -87,14 +87,15 @@ def reusing(
     channels, *sides = wanted
     told = {"kind": KIND, "factor": factor, "wanted": channels, "side": sides}
     told |= {"classes": classifier.out_features, "bias": classifier.bias is not None}
-    if origin.dress:
+    if origin.dress.get("kind") == KIND:
         refuse_other(student, origin.dress, told, classifier)
         return student
+    refuse_dressed(student, "a projector is put behind a network as it was made")
     path = student.taps.get(tap, tap)
     told |= {"tap": path, "own": own[0], "unused": [*unused], "taps": dict(student.taps)}
     body = dressed(student.body, told)
     body.classifier.load_state_dict(classifier.state_dict())
-    new = network(body, replace(origin, dress=told))
+    new = network(body, replace(origin, dress=told, anew=True))
     new.name = student.name
     return new
 

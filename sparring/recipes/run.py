@@ -229,8 +229,8 @@ def facts(prepared: Prepared, record: Record) -> dict[str, Any]:
     config, data, student = prepared.config, prepared.data, prepared.student
     return {
         "method": config.method,
-        "student": nets.origin_of(student).spec or config.student,
-        **({"start": config.student} if nets.origin_of(student).spec not in (None, config.student) else {}),
+        "student": nets.origin_of(student).called or config.student,
+        **({"start": config.student} if nets.origin_of(student).called not in (None, config.student) else {}),
         "changes": changes(config),
         "teacher": config.teacher if asks_teacher(config) else None,
         "data": config.data,
