@@ -108,7 +108,7 @@ METHODS: dict[str, Slots] = {
         objective=Slot("kd", {"T": 1.0, "ce": 1.0, "kd": 1.0}),
     ),
     "byot": Slots(
-        "no teacher: the network teaches exits of its own (Be Your Own Teacher): CE + 0.7 CE + 0.3 T² KL of each, T = 3",
+        "Be Your Own Teacher: the network teaches exits of its own, CE + 0.7 CE + 0.3 T² KL of each, T = 3",
         objective=Slot("byot"),
     ),
     "byot-thirdparty": Slots(

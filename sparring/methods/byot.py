@@ -1,11 +1,12 @@
 """Be Your Own Teacher (Zhang et al. 2019): a network teaches shallow exits of its own, and is the better for it.
 
-Behind each stage but the last stands an exit (`nets/exits.py`) with logits z_i and features f_i; z and f are the deepest:
+Behind each stage but the last stands an exit (`nets/exits.py`), with logits z_i and features f_i; the network's own are
+z and f:
 
     L = CE(z, y) + Σ_i [ (1 − α) · CE(z_i, y) + α · T² KL(p_T(z) ‖ p_T(z_i)) + λ · mean (f_i − f)² ]
 
-z and f are detached there: the deepest teaches its exits and is not drawn to them. The paper gives no α, T or λ; ours are
-as the released codes have them, λ per element, so that the batch's size does not matter. Two codes differ (`FOLLOW`):
+In the sum z and f are detached: the network teaches its exits and is not drawn to them. The paper gives no α, T or λ;
+ours are those of released codes, λ per element, so that the batch's size does not matter. Two codes differ (`FOLLOW`):
 
     thirdparty   CE(z, y) has the weight 1 − α too; −Σ p_T(z) ln p_T(z_i) in place of KL; squares summed over the batch
     journal      of the authors' later paper: no T²; the norm of f_i − f over the batch, not at the last of the exits
@@ -96,7 +97,7 @@ class Byot(Part):
     def dress(self, student: nn.Module) -> nn.Module:
         """The student with an exit behind each stage but the last; one that has exits, as it is."""
         if not isinstance(student, Network):
-            raise UserError("byot puts exits into its student, which must be a sparring Network: wrap yours (nets.wrap)")
+            raise UserError("byot puts exits into its student, which must be a sparring Network: nets.wrap makes one")
         dressed = student if exits_of(student) else with_exits(student, self.shape, self.classes)
         self.exits = exits_of(dressed)
         self.student_taps = ("features", *self.exits, *map(features_of, self.exits))
@@ -112,11 +113,12 @@ class Byot(Part):
         z, f = output.logits.detach(), output.features["features"].detach().float()
         own = 1 - self.alpha if self.form.deepest else 1.0
         losses = own * term("ce", F.cross_entropy(output.logits, batch.labels))
-        for left, name in enumerate(reversed(self.exits)):
+        compared = self.exits[: len(self.exits) - self.form.skipped]
+        for name in self.exits:
             z_i, f_i = output.features[name].float(), output.features[features_of(name)].float()
             losses += (1 - self.alpha) * term(f"{name}/ce", F.cross_entropy(z_i, batch.labels))
             losses += self.alpha * term(f"{name}/kd", self.form.soft(z_i, z, self.T))
-            if left >= self.form.skipped:
+            if name in compared:
                 losses += self.feature * term(f"{name}/feature", self.form.apart(f_i, f))
         return losses
 

@@ -25,8 +25,8 @@ def dressed(body: nn.Module, told: Mapping[str, Any], where: object) -> nn.Modul
     if not told:
         return body
     if told["kind"] not in KINDS:
-        raise UserError(f"{where} holds a network with {told['kind']}, which this version does not know: update sparring")
+        raise UserError(f"{where} holds a network with {told['kind']}, which is unknown here: update sparring")
     try:
         return KINDS[told["kind"]](body, told)
     except AttributeError as wrong:
-        raise UserError(f"{where} holds weights of another network than the one named: {wrong}; give its own") from wrong
+        raise UserError(f"the weights in {where} are another network's ({wrong}): name the one they are of") from wrong

@@ -41,9 +41,7 @@ class Exit(nn.Module):
         super().__init__()
         inner, (high, wide) = max(1, after // 4), strides
         ways = ((before, inner, (1, 1)), (inner, inner, (high, wide)), (inner, after, (1, 1)))
-        layers = [
-            layer for a, b, k in ways for layer in (nn.Conv2d(a, b, k, stride=k), nn.BatchNorm2d(b), nn.ReLU())
-        ]
+        layers = [layer for a, b, k in ways for layer in (nn.Conv2d(a, b, k, stride=k), nn.BatchNorm2d(b), nn.ReLU())]
         self.bottleneck, self.fc = nn.Sequential(*layers), nn.Linear(after, classes)
         fan_out(self)
 

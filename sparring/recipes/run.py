@@ -196,6 +196,8 @@ def conclude(prepared: Prepared, record: Record, exams: Mapping[str, Exam], out:
         exam = exams.get("test") or Exam(prepared, data.test)
         exams = {**exams, "test": exam}
         result["test"] = exam()
+        if exits := exam.of_exits():
+            result["exits"] = exits
         best = out / "checkpoints" / BEST
         last_is_best = config.optim.schedule == "plateau" or record.best_epoch in (None, config.epochs)
         if not last_is_best and best.exists():
