@@ -127,9 +127,10 @@ def origin_of(net: Network) -> Origin:
     return known if isinstance(known, Origin) else Origin(None, None, None, mean, std)
 
 
-def refuse_dressed(net: Network, why: str) -> None:
-    """Raise UserError for a network that an earlier training dressed; `why` says what is not done to such a one."""
-    if kind := origin_of(net).dress.get("kind"):
+def refuse_dressed(net: Network, why: str, *, but: str | None = None) -> None:
+    """Raise UserError for a network that an earlier training dressed, unless in the kind `but`; `why` says what is not
+    done to such a one."""
+    if (kind := origin_of(net).dress.get("kind")) not in (None, but):
         raise UserError(f"{net.name} was dressed by an earlier training ({kind}), and {why}: give one that was not")
 
 

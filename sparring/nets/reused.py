@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparring.core import Network, UserError
-from sparring.nets.origin import network, origin_of, refuse_dressed
+from sparring.nets.origin import network, origin_of
 
 KIND = "reused classifier"
 
@@ -87,10 +87,9 @@ def reusing(
     channels, *sides = wanted
     told = {"kind": KIND, "factor": factor, "wanted": channels, "side": sides}
     told |= {"classes": classifier.out_features, "bias": classifier.bias is not None}
-    if origin.dress.get("kind") == KIND:
+    if origin.dress:
         refuse_other(student, origin.dress, told, classifier)
         return student
-    refuse_dressed(student, "a projector is put behind a network as it was made")
     path = student.taps.get(tap, tap)
     told |= {"tap": path, "own": own[0], "unused": [*unused], "taps": dict(student.taps)}
     body = dressed(student.body, told)

@@ -71,7 +71,7 @@ def start(student: Network | None) -> dict[str, str | None] | None:
     chance gave it all or some of them."""
     if student is None or nets.origin_of(student).untrained or nets.origin_of(student).anew:
         return None
-    return {"sha256": weights_hash(student), "spec": nets.origin_of(student).spec}
+    return {"sha256": weights_hash(student), "spec": nets.origin_of(student).called}
 
 
 def vae(config: Config, data: Data) -> dict[str, str] | None:
