@@ -253,6 +253,7 @@ def test_the_command_line(
         ("export", tmp_path / "no", "--exit", "exit1", "--out", tmp_path / "x"): "is no folder",
         ("distill", *student, "mlp-16"): "an exit is put behind each stage",
         ("distill", *student, f"exit9:{run}"): "has no exit 'exit9'",
+        ("distill", *student, "exit1:runs/no"): "there is nothing at 'runs/no' to take the student from",
         ("distill", *student, "resnet8", "perturb=da"): "the perturb part needs a target",
     }.items():
         assert commanded(monkeypatch, *words) == 2
