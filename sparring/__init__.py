@@ -10,10 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sparring.core import UserError
-    from sparring.verbs import Outcome, check, distill, reproduce, show, train, train_augmentor
+    from sparring.verbs import Outcome, check, distill, export, reproduce, show, train, train_augmentor
 
 __version__ = "0.1.0"
-__all__ = ["Outcome", "UserError", "__version__", "check", "distill", "reproduce", "show", "train", "train_augmentor"]
+__all__ = [
+    "Outcome",
+    "UserError",
+    "__version__",
+    "check",
+    "distill",
+    "export",
+    "reproduce",
+    "show",
+    "train",
+    "train_augmentor",
+]
 
 
 def __dir__() -> list[str]:

@@ -16,6 +16,7 @@ from rich.console import Console
 from sparring.arguments import File, Keys, Resume, Seeds, Settings, Several, first, flags, gathered, words
 from sparring.cli_augmentor import train_augmentor
 from sparring.cli_evaluate import evaluate
+from sparring.cli_export import export
 from sparring.cli_list import list_names
 from sparring.cli_show import show
 from sparring.errors import Interrupted, UserError
@@ -150,6 +151,7 @@ def check(
 
 
 app.command(evaluate)
+app.command(export)
 app.command(show)
 app.command(list_names, name="list")
 

@@ -26,7 +26,8 @@ def evaluate(
     kind: Annotated[str | None, Parameter(name="--as")] = None,
     device: str | None = None,
 ) -> None:
-    """Accuracy, top-5, NLL, calibration error, agreement with the teacher, parameters, MACs and latency of a run.
+    """Accuracy, top-5, NLL, calibration error, agreement with the teacher, parameters, MACs and latency of a run; and
+    of each of its exits, where it has some, accuracy and cost.
 
     Parameters
     ----------
@@ -71,7 +72,9 @@ def evaluate(
         print(f"Kept in {run / 'imagenet.json'}")
     else:
         for name, value in found.items():
-            print(f"{name:<12} {value:.6g}{UNITS.get(name, '')}")
+            if "/" not in name:
+                print(f"{name:<12} {value:.6g}{UNITS.get(name, '')}")
+        print("".join(f"{line}\n" for line in exits(found)), end="")
     if curve:
         print(f"The curve: {run / 'disagreement.json'}, its pictures: {run / 'disagreement_examples.npz'}")
     print(f"Next: sparring report {quote(str(run))}")
@@ -99,3 +102,11 @@ def grid(found: dict[str, float]) -> list[str]:
         shown = "clean" if name == "accuracy" else name
         lines.append(f"{shown:<{width}}" + "".join(cells) + f"{100 * sum(row.values()) / len(row):8.2f}")
     return lines
+
+
+def exits(found: dict[str, float]) -> list[str]:
+    """What was found of each exit, {"exit1/accuracy": …, "exit1/macs": …}, as a table's lines; none without any."""
+    names = dict.fromkeys(key.partition("/")[0] for key in found if "/" in key)
+    rows = [(name, *(found[f"{name}/{key}"] for key in ("accuracy", "parameters", "macs"))) for name in names]
+    head = [f"{'exit':<12}{'accuracy, %':>12}{'parameters':>14}{'MACs':>16}"] if rows else []
+    return head + [f"{name:<12}{100 * right:12.2f}{size:14,}{work:16,}" for name, right, size, work in rows]

@@ -23,6 +23,7 @@ from sparring.recipes.check import Check, inspect
 from sparring.recipes.config import Config
 from sparring.recipes.elsewhere import elsewhere
 from sparring.recipes.examine import examine
+from sparring.recipes.export import export as export
 from sparring.recipes.landscape import landscape as draw_landscape
 from sparring.recipes.rows import Scale
 from sparring.recipes.run import Result

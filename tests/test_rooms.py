@@ -34,9 +34,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "arguments": {"recipes"},
     "cli_augmentor": {"arguments", "recipes", "verbs"},
     "cli_evaluate": {"arguments", "verbs"},
+    "cli_export": {"verbs"},
     "cli_list": {"arguments", "verbs"},
     "cli_show": {"verbs"},
-    "cli": {"arguments", "cli_augmentor", "cli_evaluate", "cli_list", "cli_show", "recipes", "verbs", "report", "demo"},
+    "cli": {
+        *("arguments", "cli_augmentor", "cli_evaluate", "cli_export", "cli_list", "cli_show"),
+        *("recipes", "verbs", "report", "demo"),
+    },
     "__init__": {"verbs", "core"},
     "__main__": {"cli"},
 }

@@ -1,7 +1,7 @@
 """How good a network is, how far it is from its teacher, and what it costs; strangers to the training loop."""
 
 from sparring.evaluate.answers import answers, resting
-from sparring.evaluate.classification import score, score_answers
+from sparring.evaluate.classification import score, score_answers, score_exits
 from sparring.evaluate.cost import latency, macs, parameters
 
 __all__ = [
@@ -12,4 +12,5 @@ __all__ = [
     "resting",
     "score",
     "score_answers",
+    "score_exits",
 ]

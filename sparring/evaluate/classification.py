@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -58,6 +58,30 @@ def score(
     if len(nets) == 1 and teacher_logits is None:
         del values["agreement"]
     return values
+
+
+def score_exits(net: Network, batches: Iterable[Batch], exits: Sequence[str], own: str) -> dict[str, dict[str, float]]:
+    """What `score` returns without a teacher, of each answer of a network that answers at several depths.
+
+    exits: the taps of its shallow answers (B, K). Returns each one's scores by its tap, its own answer's under the name
+    `own`, and those of the mean of all these logits as "ensemble". One pass over the images.
+    """
+    sums: dict[str, list[Tensor]] = {}
+    classes = 0
+    with resting(net), torch.inference_mode():
+        for batch in batches:
+            answer = net(batch.x, exits)
+            logits = {name: answer.features[name].float() for name in exits} | {own: answer.logits.float()}
+            logits["ensemble"] = torch.stack([*logits.values()]).mean(0)
+            classes = answer.logits.shape[1]
+            for name, each in logits.items():
+                sums.setdefault(name, []).append(_sums(each, batch.y, None))
+    if not sums:
+        raise UserError("There are no images to evaluate: the set of batches is empty.")
+    found = {name: _report(torch.stack(each).cpu().double().sum(0), classes) for name, each in sums.items()}
+    for values in found.values():
+        del values["agreement"]
+    return found
 
 
 def score_answers(logits: Tensor, y: Tensor) -> dict[str, float]:

@@ -10,6 +10,7 @@ from sparring.core import Setting
 from sparring.methods import (
     attention,
     baseline,
+    byot,
     controls,
     da,
     disk,
@@ -83,6 +84,7 @@ OBJECTIVE: dict[str, Callable[Concatenate[Setting, ...], Objective]] = {
     "semckd": semckd.semckd,
     "simkd": simkd.simkd,
     "robust-kd": robust.RobustKD,
+    "byot": byot.Byot,
 }
 
 SOFT = (Slot("teacher"), Slot("kd", kd.PRESETS["kd-soft"][1]))  # HARD's KD on MNIST and CIFAR-10
@@ -118,6 +120,18 @@ METHODS: dict[str, Slots] = {
         "no teacher but the student's own moving average (mean teacher): CE + KL, T = 1",
         targets=Slot("ema"),
         objective=Slot("kd", {"T": 1.0, "ce": 1.0, "kd": 1.0}),
+    ),
+    "byot": Slots(
+        "Be Your Own Teacher: the network teaches exits of its own, CE + 0.7 CE + 0.3 T² KL of each, T = 3",
+        objective=Slot("byot"),
+    ),
+    "byot-thirdparty": Slots(
+        "Be Your Own Teacher as a third party's code has it: 0.9 CE + 0.1 T² soft CE of each exit, T = 3",
+        objective=Slot("byot", {"follow": "thirdparty"}),
+    ),
+    "byot-journal": Slots(
+        "Be Your Own Teacher with the losses of its authors' later code: CE + 0.7 CE + 0.3 soft CE of each exit, T = 3",
+        objective=Slot("byot", {"follow": "journal"}),
     ),
     "da": Slots("Disagreement Augmentation, as in its Table I", Slot("da"), Slot("teacher"), Slot("kd")),
     "da-release": Slots(

@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparring.core import Network, Output, Setting, UserError
-from sparring.nets.reused import reusing
+from sparring.nets.origin import refuse_dressed
+from sparring.nets.reused import KIND, reusing
 from sparring.parts import taps
 from sparring.parts.hint import Hint, HintObjective, averaged, both, squares
 from sparring.parts.part import Objective
@@ -42,6 +43,7 @@ class SimKD(Hint):
         """The student up to its last stage, with a projector and the teacher's classifier behind it."""
         if not isinstance(student, Network):
             raise UserError("SimKD rebuilds its student, which must be a sparring Network: wrap yours (nets.wrap)")
+        refuse_dressed(student, "a projector is put behind a network as it was made", but=KIND)
         tap = last_stage(student, self.shape)
         own = taps.shape_of(student, self.shape, tap, 3, "SimKD compares the last feature maps (C, H, W)")
         projected = f"student {taps.place(student, tap)} {own} → projector (÷ {self.factor})"

@@ -1,6 +1,7 @@
 """The papers' networks; and names → networks: own, timm, torchvision, transformers, or a Python file of yours."""
 
 from sparring.nets.ensemble import Combine, ensemble, joined, members, refed, team
+from sparring.nets.exits import exit_asked, exits_of, only
 from sparring.nets.load import load, save, wrap
 from sparring.nets.names import TABLE, build, names
 from sparring.nets.origin import Origin, network, origin_of
@@ -13,11 +14,14 @@ __all__ = [
     "build",
     "classes_of",
     "ensemble",
+    "exit_asked",
+    "exits_of",
     "joined",
     "load",
     "members",
     "names",
     "network",
+    "only",
     "origin_of",
     "refed",
     "save",

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.core import Network, UserError
+from sparring.nets.exits import exit_asked
 from sparring.nets.names import TABLE
 from sparring.nets.origin import Normalisation, Origin, network, origin_of
 from sparring.nets.spec import BACKBONE, LIBRARIES, PRETRAINED
@@ -106,6 +107,8 @@ def standing(pieces: Sequence[str]) -> list[str] | None:
 
 def there(spec: str) -> bool:
     """Whether `spec` names a network, as far as one can see without loading it."""
+    if (asked := exit_asked(spec)) is not None:
+        return there(asked[1])
     head, at, weights = spec.partition("@")
     if spec and Path(spec).expanduser().exists():
         return True

@@ -11,8 +11,9 @@ from torch import nn
 
 from sparring.core import Network, UserError
 from sparring.nets import hf, names, vision, weights
+from sparring.nets.dress import dressed
+from sparring.nets.exits import exit_asked, only
 from sparring.nets.origin import Normalisation, Origin, Shape, checked, network, origin_of, with_class_names
-from sparring.nets.reused import dressed
 from sparring.nets.spec import LIBRARIES, PRETRAINED, STUDENT, Spec, parse, run_file
 from sparring.nets.trial import classes_of
 from sparring.nets.userfile import user_body
@@ -44,6 +45,9 @@ def load(
     mean, std: the data's normalisation, carried by the network unless its weights were trained with another.
     classes and shape may be left out where the weights come from a run, which knows them.
     """
+    if (asked_exit := exit_asked(spec)) is not None:
+        name, rest = asked_exit
+        return only(load(rest, classes=classes, shape=shape, mean=mean, std=std, **options), name)
     if spec not in names.TABLE and (file := run_file(spec)):  # a folder may happen to be called resnet18
         return _again(file, classes, shape, options)
     asked = parse(spec)
@@ -58,8 +62,8 @@ def load(
     made = _make(asked, classes, shape, options)
     if asked.kind != "own":
         _try_out(made.body, asked, classes, shape)
-    dress = known.dress if known and known.spec == str(asked) else {}
-    body = dressed(made.body, dress) if dress else made.body
+    dress = known.dress if known else {}
+    body = dressed(made.body, dress, file)
     if file:
         weights.put(body, tensors, file)
     wanted = (known.mean, known.std) if known else made.normalisation
@@ -131,7 +135,7 @@ def _again(file: Path, classes: int | None, shape: Shape | None, options: Mappin
     made = _make(asked, *checked(str(file), origin.classes, origin.shape), origin.options)
     if shape is not None and tuple(shape) != origin.shape:
         _try_out(made.body, asked, origin.classes or 0, shape)
-    body = dressed(made.body, origin.dress) if origin.dress else made.body
+    body = dressed(made.body, origin.dress, file)
     weights.put(body, tensors, file)
     return network(body, origin)
 

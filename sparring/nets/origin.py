@@ -22,8 +22,8 @@ class Origin:
 
     spec: what was asked for, without weights ("resnet18", "timm:resnet18", "/home/me/net.py:tiny"); None for a module
     made in Python. classes, shape (C, H, W): what it was made for. mean, std: the normalisation it carries.
-    options: further arguments of its factory. dress: what it was dressed in for its training, or nothing (`reused.py`).
-    trained: whether weights were loaded into it.
+    options: further arguments of its factory. dress: what it was dressed in for its training, or nothing (`dress.py`).
+    trained: whether weights were loaded into it. anew: whether its dress is new, with weights that chance gave it.
     """
 
     spec: str | None
@@ -35,6 +35,12 @@ class Origin:
     options: dict[str, Any] = field(default_factory=dict)
     dress: dict[str, Any] = field(default_factory=dict)
     trained: bool = False
+    anew: bool = False
+
+    @property
+    def called(self) -> str | None:
+        """What a table calls it: its spec, behind the exit where it ends at one."""
+        return f"{self.dress['exit']}:{self.spec}" if self.spec and "exit" in self.dress else self.spec
 
     @property
     def untrained(self) -> bool:
@@ -44,7 +50,8 @@ class Origin:
     def to_json(self) -> str:
         """As text, for the metadata of a weights file."""
         try:
-            return json.dumps({name: value for name, value in asdict(self).items() if name != "trained"})
+            told = {name: value for name, value in asdict(self).items() if name not in ("trained", "anew")}
+            return json.dumps(told)
         except TypeError as wrong:
             raise UserError(
                 f"the options of {self.spec} cannot be written down ({wrong}); give numbers, texts, lists of them"
@@ -106,7 +113,7 @@ def network(body: nn.Module, origin: Origin) -> Network:
     origin.to_json()  # what could not be saved after training is refused before it
     taps = getattr(body, "taps", None)
     net = Network(
-        body, mean=origin.mean, std=origin.std, taps=taps if isinstance(taps, dict) else None, name=origin.spec
+        body, mean=origin.mean, std=origin.std, taps=taps if isinstance(taps, dict) else None, name=origin.called
     )
     # Past nn.Module's own bookkeeping: a fact about the network, not a part of it.
     object.__setattr__(net, "origin", origin)
@@ -118,6 +125,13 @@ def origin_of(net: Network) -> Origin:
     known = getattr(net, "origin", None)
     mean, std = tuple(net.mean.flatten().tolist()), tuple(net.std.flatten().tolist())
     return known if isinstance(known, Origin) else Origin(None, None, None, mean, std)
+
+
+def refuse_dressed(net: Network, why: str, *, but: str | None = None) -> None:
+    """Raise UserError for a network that an earlier training dressed, unless in the kind `but`; `why` says what is not
+    done to such a one."""
+    if (kind := origin_of(net).dress.get("kind")) not in (None, but):
+        raise UserError(f"{net.name} was dressed by an earlier training ({kind}), and {why}: give one that was not")
 
 
 def with_class_names(origin: Origin, names: Sequence[str] | None) -> Origin:

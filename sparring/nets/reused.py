@@ -94,7 +94,7 @@ def reusing(
     told |= {"tap": path, "own": own[0], "unused": [*unused], "taps": dict(student.taps)}
     body = dressed(student.body, told)
     body.classifier.load_state_dict(classifier.state_dict())
-    new = network(body, replace(origin, dress=told))
+    new = network(body, replace(origin, dress=told, anew=True))
     new.name = student.name
     return new
 

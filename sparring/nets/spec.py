@@ -8,6 +8,7 @@ torchvision:NAME          likewise                                      torchvis
 hf:NAME                   a trained transformers classifier or folder   hf:my-folder
 FILE.py:CALLABLE          a class or function of yours; or @WEIGHTS     nets.py:tiny@runs/a
 RUN                       a run directory, or its student.safetensors   runs/a
+exit2:ANY, deepest:ANY    up to an exit of a network that has exits       exit2:runs/a
 """
 
 from __future__ import annotations

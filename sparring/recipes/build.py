@@ -147,13 +147,14 @@ def network(role: str, spec: str | None, given: Any, normalise: str, data: datas
     mean, std = statistics(normalise, data)
     if (several := team(role, spec, given)) is not None:
         return nets.ensemble([network(role, *each, normalise, data) for each in several[0]], several[1])
+    at = spec if spec is None or (asked := nets.exit_asked(spec)) is None else asked[1]
     if given is not None:
         net = nets.wrap(given, mean=mean, std=std)
     elif spec and spec.startswith(PYTHON):
         raise UserError(f"the {role} was a {spec} made in Python: hand it over from Python again, or name another")
-    elif spec and "/" in spec and not {":", "@"} & set(spec) and not Path(spec).expanduser().exists():
-        hint = " (several teachers are ensemble:A+B)" if {"+", ","} & set(spec) and role == "teacher" else ""
-        raise UserError(f"there is nothing at {spec!r} to take the {role} from; was it moved?{hint}")
+    elif at and "/" in at and not {":", "@"} & set(at) and not Path(at).expanduser().exists():
+        hint = " (several teachers are ensemble:A+B)" if {"+", ","} & set(at) and role == "teacher" else ""
+        raise UserError(f"there is nothing at {at!r} to take the {role} from; was it moved?{hint}")
     elif spec:
         net = nets.load(spec, classes=data.classes, shape=data.shape, mean=data.mean, std=data.std)
         if normalise != "auto":

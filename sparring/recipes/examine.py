@@ -21,6 +21,7 @@ from sparring.nets import weights
 from sparring.recipes import config as schema
 from sparring.recipes.build import Given, asks_teacher, find_data, network, place_teacher, precision
 from sparring.recipes.config import Config
+from sparring.recipes.exits import by_exit
 from sparring.recipes.keepsakes import KEEPSAKES
 from sparring.recipes.run import say
 from sparring.report.groups import BASELINE
@@ -29,7 +30,8 @@ CURVE_IMAGES = 512  # test images that the disagreement curve climbs from
 
 
 def examine(run: Path, *, part: str, curve: bool, device: str | None) -> dict[str, float]:
-    """Accuracy, top-5, NLL, calibration error, agreement, parameters, MACs and latency (seconds for one image).
+    """Accuracy, top-5, NLL, calibration error, agreement, parameters, MACs and latency (seconds for one image); of a
+    student that has exits, also what `by_exit` tells of each: {"exit1/accuracy": …, "ensemble/macs": …}.
 
     part: "test" or "validation". curve: also write disagreement.json and disagreement_examples.npz into the run.
     device: where, in place of the run's own. Raises UserError where `run` holds no finished run.
@@ -45,11 +47,13 @@ def examine(run: Path, *, part: str, curve: bool, device: str | None) -> dict[st
         place_teacher(config, compute, teacher)
     with compute.autocast():  # as the run scored it
         found = score(student, batches, teacher)
+        exits = by_exit(student, data.shape, batches)
     found |= {
         "parameters": parameters(student),
         "macs": macs(student, data.shape),
         "latency": latency(student, data.shape, here),
     }
+    found |= {f"{name}/{key}": value for name, told in exits.items() for key, value in told.items()}
     if curve and teacher is not None:
         with computing(here.type, bf16=False):
             climb(run, data, teacher, {config.method: student})

@@ -16,6 +16,7 @@ from sparring.engine.processes import agreed
 from sparring.errors import Interrupted
 from sparring.evaluate import answers, score, score_answers
 from sparring.recipes.build import Prepared
+from sparring.recipes.exits import by_exit
 from sparring.recipes.fetched import Fetched
 from sparring.recipes.keeper import Keeper
 from sparring.watch import Meter, NotFinite, speaks
@@ -32,13 +33,18 @@ class Exam:
         self.batches: Iterable[Batch] = datasets.batches(
             part.to(compute.device), batch_size=256, device=compute.device, workers=prepared.config.workers
         )
-        self.compute, self.student, self.y = compute, prepared.student, part.y
+        self.compute, self.student, self.y, self.shape = compute, prepared.student, part.y, prepared.data.shape
         with compute.autocast():
             self.teacher: Tensor | None = answers(prepared.teacher, self.batches) if prepared.teacher else None
 
     def __call__(self) -> dict[str, float]:
         with self.compute.autocast():
             return score(self.student, self.batches, teacher_logits=self.teacher)
+
+    def of_exits(self) -> dict[str, dict[str, float]]:
+        """The scores there and the costs of each of the student's exits; {} of a student without exits."""
+        with self.compute.autocast():
+            return by_exit(self.student, self.shape, self.batches)
 
     def of_teacher(self) -> dict[str, float] | None:
         """The teacher's own scores there, from its answers; None without a teacher."""

@@ -69,9 +69,9 @@ def files(config: Config, student: nn.Module | None, teacher: nn.Module | None) 
 def start(student: Network | None) -> dict[str, str | None] | None:
     """The hash of the weights that a student starts from, and its spec (None of a module made in Python); None where
     chance gave it all or some of them."""
-    if student is None or nets.origin_of(student).untrained or nets.origin_of(student).dress:
+    if student is None or nets.origin_of(student).untrained or nets.origin_of(student).anew:
         return None
-    return {"sha256": weights_hash(student), "spec": nets.origin_of(student).spec}
+    return {"sha256": weights_hash(student), "spec": nets.origin_of(student).called}
 
 
 def vae(config: Config, data: Data) -> dict[str, str] | None:

@@ -38,12 +38,14 @@ def inside(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def absolute(spec: str) -> str:
-    """A path, `FILE.py:NAME`, `hf:FOLDER`, `diffusers:FOLDER`, `NAME@FILE`, or an ensemble of such, with every path in
-    it made absolute."""
+    """A path, `FILE.py:NAME`, `hf:FOLDER`, `diffusers:FOLDER`, `NAME@FILE`, `EXIT:` before one, or an ensemble of
+    such, with every path in it made absolute."""
     if (path := Path(spec).expanduser()).exists():
         return str(path.resolve())
     if (team := nets.team(spec)) is not None:
         return nets.joined([absolute(member) for member in team[0]], team[1])
+    if (asked := nets.exit_asked(spec)) is not None:
+        return f"{asked[0]}:{absolute(asked[1])}"
     head, at, weights = spec.partition("@")
     if at:
         return f"{absolute(head)}@{absolute(weights)}"

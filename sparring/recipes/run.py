@@ -200,6 +200,8 @@ def conclude(prepared: Prepared, record: Record, exams: Mapping[str, Exam], out:
         exams = {**exams, "test": exam}
         result["test"] = exam()
         result |= apart(prepared)
+        if exits := exam.of_exits():
+            result["exits"] = exits
         best = out / "checkpoints" / BEST
         last_is_best = config.optim.schedule == "plateau" or record.best_epoch in (None, config.epochs)
         if not last_is_best and best.exists():
@@ -233,8 +235,8 @@ def facts(prepared: Prepared, record: Record) -> dict[str, Any]:
     config, data, student = prepared.config, prepared.data, prepared.student
     return {
         "method": config.method,
-        "student": nets.origin_of(student).spec or config.student,
-        **({"start": config.student} if nets.origin_of(student).spec not in (None, config.student) else {}),
+        "student": nets.origin_of(student).called or config.student,
+        **({"start": config.student} if nets.origin_of(student).called not in (None, config.student) else {}),
         "changes": changes(config),
         "teacher": config.teacher if asks_teacher(config) else None,
         "data": config.data,

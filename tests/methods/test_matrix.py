@@ -51,5 +51,7 @@ def test_what_is_built_keeps_the_contract(names: tuple[str, str, str]) -> None:
 def test_what_is_refused_is_told_why() -> None:
     told = {names: why for names, why in WHY.items() if why is not None}
     assert all(len(why.split()) > 8 for why in told.values())
-    assert all("hint" in why or "need" in why or "mixes" in why or "mixed" in why or "asked" in why for why in told.values()), told
+    assert all(
+        "hint" in why or "need" in why or "mixes" in why or "mixed" in why or "asked" in why for why in told.values()
+    ), told
     assert 0.4 < len(told) / len(EVERY) < 0.6

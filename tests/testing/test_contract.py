@@ -24,7 +24,7 @@ from sparring.parts.teachers import Teacher
 from sparring.testing import Broken, Case, check_method, contract, tiny_batches, tiny_net, tiny_setting, tiny_tapped
 from sparring.testing.trial import descents, same, trained
 
-LOOK_INSIDE = {"disk", "fitnets", "attention", "semckd", "simkd"}
+LOOK_INSIDE = {"disk", "fitnets", "attention", "semckd", "simkd", "byot"}
 
 
 @cache
