@@ -112,9 +112,7 @@ class Disk(Part):
         refuse_idle("hint=none", not self.hint.weight, hint_weight=hint_weight)
         refuse_idle("follow=paper", not self.released, worst=worst)
         if self.joint and ((delta is None and not self.released) or told["T_s"] is None):
-            raise ValueError(
-                "turns=joint has no phase in which to measure the student as it starts: give delta and T_s"
-            )
+            raise ValueError("turns=joint has no phase to measure the student in as it starts: give delta and T_s")
         if not logits and not self.hint.weight:
             raise ValueError("logits=0 leaves the student nothing to learn from: give a hint, or leave logits out")
         refuse_idle("hint_weight=0", hint_weight == 0, hint=hint)

@@ -188,11 +188,13 @@ def test_mixed_labels() -> None:
     told = r"parts an answer at the label's one class, and mixed images have several"
     with pytest.raises(UserError, match=told):
         Bout(tiny_net(), perturb=PERTURB["mixup"](tiny_setting(teacher)), **slots)
-    undeclared = Bout(
-        tiny_net(), perturb=lambda batch, student, targets: replace(batch, shares=torch.ones(8, 5)), **slots
-    )
+
+    def undeclared(batch, student, targets):
+        return replace(batch, shares=torch.ones(8, 5))
+
+    bout = Bout(tiny_net(), perturb=undeclared, **slots)
     with pytest.raises(UserError, match=told):
-        undeclared.student_loss(tiny_batches(1)[0])
+        bout.student_loss(tiny_batches(1)[0])
     assert torch.isfinite(OBJECTIVE["dist"](tiny_setting(None))(Output(S), Output(T), mixed).total())
 
 

@@ -1,4 +1,4 @@
-"""Every perturbation × targets × objective that the package offers keeps the contract, or is refused when it is built."""
+"""Every perturbation × targets × objective that the package offers keeps the contract, or is refused when built."""
 
 from __future__ import annotations
 
@@ -50,8 +50,6 @@ def test_what_is_built_keeps_the_contract(names: tuple[str, str, str]) -> None:
 
 def test_what_is_refused_is_told_why() -> None:
     told = {names: why for names, why in WHY.items() if why is not None}
-    assert all(len(why.split()) > 8 for why in told.values())
-    assert all(
-        "hint" in why or "need" in why or "mixes" in why or "mixed" in why or "asked" in why for why in told.values()
-    ), told
-    assert 0.4 < len(told) / len(EVERY) < 0.6
+    reasons = ("needs a target", "inner features of a teacher", "censors a teacher", "mixed", "mixes")
+    unexplained = {names: why for names, why in told.items() if not any(reason in why for reason in reasons)}
+    assert not unexplained
