@@ -141,8 +141,8 @@ def teacher_job(row: Row, out: Path, wish: Wish) -> Job | None:
         return None
     changes = {**wish.changes, "epochs": in_proportion(row.teacher.epochs, row, wish)}
     config = unasked(schema.merged(row.teacher, changes))
-    size = f"-{config.size}px" if config.size else ""
-    return Job(config, out / "teachers" / f"{plain_name(config.student)}{size}")
+    apart = (f"-{config.size}px" if config.size else "") + (f"-{row.taught}" if row.taught else "")
+    return Job(config, out / "teachers" / f"{plain_name(config.student)}{apart}")
 
 
 def drawn(row: Row, out: Path, wish: Wish) -> str:

@@ -18,6 +18,7 @@ from sparring.nets.origin import Origin, Shape, checked, network
 from sparring.nets.resnet import four_stage, three_stage
 from sparring.nets.shufflenet import shufflenet
 from sparring.nets.signal import signal_cnn
+from sparring.nets.small_cnn import small_cnn
 from sparring.nets.vgg import vgg
 from sparring.nets.vit import vit
 from sparring.nets.wrn import wide
@@ -104,6 +105,8 @@ TABLE: Mapping[str, Entry] = {
     "orbit-cnn-32": Entry(
         partial(orbit_cnn, widths=(32, 32, 32)), "the same with 32 channels throughout, an eighth of the work"
     ),
+    "small-cnn": Entry(small_cnn, "small convolutional network of robustness on MNIST, 0.2 M parameters"),
+    "small-cnn-2": Entry(partial(small_cnn, widths=(32, 64), hidden=200), "the same, twice as wide, 0.7 M parameters"),
     # The networks of MNIST-1D.
     "mnist1d-cnn": Entry(signal_cnn, "MNIST-1D's network of one-dimensional convolutions, 5 k parameters"),
     "mnist1d-mlp": Entry(partial(mlp, widths=(100, 100)), "MNIST-1D's perceptron, two hidden layers of 100"),

@@ -30,6 +30,15 @@ def cosine(clock: Clock) -> float:
     return 0.5 * (1 + math.cos(math.pi * clock.progress))
 
 
+def exponential(decay: float) -> Schedule:
+    """One factor less in every epoch, so that the last is at `decay` of the first: γ = decay^(1 / (epochs − 1))."""
+
+    def schedule(clock: Clock) -> float:
+        return decay ** (clock.epoch / max(1.0, clock.epochs - 1))
+
+    return schedule
+
+
 def warmed(schedule: Schedule, epochs: float) -> Schedule:
     """`schedule`, times a line from 0 to 1 over the first `epochs`."""
 

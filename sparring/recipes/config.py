@@ -28,13 +28,13 @@ class Optim(BaseModel):
     momentum: float = Field(default=0.9, ge=0, lt=1, description="SGD's momentum")
     nesterov: bool = Field(default=False, description="SGD with Nesterov's look ahead")
     weight_decay: float = Field(default=5e-4, ge=0, description="weight decay (for adam and sgd: L2)")
-    schedule: Literal["steps", "cosine", "constant", "plateau"] = Field(
+    schedule: Literal["steps", "cosine", "constant", "exponential", "plateau"] = Field(
         default="steps", description="what the rate does over time"
     )
     milestones: tuple[float, ...] = Field(
         default=(0.625, 0.75, 0.875), description="steps: when, as parts of the training"
     )
-    decay: float = Field(default=0.1, gt=0, description="steps, plateau: by what factor")
+    decay: float = Field(default=0.1, gt=0, description="steps, plateau: by what factor; exponential: down to it")
     patience: int = Field(default=20, gt=0, description="plateau: epochs without a better validation accuracy")
     decays: int = Field(default=5, gt=0, description="plateau: at which drop of the rate training ends")
     warmup: float = Field(default=0.0, ge=0, description="epochs of linear warm-up")

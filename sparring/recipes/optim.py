@@ -86,6 +86,7 @@ def schedule(optim: Optim, plateau: Schedule) -> Schedule:
         "constant": schedules.constant,
         "cosine": schedules.cosine,
         "steps": schedules.steps(optim.milestones, optim.decay),
+        "exponential": schedules.exponential(optim.decay),
         "plateau": plateau,
     }[optim.schedule]
     return schedules.warmed(shape, optim.warmup) if optim.warmup else shape

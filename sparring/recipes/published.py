@@ -19,6 +19,15 @@ RECIPES: dict[str, Recipe] = {
         "KD in an adversarial context, Table 2: MNIST, each digit omitted in turn, student alone / KD, five seeds",
         adversarial_tables.table2,
     ),
+    "adversarial-table3": Recipe(
+        "KD in an adversarial context, Tables 3 and 4: CIFAR-10, Re-KD, De-KD and teacher-free KD, three seeds",
+        adversarial_tables.table3,
+    ),
+    "adversarial-fig1": Recipe(
+        "KD in an adversarial context, Fig. 1: gradients by layer, alone and under teacher-free KD (Table 3's runs)",
+        adversarial_tables.figure1,
+        place="adversarial-table3",
+    ),
     "da-table1": Recipe(
         "Disagreement Augmentation, Table I: CIFAR-100, three pairs × (KD, DA), five seeds", da_tables.table1
     ),
