@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sparring import data as datasets
@@ -15,6 +16,7 @@ from sparring.evaluate import macs, parameters
 from sparring.parts.bout import Bout
 from sparring.recipes.build import Given, Prepared, prepare
 from sparring.recipes.config import SLOTS, Config
+from sparring.recipes.earlier import earlier
 from sparring.recipes.folder import claim_folder
 from sparring.recipes.optim import descents
 from sparring.recipes.rehearse import Rehearsal, doubt, rehearse, untouched
@@ -32,7 +34,8 @@ class Check:
 
     teacher: accuracy of the teacher on held-out images by the name of its preprocessing, "own" first, or None; chance:
     the share of the commonest class there. rehearsals: loss terms and gradient norm of each player on one batch;
-    doubt: what is odd about the images that it is perturbed to, or None.
+    doubt: what is odd about the images that it is perturbed to, or None. first: the method by which an earlier self is
+    trained before, to be the teacher, or None.
     seconds: estimated for the whole training; shares: of a step's time, by what takes it. memory: bytes at the peak.
     """
 
@@ -45,6 +48,7 @@ class Check:
     images_per_second: float
     shares: dict[str, float]
     memory: int
+    first: str | None = None
 
     @property
     def better(self) -> str | None:
@@ -78,6 +82,10 @@ class Check:
             lines.append("            with other preprocessing: " + ", ".join(f"{n} {a:.1%}" for n, a in others))
             if self.better:
                 lines.append(f"            → it is better with {self.better}: teacher_normalise={self.better}")
+        if self.first is not None:
+            lines.append(
+                f"teacher     an earlier self, trained first by {self.first} for as many epochs, which come on top"
+            )
         lines += [f"            → {line}" for line in other_size(self.prepared)]
         lines += [f"matched     {line}" for line in self.prepared.method.about()]
         for name, found in self.rehearsals.items():
@@ -100,14 +108,15 @@ def inspect(config: Config, given: Given, out: Path | None = None) -> Check:
         claim_folder(out, resume=False)
     if config.track:
         require_tracker(config.track)
-    prepared = prepare(config, given)
-    teacher, chance = on_trial(prepared)
+    first = earlier(config) if given.teacher is None else None
+    prepared = prepare(*((config, given) if first is None else standing_in(config, given)))
+    teacher, chance = on_trial(prepared) if first is None else (None, 0.0)
     if teacher is not None:
         others = {name: accuracy for name, accuracy in teacher.items() if name != "own"}
         refuse_weak_teacher(prepared, teacher["own"], chance, others)
     stream = training_stream(prepared)
-    first = next(iter(stream(0)))
-    rehearsals = rehearse(prepared, first)
+    batch = next(iter(stream(0)))
+    rehearsals = rehearse(prepared, batch)
     with untouched(prepared.method):
         per_step, shares = timed(prepared, stream)
     return Check(
@@ -115,12 +124,20 @@ def inspect(config: Config, given: Given, out: Path | None = None) -> Check:
         teacher,
         chance,
         rehearsals,
-        doubt(prepared, first),
+        doubt(prepared, batch),
         seconds=per_step * stream.steps_per_epoch * prepared.config.epochs,
         images_per_second=prepared.config.batch_size / per_step,
         shares=shares,
         memory=peak_memory(prepared.compute.device),
+        first=None if first is None else first.method,
     )
+
+
+def standing_in(config: Config, given: Given) -> tuple[Config, Given]:
+    """As `config` and `given`, with an untrained network like the student in the place of its earlier self."""
+    if given.student is not None:
+        return config.model_copy(update={"any_teacher": True}), replace(given, teacher=copy.deepcopy(given.student))
+    return config.model_copy(update={"teacher": config.student, "any_teacher": True}), given
 
 
 class StudentAlone(Method):

@@ -47,10 +47,9 @@ class Row:
     """A teacher, and a student to train in several ways over some seeds.
 
     teacher: the configuration to train it by; None where the student's names one that is there already, or where it
-    must be given (--teacher). taught: what sets that teacher apart from another row's of the same network, in its folder's
-    name. student: a configuration; its teacher is filled in. variants: by name what each changes
-    of it (dotted keys; `VAE` for the row's autoencoder, as student `start(variant)` for what another, earlier one
-    left).
+    must be given (--teacher). taught: what sets that teacher apart from another row's of the same network, in its
+    folder's name. student: a configuration; its teacher is filled in. variants: by name what each changes of it (dotted
+    keys; `VAE` for the row's autoencoder, as student `start(variant)` for what another, earlier one left).
     claims: what was published, by variant (or TEACHER, or a line that is not run) and by metric: "accuracy", "best" (of
     the best epoch on test), "without", "only", a corruption and severity as "translate/3", one of ImageNet's variants
     as "a", "mce".

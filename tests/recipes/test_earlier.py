@@ -1,0 +1,81 @@
+"""Methods taught by an earlier self: two runs by one command, each by its own seed, resumed where it stopped."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from runs import assert_same, configured
+from safetensors.torch import load_file
+
+from sparring.errors import UserError
+from sparring.files import read_json
+from sparring.launch import local
+from sparring.launch.local import Job, grid, run_all
+from sparring.recipes import config as schema
+from sparring.recipes.build import Given
+from sparring.recipes.check import inspect
+from sparring.recipes.earlier import SEED, earlier
+from sparring.recipes.run import run
+
+
+def test_the_earlier_self_is_trained_first_by_another_seed(tmp_path) -> None:
+    config = configured(method="tfkd-self", seed=3)
+    run_all([Job(config, tmp_path / "self")], Given(), resume=False)
+    first = schema.read(tmp_path / "self" / "earlier" / "config.yaml")
+    assert (first.method, first.seed, first.student, first.epochs) == ("ce", 3 + SEED, config.student, config.epochs)
+    alone = run(configured(seed=3 + SEED), tmp_path / "alone")
+    theirs = load_file(tmp_path / "self" / "earlier" / "student.safetensors")
+    assert all(torch.equal(value, alone.student.body.state_dict()[name]) for name, value in theirs.items())
+    told = read_json(tmp_path / "self" / "result.json")
+    assert told["teacher"] == str((tmp_path / "self" / "earlier").resolve())
+    assert told["teacher_facts"]["test"]["accuracy"] == alone.metrics["test"]["accuracy"]
+
+
+def test_a_teacher_that_is_given_takes_its_place(teacher, tmp_path) -> None:
+    assert earlier(configured(method="tfkd-self", teacher=str(teacher))) is None
+    run_all([Job(configured(method="tfkd-self", teacher=str(teacher)), tmp_path / "self")], Given(), resume=False)
+    assert not (tmp_path / "self" / "earlier").exists()
+
+
+def test_it_is_attacked_as_the_run_is() -> None:
+    first = earlier(configured(method="at-tfkd-self", student="resnet8", perturb={"name": "pgd", "eps": 0.1}))
+    assert first is not None
+    assert first.method == "at"
+    assert first.perturb["eps"] == 0.1
+    assert earlier(configured(method="tfkd-self", perturb={"name": "noise"})).perturb == {}
+
+
+def test_a_stop_in_the_first_stage_is_resumed(tmp_path, monkeypatch) -> None:
+    config = configured(method="tfkd-self")
+    reference = tmp_path / "reference"
+    run_all([Job(config, reference)], Given(), resume=False)
+    out, real = tmp_path / "stopped", local.run
+
+    def stopped(config, place, **options):
+        if place == out:
+            raise KeyboardInterrupt
+        return real(config, place, **options)
+
+    monkeypatch.setattr(local, "run", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run_all([Job(config, out)], Given(), resume=False)
+    monkeypatch.undo()
+    assert (out / "earlier" / "result.json").exists()
+    with pytest.raises(UserError, match=r"holds a run already: with the same arguments add --resume"):
+        run_all([Job(config, out)], Given(), resume=False)
+    run_all([Job(config, out)], Given(), resume=True)
+    theirs, ours = (place / "student.safetensors" for place in (reference, out))
+    assert theirs.read_bytes() == ours.read_bytes()
+    assert_same(out / "earlier", reference / "earlier")
+
+
+def test_each_seed_of_a_grid_has_its_own(tmp_path) -> None:
+    jobs = grid(configured(method="tfkd-self", epochs=1), tmp_path, methods=["tfkd-self", "ce"], seeds=2)
+    run_all(jobs, Given(), resume=False)
+    firsts = sorted(tmp_path.glob("*/*/earlier/config.yaml"))
+    assert [schema.read(file).seed for file in firsts] == [SEED, SEED + 1]
+
+
+def test_check_says_what_comes_first(tmp_path) -> None:
+    told = "\n".join(inspect(configured(method="tfkd-self"), Given()).lines())
+    assert "an earlier self, trained first by ce" in told
