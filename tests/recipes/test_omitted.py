@@ -1,4 +1,4 @@
-"""Classes that a student never sees: held out of training and validation, told apart in the test, and the bias trick."""
+"""Classes that a student never sees: held out of training and validation, told apart in the test; the bias trick."""
 
 from __future__ import annotations
 
