@@ -1,5 +1,7 @@
-"""Every perturbation × targets × objective that the package offers, built. `python tests/methods/compositions.py` writes
-the page of the docs that shows which of them are refused, and why."""
+"""Every perturbation × targets × objective that the package offers, built.
+
+`python tests/methods/compositions.py` writes the page of the docs that shows which of them are refused, and why.
+"""
 
 from __future__ import annotations
 
