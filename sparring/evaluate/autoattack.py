@@ -25,7 +25,7 @@ from sparring.core import Batch, Network, UserError
 from sparring.core.network import computing
 from sparring.core.seeds import chance_restored, seed_for
 from sparring.evaluate.answers import resting
-from sparring.parts.attack import Ball, margin
+from sparring.parts.attack import Ball
 
 Version = Literal["standard", "plus", "rand"]
 Pick = Callable[[np.ndarray], Batch]
@@ -174,10 +174,7 @@ def moves(net: Network, batch: Batch, attack: str, trial: Trial, seed: int) -> T
     common["device"] = batch.x.device
     if attack == SQUARE:
         made = library().SquareAttack(ask, p_init=0.8, n_queries=trial.queries, resc_schedule=False, **common)
-        made.margin_and_loss = partial(square_loss, ask)
-        with torch.inference_mode():
-            found = made.perturb(batch.x, batch.y)
-        return found.clone()  # outside, an ordinary tensor
+        return made.perturb(batch.x, batch.y)
     targets = min(TARGETS, classes - 1)
     common["n_iter"] = trial.steps
     if attack.startswith("fab"):
@@ -195,12 +192,6 @@ def moves(net: Network, batch: Batch, attack: str, trial: Trial, seed: int) -> T
 def logits(net: Network, x: Tensor) -> Tensor:
     """A network's answer, as the attacks want it."""
     return net(x).logits
-
-
-def square_loss(ask: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Square's margin and its loss, which are one; its class computes a cross-entropy beside them for nothing."""
-    behind = -margin(ask(x), y)
-    return behind, behind.clone()
 
 
 def remarks(standing: Standing, version: Version) -> list[str]:

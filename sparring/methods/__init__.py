@@ -20,6 +20,7 @@ from sparring.methods import (
     hard,
     kd,
     mixing,
+    pgd,
     semckd,
     simkd,
 )
@@ -55,6 +56,8 @@ PERTURB: dict[str, Callable[Concatenate[Setting, ...], Perturb]] = {
     "cutmix": mixing.cutmix,
     "mixes": mixing.mixes,
     "noise": mixing.noise,
+    "pgd": pgd.Pgd,
+    "fgsm": pgd.fgsm,
 }
 TARGETS: dict[str, Callable[Concatenate[Setting, ...], Targets]] = {
     "none": baseline.none,

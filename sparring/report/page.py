@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from sparring.errors import UserError
 from sparring.files import write_text
-from sparring.report import augmented, figures, guided, landscape, phases, robust, teacher
+from sparring.report import attacked, augmented, figures, guided, landscape, phases, robust, teacher
 from sparring.report.groups import BASELINE, Arm, Group, groups
 from sparring.report.ledger import Run, runs
 from sparring.report.reproduced import reproduced
@@ -61,6 +61,8 @@ def markdown(paths: Iterable[str | Path] | str | Path) -> str:
         parts += [f"{_plain(found.title)}:\n\n{markdown_table(found.means)}" for found in robust.corrupted(group)]
         if others := robust.variants(group):
             parts.append(markdown_table(others))
+        for held in attacked.attacked(group):
+            parts += [f"{held.title}:\n\n{markdown_table(held.table)}", *map(_plain, held.remarks)]
     if left := waiting(found):
         parts.append("Not counted: " + "; ".join(f"`{run.path}` ({run.problem})" for run in left) + ".")
     return "\n\n".join(parts) + "\n"
@@ -146,6 +148,7 @@ def _view(group: Group) -> dict[str, Any]:
         "beside": teacher.beside(group),
         "robust": robust.corrupted(group),
         "variants": robust.variants(group),
+        "attacked": attacked.attacked(group),
         "size": _size(members),
         "costs": costs(group),
         "validation": _svg(figures.validation_curves(group)),
