@@ -96,7 +96,7 @@ def checks(right: Mapping[str, np.ndarray], curve: Sequence[tuple[float, str]], 
     """The verdicts. right: flags (N,) by probe; curve: (radius, probe) from 0 up; broken_by: AutoAttack's (N,)."""
     found = [
         growing("more steps", [(f"{steps} steps", right[f"pgd-{steps}"]) for steps in STEPS]),
-        growing("larger radius", [(f"radius {eps:.3g}", right[name]) for eps, name in curve]),
+        growing("larger radius", [(f"{eps:.3g}", right[name]) for eps, name in curve]),
     ]
     eps, name = curve[-1]
     left = right[name].mean()
@@ -105,7 +105,7 @@ def checks(right: Mapping[str, np.ndarray], curve: Sequence[tuple[float, str]], 
     seen = (broken_by != SURVIVES) & (broken_by != SQUARE) | ~right[f"pgd-{STEPS[-1]}"]
     found.append(blind("Square", broken_by == SQUARE, seen))
     if "transfer" in right:
-        found.append(blind("images made against the teacher", ~right["transfer"], seen))
+        found.append(blind("transfer from the teacher", ~right["transfer"], seen))
     found.append(growing("noise", [("noise", right["noise"]), ("PGD-20", right["pgd-20"])], "is weaker than noise"))
     return found
 

@@ -95,8 +95,9 @@ def require_logits(answer: Tensor) -> None:
 def flat(net: Network, batch: Batch) -> list[str]:
     """Refuse a network whose margin has no gradient at more than a few of the images; the few are told."""
     leaf = batch.x.clone().requires_grad_()
+    ahead = margin(logits(net, leaf), batch.y).sum()
     try:
-        (gradient,) = torch.autograd.grad(margin(logits(net, leaf), batch.y).sum(), leaf)
+        (gradient,) = torch.autograd.grad(ahead, leaf)
     except RuntimeError as error:
         raise UserError(
             f"no gradient of the answers reaches the pixels ({first_line(error)}): give AutoAttack a network that can "

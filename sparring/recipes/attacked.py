@@ -88,7 +88,7 @@ def autoattack(run: Path, asked: Threat, version: Version) -> tuple[dict[str, An
         entry["seconds"][step.attack] = entry["seconds"].get(step.attack, 0.0) + step.seconds
         write(run, key, summary(entry, standing, heard))
         speak(step, version)
-    entry = {**summary(entry, standing, heard), "finished": True}
+    entry = summary(entry, standing, heard, finished=True)
     write(run, key, entry)
     return entry, standing.broken_by
 
@@ -132,13 +132,16 @@ def arrays_of(asked: Threat, standing: Standing) -> dict[str, np.ndarray]:
     }
 
 
-def summary(entry: Mapping[str, Any], standing: Standing, heard: Sequence[str]) -> dict[str, Any]:
-    """An entry with how the images stand now. heard: what the checks had to say."""
+def summary(
+    entry: Mapping[str, Any], standing: Standing, heard: Sequence[str], *, finished: bool = False
+) -> dict[str, Any]:
+    """An entry with how the images stand now, after what was tried. heard: what the checks had to say."""
     version: Version = entry["version"]
     after = standing.right(version)
-    told = {CLEAN: after.pop(CLEAN), "after": after, "accuracy": list(after.values())[-1]}
-    told |= {"farthest": dict(standing.farthest), "remarks": [*heard, *remarks(standing, version)]}
-    return {**entry, **told, "finished": False}
+    tried = [attack for attack in VERSIONS[version] if finished or attack in standing.done]
+    told: dict[str, Any] = {CLEAN: after[CLEAN], "after": {attack: after[attack] for attack in tried}}
+    told |= {"accuracy": min(after.values()), "farthest": dict(standing.farthest), "finished": finished}
+    return {**entry, **told, "remarks": [*heard, *remarks(standing, version)]}
 
 
 def write(run: Path, key: str, entry: Mapping[str, Any]) -> None:

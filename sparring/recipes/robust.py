@@ -86,8 +86,8 @@ def planned(asked: Threat, teacher: Network | None) -> tuple[list[tuple[float, s
     near, wide = masking.radii(ball, int(np.prod(asked.images.shape)))
     curve: list[tuple[float, str]] = []
     for eps in near + wide:
-        name = "clean" if eps == 0 else f"pgd-{first}" if eps == ball.eps else f"pgd-{first}@{eps:.6g}"
         steps = masking.STEPS[-1] if eps in wide else first
+        name = "clean" if eps == 0 else f"pgd-{steps}" if eps == ball.eps else f"pgd-{steps}@{eps:.6g}"
         probes.setdefault(name, partial(masking.climbed, asked.student, ball=replace(ball, eps=eps), steps=steps))
         curve.append((eps, name))
     return curve, probes
