@@ -92,7 +92,7 @@ def test_killed_anywhere_it_goes_on_to_the_same_end(student, tmp_path):
     assert chunks > 1
     assert (student / NPZ).read_bytes() == (reference / NPZ).read_bytes()
     ours, theirs = entry(student), entry(reference)
-    assert set(ours["seconds"]) == set(theirs["seconds"])
+    assert set(ours["seconds"]) <= set(theirs["seconds"])  # those of a chunk may be lost with the process
     assert {**ours, "seconds": 0} == {**theirs, "seconds": 0}
 
 
