@@ -51,7 +51,7 @@ def robust(
     """
     library()
     config, data, student, teacher = examine.reopened(run, device)
-    asked = threat(data, student, eps=eps, norm=norm, images=images or IMAGES, part=part)
+    asked = threat(data, student, eps=eps, norm=norm, images=IMAGES if images is None else images, part=part)
     found, broken_by = attacked.autoattack(run, asked, "standard")
     curve, probes = planned(asked, teacher)
     right = probed(run, asked, teacher, probes)
