@@ -24,6 +24,11 @@ def evaluate(
     severity: Annotated[tuple[str, ...], Several] = (),
     on: Path | None = None,
     kind: Annotated[str | None, Parameter(name="--as")] = None,
+    attack: Literal["standard", "plus", "rand"] | None = None,
+    robust: bool = False,
+    eps: str | None = None,
+    norm: Literal["linf", "l2"] | None = None,
+    images: int | None = None,
     device: str | None = None,
 ) -> None:
     """Accuracy, top-5, NLL, calibration error, agreement with the teacher, parameters, MACs and latency of a run; and
@@ -46,15 +51,23 @@ def evaluate(
         Instead, accuracy on the variant of ImageNet in this folder; the student's classes must be wnids.
     kind
         Which variant that is, where it cannot be told: real, v2, a, r, c, sketch or style.
+    attack
+        Instead, accuracy under AutoAttack's ensemble; rand is for networks that answer by chance. One that was stopped
+        goes on with the same command.
+    robust
+        Instead, clean, PGD, AutoAttack, disagreement and corruptions in one table and one picture, with tests for
+        masked gradients.
+    eps
+        How far an attack may move pixels of [0, 1], as 0.1 or 8/255 (which colour images have by default).
+    norm
+        By the largest change of a pixel (linf, the default) or by the length of all changes (l2).
+    images
+        How many images are attacked (by default all, with --robust 1000), evenly spread.
     device
         Where, in place of the run's own.
     """
     from sparring import verbs
 
-    if severity and corruptions is None:
-        raise UserError("--severity is for --corruptions, which was not given")
-    if kind and on is None:
-        raise UserError("--as says which variant of ImageNet lies in --on FOLDER, which was not given")
     found = verbs.evaluate(
         run,
         part=part,
@@ -63,9 +76,18 @@ def evaluate(
         severity=numbers(severity),
         on=on,
         kind=kind,
+        attack=attack,
+        robust=robust,
+        eps=eps,
+        norm=norm,
+        images=images,
         device=device,
     )
-    if corruptions is not None:
+    if attack is not None or robust:
+        print("\n".join(withstood(found)) + f"\nKept in {run / ('robust.json' if robust else 'autoattack.json')}")
+        if robust:
+            print(f"The picture: {run / 'robust.png'}")
+    elif corruptions is not None:
         print("\n".join(grid(found)) + f"\nKept in {run / 'corruptions.json'}")
     elif on is not None:
         print("\n".join(f"{name:<24} {100 * value:6.2f} %" for name, value in found.items()))
@@ -110,3 +132,17 @@ def exits(found: dict[str, float]) -> list[str]:
     rows = [(name, *(found[f"{name}/{key}"] for key in ("accuracy", "parameters", "macs"))) for name in names]
     head = [f"{'exit':<12}{'accuracy, %':>12}{'parameters':>14}{'MACs':>16}"] if rows else []
     return head + [f"{name:<12}{100 * right:12.2f}{size:14,}{work:16,}" for name, right, size, work in rows]
+
+
+def withstood(found: dict[str, float]) -> list[str]:
+    """Accuracies by attack, {"accuracy": clean, "apgd-ce": …, "autoattack": …}, as the lines of a table in percent, and
+    what the tests for masked gradients say, {"masking/noise": 0 where all is fine}."""
+    width = max(map(len, found))
+    lines = []
+    for name, value in found.items():
+        head, _, test = name.partition("/")
+        if test:
+            lines.append(f"{'test: ' + test:<{width}} {'MASKED GRADIENTS?' if value else 'fine'}")
+        else:
+            lines.append(f"{'clean' if head == 'accuracy' else head:<{width}} {100 * value:6.2f} %")
+    return lines

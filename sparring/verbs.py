@@ -21,15 +21,13 @@ from sparring.recipes import config as schema
 from sparring.recipes.build import Given, find_data, network
 from sparring.recipes.check import Check, inspect
 from sparring.recipes.config import Config
-from sparring.recipes.elsewhere import elsewhere
-from sparring.recipes.examine import examine
+from sparring.recipes.evaluation import evaluate as evaluate
 from sparring.recipes.export import export as export
 from sparring.recipes.landscape import landscape as draw_landscape
 from sparring.recipes.rows import Scale
 from sparring.recipes.run import Result
 from sparring.recipes.show import show as draw
 from sparring.recipes.slots import TABLES, factory
-from sparring.recipes.stress import stress
 from sparring.report.groups import BASELINE
 
 
@@ -142,33 +140,6 @@ def launch(config: Config, out: Path, given: Given, *, baseline: bool, seeds: in
     jobs = [Job(config, out)] if seeds == len(methods) == 1 else grid(config, out, methods=methods, seeds=seeds)
     results = tuple(run_all(jobs, given, resume=resume))
     return Outcome(results[0].student, dict(results[0].metrics), results, out)
-
-
-def evaluate(
-    run: str | Path,
-    *,
-    part: str = "test",
-    curve: bool = False,
-    corruptions: Sequence[str] | None = None,
-    severity: Sequence[int] = (),
-    on: str | Path | None = None,
-    kind: str | None = None,
-    device: str | None = None,
-) -> dict[str, float]:
-    """How good, how calibrated, how close to its teacher and how costly a run's student is; see `recipes.examine`.
-
-    corruptions: instead, its accuracy under these, () for all, at the severities given, () for all: {"accuracy": clean,
-    "translate/3": …, "mean": …}; see `recipes.stress`.
-    on: instead, its accuracy on the variant of ImageNet in this folder; kind: which, where it cannot be told (real, v2,
-    a, r, c, sketch, style): {"a": …}; see `recipes.elsewhere`.
-    """
-    if sum((curve, corruptions is not None, on is not None)) > 1:
-        raise UserError("curve, corruptions and on (--curve, --corruptions, --on) are three measurements: ask for one")
-    if on is not None:
-        return elsewhere(Path(run), Path(on), kind, device=device)
-    if corruptions is not None:
-        return stress(Path(run), corruptions, severity, part=part, device=device)
-    return examine(Path(run), part=part, curve=curve, device=device)
 
 
 def show(

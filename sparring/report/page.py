@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from sparring.errors import UserError
 from sparring.files import write_text
-from sparring.report import augmented, figures, gradients, guided, landscape, phases, robust, teacher
+from sparring.report import attacked, augmented, figures, gradients, guided, landscape, phases, robust, teacher
 from sparring.report.groups import BASELINE, Arm, Group, groups
 from sparring.report.ledger import Run, runs
 from sparring.report.reproduced import reproduced
@@ -65,6 +65,8 @@ def markdown(paths: Iterable[str | Path] | str | Path) -> str:
             parts.append(f"Gradients in epoch {seen.epoch}, mean |∂L/∂W|:\n\n{markdown_table(seen.raw)}")
             parts.append(f"Divided by each run's mean total loss:\n\n{markdown_table(seen.scaled)}")
             parts += [_plain(caveat) for caveat in seen.caveats]
+        for held in attacked.attacked(group):
+            parts += [f"{held.title}:\n\n{markdown_table(held.table)}", *map(_plain, held.remarks)]
     if left := waiting(found):
         parts.append("Not counted: " + "; ".join(f"`{run.path}` ({run.problem})" for run in left) + ".")
     return "\n\n".join(parts) + "\n"
@@ -154,6 +156,7 @@ def _view(group: Group) -> dict[str, Any]:
         "beside": teacher.beside(group),
         "robust": robust.corrupted(group),
         "variants": robust.variants(group),
+        "attacked": attacked.attacked(group),
         "size": _size(members),
         "costs": costs(group),
         "validation": _svg(figures.validation_curves(group)),

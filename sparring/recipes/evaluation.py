@@ -1,0 +1,70 @@
+"""A finished run's student, measured in one of several ways."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sparring.errors import UserError
+from sparring.recipes.attacked import attacked
+from sparring.recipes.elsewhere import elsewhere
+from sparring.recipes.examine import examine
+from sparring.recipes.robust import robust as hold_out
+from sparring.recipes.stress import stress
+
+
+def evaluate(
+    run: str | Path,
+    *,
+    part: str = "test",
+    curve: bool = False,
+    corruptions: Sequence[str] | None = None,
+    severity: Sequence[int] = (),
+    on: str | Path | None = None,
+    kind: str | None = None,
+    attack: str | None = None,
+    robust: bool = False,
+    eps: float | str | None = None,
+    norm: str | None = None,
+    images: int | None = None,
+    device: str | None = None,
+) -> dict[str, float]:
+    """How good, how calibrated, how close to its teacher and how costly a run's student is; see `recipes.examine`.
+
+    corruptions: instead, its accuracy under these, () for all, at the severities given, () for all: {"accuracy": clean,
+    "translate/3": …, "mean": …}; see `recipes.stress`.
+    on: instead, its accuracy on the variant of ImageNet in this folder; kind: which, where it cannot be told (real, v2,
+    a, r, c, sketch, style): {"a": …}; see `recipes.elsewhere`.
+    attack: instead, its accuracy under AutoAttack "standard", "plus" or "rand"; see `recipes.attacked`. robust:
+    instead, all of clean, PGD, AutoAttack, disagreement and corruptions, with tests for masked gradients; see
+    `recipes.robust`. For both, eps: how far pixels move, 0.1 or "8/255" (as is the custom for colour where it is left
+    out); norm: "linf" or "l2"; images: how many.
+    """
+    asked = {
+        "curve": curve,
+        "corruptions": corruptions is not None,
+        "on": on is not None,
+        "attack": attack is not None,
+        "robust": robust,
+    }
+    if sum(asked.values()) > 1:
+        both = " and ".join(f"--{name}" for name, given in asked.items() if given)
+        raise UserError(f"{both} are different measurements: ask for one at a time")
+    if severity and corruptions is None:
+        raise UserError("--severity is for --corruptions, which was not given")
+    if kind is not None and on is None:
+        raise UserError("--as says which variant of ImageNet lies in --on FOLDER, which was not given")
+    ball: dict[str, Any] = {"eps": eps, "norm": norm, "images": images}
+    if (given := [name for name, value in ball.items() if value is not None]) and not (attack or robust):
+        raise UserError(f"--{given[0]} is for --attack and --robust, of which none was given")
+    run, ball = Path(run), ball | {"norm": norm or "linf", "part": part, "device": device}
+    if robust:
+        return hold_out(run, **ball)
+    if attack is not None:
+        return attacked(run, attack, **ball)
+    if on is not None:
+        return elsewhere(run, Path(on), kind, device=device)
+    if corruptions is not None:
+        return stress(run, corruptions, severity, part=part, device=device)
+    return examine(run, part=part, curve=curve, device=device)

@@ -1,0 +1,131 @@
+"""What an attack on a finished run's student is held to: how far images may move, which images, whose weights."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sparring import data as datasets
+from sparring.core import Batch, Network
+from sparring.errors import UserError
+from sparring.files import atomic
+from sparring.parts.attack import Ball, Norm
+from sparring.recipes.examine import part_of
+from sparring.recipes.manifest import weights_hash
+from sparring.report.stored import stored
+
+COLOUR_EPS = 8 / 255
+NORMS = ("linf", "l2")
+
+
+@dataclass(frozen=True, slots=True)
+class Threat:
+    """A ball around some images of a run's student."""
+
+    ball: Ball
+    student: Network
+    images: datasets.Images
+    part: str
+    fingerprint: str
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Each image's row in the split it came from (N,)."""
+        return self.images.index.cpu().numpy()
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Each image's class number (N,)."""
+        return self.images.y.cpu().numpy()
+
+    @property
+    def key(self) -> str:
+        """What its files and entries are called by: "linf-0.0313725-test-1000"."""
+        return f"{self.ball.norm}-{self.ball.eps:.6g}-{self.part}-{len(self.images)}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a measurement must share to be this one's."""
+        told = {"norm": self.ball.norm, "eps": self.ball.eps, "part": self.part, "images": len(self.images)}
+        return told | {"weights": weights_hash(self.student), "data": self.fingerprint}
+
+    def pick(self, positions: np.ndarray) -> Batch:
+        """The images at some positions (B,), on the student's device."""
+        some = self.images.take(positions)
+        return next(iter(datasets.batches(some, batch_size=len(positions), device=self.student.mean.device)))
+
+
+def threat(
+    data: datasets.Data,
+    student: Network,
+    *,
+    eps: float | str | None = None,
+    norm: str = "linf",
+    images: int | None = None,
+    part: str = "test",
+) -> Threat:
+    """The ball and the images that were asked for. eps: as "8/255" too; images: how many, evenly spread over the part
+    (all where it has fewer, or for None). Raises UserError for mistakes, and where eps must be given."""
+    if norm not in NORMS:
+        raise UserError(f"--norm {norm} does not exist: choose linf or l2")
+    if images is not None and images < 1:
+        raise UserError(f"--images {images}: give 1 or more")
+    whole = part_of(data, part)
+    count = len(whole) if images is None else min(images, len(whole))
+    positions = np.linspace(0, len(whole) - 1, count).astype(np.int64)  # folders lie by class
+    ball = Ball(chosen_eps(eps, norm, data.shape[0]), "l2" if norm == "l2" else "linf")
+    return Threat(ball, student, whole.take(positions), part, data.fingerprint)
+
+
+def chosen_eps(eps: float | str | None, norm: Norm | str, channels: int) -> float:
+    """How far a pixel (linf) or an image (l2) may move, in pixels of [0, 1]; 8/255 by custom where colour moves by
+    linf. Raises UserError where there is no custom."""
+    if eps is None:
+        if norm == "linf" and channels == 3:
+            return COLOUR_EPS
+        what = "grey images" if norm == "linf" else "l2"
+        usual = "0.3 for MNIST, 0.1 for Fashion-MNIST" if norm == "linf" else "0.5 for CIFAR-10"
+        raise UserError(f"there is no one radius for {what}: give --eps, in pixels of [0, 1] (many take {usual})")
+    if isinstance(eps, str):
+        eps = fraction(eps)
+    if not 0 <= eps < float("inf"):
+        raise UserError(f"--eps {eps:g}: give 0 or more, in pixels of [0, 1]")
+    return float(eps)
+
+
+def fraction(text: str) -> float:
+    """0.1 or 8/255. Raises UserError for anything else."""
+    number = r"\d+\.?\d*(?:e-?\d+)?|\.\d+"
+    if found := re.fullmatch(rf"({number})(?:/({number}))?", text.strip()):
+        above, below = float(found[1]), float(found[2] or 1)
+        if below:
+            return above / below
+    raise UserError(f"--eps {text} is no radius: give a number such as 0.1 or 8/255")
+
+
+def kept(file: Path, settings: str, names: Iterable[str]) -> dict[str, np.ndarray] | None:
+    """Arrays out of a file; None where it is not there, cannot be read or is of other settings."""
+    found = stored(file, ("settings", *names))
+    return found if found is not None and str(found["settings"]) == settings else None
+
+
+def keep(file: Path, settings: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays whole, with the settings that they are of; the same arrays make the same file."""
+    whole: dict[str, Any] = {"settings": np.array(settings), **arrays}
+    with atomic(file) as temporary, temporary.open("wb") as opened:
+        np.savez_compressed(opened, **whole)
+
+
+def entries(file: Path) -> dict[str, Any]:
+    """What a JSON file of several measurements holds, by key; nothing where it cannot be read."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,283 @@
+"""AutoAttack: against closed forms, against its authors' own cascade, and what it refuses."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sparring.core import Batch, Network, UserError
+from sparring.data.load import load
+from sparring.evaluate import autoattack
+from sparring.evaluate.autoattack import SURVIVES, VERSIONS, Standing, Trial, cascade, remarks, struck
+from sparring.evaluate.sound import require_sound
+from sparring.parts.attack import Ball
+
+theirs = pytest.importorskip("pyautoattack", reason="the extra `attack` is not installed")
+QUICK = {"steps": 8, "queries": 30}
+
+
+def digits(count: int):
+    """Some of the digits' test images (N, 1, 8, 8) in [0, 1], and their labels."""
+    test = load("digits").test
+    return test.x[:count].float() / 255, test.y[:count]
+
+
+def picking(x, y):
+    return lambda rows: Batch(x[rows], y[rows], torch.as_tensor(rows))
+
+
+@pytest.fixture(scope="module")
+def net():
+    """A small convolutional network, a little trained on noisy digits."""
+    train = load("digits").train
+    x, y = train.x.float() / 255, train.y
+    torch.manual_seed(0)
+    body = nn.Sequential(
+        nn.Conv2d(1, 8, 3, stride=2, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(128, 10)
+    )
+    made = Network(body, mean=(0.3,), std=(0.37,))
+    adam = torch.optim.Adam(made.parameters(), 1e-2)
+    for _ in range(5):
+        for rows in torch.randperm(len(x)).split(128):
+            adam.zero_grad()
+            moved = x[rows] + 0.3 * torch.randn_like(x[rows])
+            nn.functional.cross_entropy(made(moved).logits, y[rows]).backward()
+            adam.step()
+    return made.train()  # every mode is given back
+
+
+def outcome(net, x, y, trial, standing=None):
+    """How the images stand at the end."""
+    standing = standing or Standing.fresh(len(x))
+    for step in cascade(net, picking(x, y), trial, standing):
+        standing = step.standing
+    return standing
+
+
+def linear(weight, bias) -> Network:
+    layer = nn.Linear(weight.shape[1], len(weight))
+    layer.weight.data, layer.bias.data = weight, bias
+    return Network(nn.Sequential(nn.Flatten(), layer))
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_a_linear_model_falls_where_its_margin_says(norm):
+    """Of two classes that matter, an image stands just if |f| > eps ‖w‖, the box being far."""
+    g = torch.Generator().manual_seed(1)
+    w = torch.randn(64, generator=g)
+    tiny = 1e-3 * torch.randn(3, 64, generator=g)
+    x = 0.5 + 0.1 * torch.randn(80, 1, 8, 8, generator=g).clamp(-3, 3)
+    net = linear(torch.stack([w, *tiny]), torch.tensor([-float((0.5 * w).sum()), 0.0, -40.0, -50.0]))
+    f = torch.tensor([[1.0, -1.0, 0.0, 0.0]]) @ net(x).logits.detach().T
+    f, slope = f[0], (w - tiny[0])
+    y = (f < 0).long()
+    eps = {"linf": 0.02, "l2": 0.1}[norm]
+    reach = eps * (slope.abs().sum() if norm == "linf" else slope.norm())
+    sure = (f.abs() - reach).abs() > 0.01 * reach  # attacks stop a little short of the border
+    stands = outcome(net, x, y, Trial(Ball(eps, norm), queries=100)).broken_by == SURVIVES
+    expected = (f.abs() > reach).numpy()
+    assert 10 < expected.sum() < 70
+    assert (stands == expected)[sure.numpy()].all()
+
+
+@pytest.mark.parametrize("version", list(VERSIONS))
+@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.1), ("l2", 0.5)])
+def test_no_attack_alone_breaks_more(net, version, norm, eps):
+    x, y = digits(40)
+    trial = Trial(Ball(eps, norm), version, batch_size=16, **QUICK)
+    standing = outcome(net, x, y, trial)
+    shares = standing.right(version)
+    assert list(shares.values()) == sorted(shares.values(), reverse=True)
+    assert min(shares.values()) < shares["clean"]
+    for attack in VERSIONS[version]:
+        alone, _ = struck(net, picking(x, y)(np.arange(len(x))), attack, trial, seed=3)
+        assert shares[VERSIONS[version][-1]] <= 1 - alone.mean() + 1 / len(x)  # each by its own chance
+        assert standing.farthest.get(attack, 0.0) <= eps + 1e-6
+    assert net.training
+    assert all(parameter.requires_grad for parameter in net.parameters())
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_a_ball_of_no_radius_leaves_the_clean_accuracy(net, norm):
+    x, y = digits(30)
+    standing = outcome(net, x, y, Trial(Ball(0.0, norm), **QUICK))
+    with torch.no_grad():
+        wrong = (net.eval()(x).logits.argmax(1) != y).numpy()
+    net.train()
+    assert ((standing.broken_by == "clean") == wrong).all()
+    assert set(standing.broken_by) <= {"clean", SURVIVES}
+
+
+def official(net, x, y, trial, batch_size=250):
+    """On which images the network is right still after the authors' own cascade (N,) bool."""
+
+    class Logits(nn.Module):
+        def forward(self, x):
+            return net(x).logits
+
+    net.eval()
+    logging.getLogger("auto-attack").setLevel(logging.ERROR)
+    norm = {"linf": "Linf", "l2": "L2"}[trial.ball.norm]
+    whole = theirs.AutoAttack(Logits(), eps=trial.ball.eps, norm=norm, version=trial.version, seed=5)
+    whole.square.n_queries = trial.queries
+    for part, attack in (("apgd", "APGDAttack"), ("apgd_targeted", "APGDAttack_targeted"), ("fab", "FABAttack_PT")):
+        theirs_part, made = getattr(whole, part), getattr(theirs.autoattack, attack)
+        fresh = made(None, n_iter=trial.steps, eps=trial.ball.eps, norm=norm)
+        for name in ("n_iter", "n_iter_orig", "n_iter_2", "n_iter_min", "size_decr"):
+            if hasattr(fresh, name):
+                setattr(theirs_part, name, getattr(fresh, name))
+    moved, _ = whole.run_standard_evaluation(x, y, batch_size=batch_size)
+    with torch.no_grad():
+        right = (net(moved).logits.argmax(1) == y).numpy()
+    net.train()
+    return right
+
+
+@pytest.mark.parametrize("version", list(VERSIONS))
+@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.1), ("l2", 0.5)])
+def test_with_one_seed_it_is_the_authors_cascade(net, version, norm, eps, monkeypatch):
+    """Given their seed for every chunk, each image ends as in their own loop."""
+    monkeypatch.setattr(autoattack, "chunk_seed", lambda seed, attack, chunk: 5)
+    x, y = digits(40)
+    trial = Trial(Ball(eps, norm), version, batch_size=16, **QUICK)
+    ours = outcome(net, x, y, trial).broken_by == SURVIVES
+    assert (ours == official(net, x, y, trial, batch_size=16)).all()
+    assert 0 < ours.sum() < len(x)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", list(VERSIONS))
+@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.1), ("l2", 0.5)])
+def test_in_full_it_agrees_with_the_authors(net, version, norm, eps):
+    """By other seeds, at full length."""
+    x, y = digits(100)
+    trial = Trial(Ball(eps, norm), version)
+    ours = outcome(net, x, y, trial).broken_by == SURVIVES
+    assert (ours == official(net, x, y, trial)).mean() >= 0.98
+
+
+def test_it_goes_on_from_wherever_it_was_left(net):
+    x, y = digits(30)
+    trial = Trial(Ball(0.1), batch_size=10, **QUICK)
+    steps = list(cascade(net, picking(x, y), trial, Standing.fresh(len(x))))
+    assert len(steps) > 6
+    last = steps[-1].standing
+    for left in (steps[0], steps[len(steps) // 2], steps[-1]):
+        again = outcome(net, x, y, trial, left.standing)
+        assert (again.broken_by == last.broken_by).all()
+        assert again.farthest == last.farthest
+
+
+def test_chance_is_left_as_it_was(net):
+    x, y = digits(8)
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    outcome(net, x, y, Trial(Ball(0.1), **QUICK))
+    assert torch.rand(1) == expected
+
+
+def test_what_square_alone_breaks_is_remarked():
+    standing = Standing(np.array(["square", "", "apgd-ce", "square"]))
+    (remark,) = remarks(standing, "standard")
+    assert "gradient masking? Square, which sees no gradients, broke 2 images" in remark
+    assert remarks(standing, "plus") == []  # others follow it there
+
+
+class Odd(nn.Module):
+    """A linear network that does something that it should not."""
+
+    def __init__(self, what: str, classes: int = 10) -> None:
+        super().__init__()
+        self.what, self.fc = what, nn.Linear(64, classes)
+        self.register_buffer("seen", torch.zeros(1))
+
+    def forward(self, x):
+        x = x.flatten(1)
+        match self.what:
+            case "chance":
+                x = x + 0.1 * torch.randn_like(x)
+            case "rounds":
+                x = (x * 4).round() / 4
+            case "cuts":
+                x = torch.from_numpy(x.detach().numpy().copy())
+            case "train":
+                self.train()
+            case "counts":
+                self.seen += 1
+            case "adapts":
+                with torch.enable_grad():
+                    leaf = x.detach().clone().requires_grad_()
+                    x = x + torch.autograd.grad(self.fc(leaf).sum(), leaf)[0]
+            case "softmax":
+                return self.fc(x).softmax(1)
+        return self.fc(x)
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("chance", "it is randomised; use rand"),
+        ("rounds", "the gradient is exactly zero at 20 of 20 images"),
+        ("cuts", "no gradient of the answers reaches the pixels"),
+        ("train", "goes into train mode when it is asked"),
+        ("counts", "changes its body.seen"),
+        ("adapts", "it seems to adapt to each image"),
+        ("softmax", "look like probabilities"),
+    ],
+)
+def test_what_cannot_be_believed_is_refused(what, message):
+    x, y = digits(20)
+    torch.manual_seed(0)
+    batch = picking(x, y)(np.arange(20))
+    with pytest.raises(UserError, match=message):
+        require_sound(Network(Odd(what)), batch, Trial(Ball(0.1)))
+
+
+def test_what_is_sound_passes():
+    x, y = digits(20)
+    torch.manual_seed(0)
+    batch, trial = picking(x, y)(np.arange(20)), Trial(Ball(0.1))
+    assert require_sound(Network(Odd("nothing")), batch, trial) == []
+    assert require_sound(Network(Odd("chance")), batch, replace(trial, version="rand")) == []
+
+
+@pytest.mark.parametrize(
+    ("classes", "version", "message"),
+    [
+        (3, "standard", "needs 4 classes .* use rand"),
+        (2, "standard", "needs 4 classes"),
+        (2, "rand", "needs 3 classes"),
+    ],
+)
+def test_few_classes_are_refused(classes, version, message):
+    x, y = digits(20)
+    with pytest.raises(UserError, match=message):
+        require_sound(Network(Odd("", classes)), picking(x, y % 2)(np.arange(20)), Trial(Ball(0.1), version))
+
+
+def test_four_classes_have_three_targets():
+    x, y = digits(20)
+    torch.manual_seed(0)
+    net = Network(Odd("", 4))
+    with torch.no_grad():
+        y = net(x).logits.argmax(1)
+    assert set(outcome(net, x, y, Trial(Ball(0.1), **QUICK)).right("standard")) == {"clean", *VERSIONS["standard"]}
+
+
+def test_small_images_have_no_l2_windows():
+    net = Network(nn.Sequential(nn.Flatten(), nn.Linear(16, 5)))
+    batch = picking(torch.rand(4, 1, 4, 4), torch.zeros(4).long())(np.arange(4))
+    with pytest.raises(UserError, match="5 pixels a side"):
+        require_sound(net, batch, Trial(Ball(0.1, "l2")))
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "pyautoattack.autoattack", None)
+    with pytest.raises(UserError, match=r'pip install "sparring\[attack\]"'):
+        next(cascade(Network(nn.Identity()), picking(*digits(2)), Trial(Ball(0.1)), Standing.fresh(2)))

@@ -1,0 +1,163 @@
+"""A finished run's student under attack: kept image by image, taken up where it was left, and told in one table."""
+
+import json
+import os
+import shutil
+import signal
+
+import numpy as np
+import pytest
+from runs import child, configured, ended
+
+from sparring import report, verbs
+from sparring.cli_evaluate import withstood
+from sparring.errors import UserError
+from sparring.recipes import attacked, threat
+from sparring.recipes.run import run
+
+pytest.importorskip("pyautoattack", reason="the extra `attack` is not installed")
+KEY = "standard-linf-0.1-test-20"
+NPZ = f"autoattack-{KEY}.npz"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    out = tmp_path_factory.mktemp("attacked") / "digits"
+    run(configured(epochs=3, augment="none"), out)
+    return out
+
+
+@pytest.fixture
+def student(trained, tmp_path, monkeypatch):
+    """A copy of the run, whose attacks are short and go by eight images."""
+    real = attacked.Trial
+    monkeypatch.setattr(attacked, "Trial", lambda *given: real(*given, batch_size=8, steps=8, queries=20))
+    return shutil.copytree(trained, tmp_path / "run")
+
+
+def attack(student, **options):
+    return verbs.evaluate(student, **{"attack": "standard", "eps": 0.1, "images": 20} | options)
+
+
+def entry(student, key=KEY):
+    return json.loads((student / "autoattack.json").read_text())[key]
+
+
+def test_what_stands_is_kept_image_by_image(student):
+    found = attack(student)
+    assert list(found) == ["accuracy", "apgd-ce", "apgd-t", "fab-t", "square", "autoattack"]
+    assert found["autoattack"] == found["square"] <= found["apgd-ce"] < found["accuracy"]
+    told = entry(student)
+    assert told["finished"]
+    assert told["accuracy"] == found["autoattack"]
+    assert {"weights", "pyautoattack", "torch", "seed", "seconds", "farthest", "remarks"} <= set(told)
+    with np.load(student / NPZ) as arrays:
+        assert (arrays["broken_by"] == "").mean() == found["autoattack"]
+        assert (arrays["broken_by"] != "clean").mean() == found["accuracy"]
+        assert len(set(arrays["rows"])) == 20 == len(arrays["labels"])
+        assert arrays["rows"][-1] - arrays["rows"][0] > 300  # spread over the part
+
+
+def test_what_was_measured_is_read_and_settings_lie_side_by_side(student, monkeypatch, capsys):
+    found = attack(student)
+    attack(student, eps="0.05", images=8)
+    assert set(json.loads((student / "autoattack.json").read_text())) == {KEY, "standard-linf-0.05-test-8"}
+    monkeypatch.setattr(attacked, "cascade", None)
+    assert attack(student) == found
+    assert "measured before" in capsys.readouterr().err
+
+
+def test_killed_anywhere_it_goes_on_to_the_same_end(student, tmp_path):
+    reference = shutil.copytree(student, tmp_path / "reference")
+    attack(reference)
+    chunks = 0
+
+    def killed():
+        """Die once three more chunks are kept."""
+        kept, left = attacked.keep, [3]
+
+        def keep(*given):
+            kept(*given)
+            left[0] -= 1
+            if not left[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        attacked.keep = keep
+        attack(student)
+
+    while (code := ended(child(killed, tmp_path / "log"))) == -signal.SIGKILL:
+        chunks += 1
+        assert not entry(student).get("finished")
+    assert code == 0
+    assert chunks > 1
+    assert (student / NPZ).read_bytes() == (reference / NPZ).read_bytes()
+    ours, theirs = entry(student), entry(reference)
+    assert set(ours["seconds"]) <= set(theirs["seconds"])  # those of a chunk may be lost with the process
+    assert {**ours, "seconds": 0} == {**theirs, "seconds": 0}
+
+
+def test_other_weights_start_anew(student, trained, tmp_path, capsys):
+    attack(student)
+    before = entry(student)["weights"]
+    run(configured(epochs=1, seed=1), tmp_path / "other")
+    shutil.copy(tmp_path / "other" / "student.safetensors", student / "student.safetensors")
+    attack(student)
+    assert "starting anew" in capsys.readouterr().err
+    assert entry(student)["weights"] != before
+
+
+def test_all_of_it_in_one_table(student, capsys):
+    found = verbs.evaluate(student, robust=True, eps=0.1, images=20)
+    assert {"accuracy", "pgd-20", "pgd-100", "noise", "autoattack", "corruptions"} <= set(found)
+    assert "disagreement" not in found  # which had no teacher
+    assert found["autoattack"] <= found["pgd-20"] <= found["accuracy"]
+    told = json.loads((student / "robust.json").read_text())["linf-0.1-test-20"]
+    assert told["curve"][0] == [0.0, found["accuracy"]]
+    assert told["curve"][-1][1] <= 0.05
+    assert (student / "robust.png").read_bytes().startswith(b"\x89PNG")
+    lines = "\n".join(withstood(found))
+    assert "test: more steps" in lines
+    assert "fine" in lines
+    capsys.readouterr()
+    assert verbs.evaluate(student, robust=True, eps=0.1, images=20) == found
+    again = capsys.readouterr().err
+    assert "measured before" in again
+    assert "right" not in again  # no probe is asked a second time
+    assert "corrupting" not in again
+    text = report.markdown([student])
+    assert "AutoAttack standard, ℓ∞ 0.1, 20 images" in text
+    assert "PGD-20, %" in text
+
+
+def test_with_a_teacher_there_is_a_curve_and_a_transfer(student, trained, tmp_path):
+    taught = tmp_path / "taught"
+    run(configured(teacher=str(trained), method="kd", epochs=1), taught)
+    found = verbs.evaluate(taught, robust=True, eps=0.1, images=20)
+    assert {"disagreement", "transfer", "masking/transfer from the teacher"} <= set(found)
+
+
+def test_mistakes_are_told_in_a_sentence(student):
+    for options, message in (
+        ({"eps": None}, "no one radius for grey images: give --eps"),
+        ({"eps": None, "norm": "l2"}, "no one radius for l2"),
+        ({"eps": "8/0"}, "--eps 8/0 is no radius"),
+        ({"eps": "wide"}, "--eps wide is no radius"),
+        ({"eps": -0.1}, "--eps -0.1: give 0 or more"),
+        ({"images": 0}, "--images 0: give 1 or more"),
+        ({"norm": "l1"}, "--norm l1 does not exist"),
+        ({"attack": "standart"}, "Did you mean 'standard'"),
+        ({"robust": True}, "--attack and --robust are different measurements"),
+        ({"curve": True}, "--curve and --attack are different measurements"),
+        ({"attack": None}, "--eps is for --attack and --robust"),
+        ({"severity": [3]}, "--severity is for --corruptions"),
+    ):
+        with pytest.raises(UserError, match=message):
+            attack(student, **options)
+
+
+def test_a_radius_is_read_as_it_is_written():
+    assert threat.fraction("8/255") == 8 / 255
+    assert threat.fraction("0.1") == 0.1
+    assert threat.fraction("1e-3") == 1e-3
+    assert threat.chosen_eps(None, "linf", 3) == 8 / 255
+    assert threat.chosen_eps("0.5", "l2", 3) == 0.5

@@ -1,0 +1,84 @@
+"""Accuracies under attack of many runs, side by side."""
+
+import json
+
+from folders import write_run
+
+from sparring.report import groups, markdown, page, runs
+from sparring.report.attacked import attacked, picture, radius
+from sparring.report.ledger import kept
+
+BALL = {"norm": "linf", "eps": 8 / 255, "part": "test", "images": 1000}
+KEY = "linf-0.0313725-test-1000"
+
+
+def told(run, *, robust=0.45, pgd=0.5, version="standard", remarks=(), finished=True):
+    """A run's autoattack.json and robust.json."""
+    after = {"apgd-ce": robust + 0.04, "apgd-t": robust, "fab-t": robust, "square": robust}
+    entry = {**BALL, "version": version, "clean": 0.84, "after": after, "accuracy": robust, "remarks": list(remarks)}
+    (run / "autoattack.json").write_text(json.dumps({f"{version}-{KEY}": {**entry, "finished": finished}}))
+    checks = [{"name": "noise", "passed": pgd < 0.9, "says": "PGD-20 is weaker than <b>noise"}]
+    accuracy = {"clean": 0.84, "noise": 0.8, "pgd-20": pgd, "pgd-100": pgd}
+    climb = [{"steps": steps, "student_accuracy": 0.8, "teacher_accuracy": 0.7} for steps in (0, 1, 50)]
+    whole = {**BALL, "accuracy": accuracy, "autoattack": {"clean": 0.84, **after}, "checks": checks}
+    whole |= {"curve": [[0.0, 0.84], [8 / 255, pgd], [1.0, 0.0]], "disagreement": climb, "corruptions": {"mean": 0.6}}
+    (run / "robust.json").write_text(json.dumps({KEY: whole}))
+
+
+def cells(table):
+    return [dict(zip(table.head, (cell.text for cell in row), strict=True)) for row in table.rows]
+
+
+def test_arms_stand_side_by_side(tmp_path):
+    for method, shift in (("ce", 0.0), ("kd", 0.02)):
+        for seed in (0, 1):
+            told(write_run(tmp_path / method / str(seed), method=method, seed=seed), robust=0.45 + shift + seed / 100)
+    (group,) = groups(runs(tmp_path))
+    (found,) = attacked(group)
+    assert found.title == "AutoAttack standard, ℓ∞ 8/255, 1,000 images"
+    rows = {row["method"]: row for row in cells(found.table)}
+    assert rows["kd"]["AutoAttack, %"] == "47.50 ± 0.71 (2)"
+    assert rows["kd"]["after APGD-CE, %"] == "51.50 ± 0.71 (2)"
+    assert rows["ce"]["PGD-20, %"] == "50.00 ± 0.00 (2)"
+    assert rows["ce"]["clean, %"] == "84.00 ± 0.00 (2)"
+    assert found.remarks == ()
+    assert "Under attack" in page(tmp_path, tmp_path / "report.html").read_text()
+    assert "47.50 ± 0.71 (2)" in markdown(tmp_path)
+
+
+def test_signs_of_masked_gradients_are_told(tmp_path):
+    told(write_run(tmp_path / "a", method="ce"), pgd=0.95, remarks=["gradient masking? Square broke 3 images"])
+    (group,) = groups(runs(tmp_path))
+    (found,) = attacked(group)
+    assert found.remarks[0] == "ce, seed 0: gradient masking? Square broke 3 images."
+    assert found.remarks[1].startswith("ce, seed 0: masked gradients? noise: PGD-20 is weaker")
+    assert "weaker than &lt;b&gt;noise" in page(tmp_path, tmp_path / "report.html").read_text()
+    assert "weaker than &lt;b>noise" in markdown(tmp_path)
+
+
+def test_other_ensembles_are_not_mixed_and_unfinished_ones_not_shown(tmp_path):
+    told(write_run(tmp_path / "a", method="ce"))
+    told(write_run(tmp_path / "b", method="kd"), version="rand")
+    told(write_run(tmp_path / "c", method="da"), finished=False)
+    (group,) = groups(runs(tmp_path))
+    titles = {found.title.split(",")[0]: [row["method"] for row in cells(found.table)] for found in attacked(group)}
+    assert titles == {"AutoAttack standard": ["ce"], "AutoAttack rand": ["kd"]}
+
+
+def test_nothing_measured_is_nothing_shown(tmp_path):
+    write_run(tmp_path / "a", method="ce")
+    (group,) = groups(runs(tmp_path))
+    assert attacked(group) == []
+    assert "Under attack" not in page(tmp_path, tmp_path / "report.html").read_text()
+
+
+def test_the_picture(tmp_path):
+    run = write_run(tmp_path / "a", method="ce")
+    told(run)
+    (about,) = runs([run])
+    picture(kept(about, "robust.json")[KEY], about, run / "robust.png")
+    assert (run / "robust.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_radius_is_written_as_it_is_said():
+    assert [radius(eps) for eps in (8 / 255, 0.3, 0.1, 0.0, 1.0)] == ["8/255", "0.3", "0.1", "0", "1"]
