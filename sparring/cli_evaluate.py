@@ -26,6 +26,7 @@ def evaluate(
     kind: Annotated[str | None, Parameter(name="--as")] = None,
     attack: Literal["standard", "plus", "rand"] | None = None,
     robust: bool = False,
+    bias: bool = False,
     eps: str | None = None,
     norm: Literal["linf", "l2"] | None = None,
     images: int | None = None,
@@ -57,6 +58,9 @@ def evaluate(
     robust
         Instead, clean, PGD, AutoAttack, disagreement and corruptions in one table and one picture, with tests for
         masked gradients.
+    bias
+        Instead, of a student that never saw a class (--omit): its accuracy with a constant added to that class's logit,
+        chosen on validation images of all classes.
     eps
         How far an attack may move pixels of [0, 1], as 0.1 or 8/255 (which colour images have by default).
     norm
@@ -78,6 +82,7 @@ def evaluate(
         kind=kind,
         attack=attack,
         robust=robust,
+        bias=bias,
         eps=eps,
         norm=norm,
         images=images,
@@ -87,6 +92,8 @@ def evaluate(
         print("\n".join(withstood(found)) + f"\nKept in {run / ('robust.json' if robust else 'autoattack.json')}")
         if robust:
             print(f"The picture: {run / 'robust.png'}")
+    elif bias:
+        print("\n".join(shifted(found)) + f"\nKept in {run / 'bias.json'}")
     elif corruptions is not None:
         print("\n".join(grid(found)) + f"\nKept in {run / 'corruptions.json'}")
     elif on is not None:
@@ -146,3 +153,11 @@ def withstood(found: dict[str, float]) -> list[str]:
         else:
             lines.append(f"{'clean' if head == 'accuracy' else head:<{width}} {100 * value:6.2f} %")
     return lines
+
+
+def shifted(found: dict[str, float]) -> list[str]:
+    """Accuracies as they are and with a bias, {"only": …, "only/biased": …}, as the lines of a table in percent."""
+    names = {"accuracy": "all", "without": "without the omitted", "only": "the omitted only"}
+    rows = [f"{shown:<20}{100 * found[key]:9.2f}{100 * found[key + '/biased']:9.2f}" for key, shown in names.items()]
+    head = f"{'accuracy, %':<20}{'as it is':>9}{'biased':>9}   (by {found['bias']:.3g}, chosen on validation images)"
+    return [head, *rows]

@@ -13,6 +13,7 @@ from sparring.files import plain_name, read_json, write_json
 from sparring.launch.local import Job, run_all, seeded
 from sparring.recipes import autoencoder
 from sparring.recipes import config as schema
+from sparring.recipes.attacked import attacked
 from sparring.recipes.build import Given
 from sparring.recipes.cached import unasked
 from sparring.recipes.elsewhere import elsewhere, variants_in
@@ -156,8 +157,11 @@ def drawn(row: Row, out: Path, wish: Wish) -> str:
 
 
 def measure(runs: Sequence[Path], row: Row, folders: Mapping[str, Path]) -> None:
-    """Corrupt the test images for some runs, and ask them about ImageNet's variants, where that was not done before."""
+    """Attack some runs, corrupt the test images for them, and ask them about ImageNet's variants, where that was not
+    done before."""
     for run in runs:
+        if row.attack is not None:
+            attacked(run, "standard", eps=row.attack.eps, images=row.attack.images)
         seen = kept(run / "corruptions.json").get("accuracy", {})
         for corruption in row.corruptions:
             name, _, severity = corruption.partition("/")

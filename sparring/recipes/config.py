@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from sparring.errors import UserError, did_you_mean, first_line
 from sparring.files import write_text
-from sparring.keys import LEAVES, WHERE, flat, fraction, joined
+from sparring.keys import LEAVES, WHERE, flat, joined, number
 
 
 class Optim(BaseModel):
@@ -182,7 +182,8 @@ def overrides(tokens: tuple[str, ...]) -> dict[str, Any]:
         if not equals or not key:
             raise UserError(f"{token!r} is not understood here: write key=value, for example optim.lr=0.1")
         try:
-            values[key] = fraction(text) if "." in key and "/" in text else yaml.safe_load(text) if text else None
+            pixels = number(text) if "." in key and "/" in text else None
+            values[key] = (yaml.safe_load(text) if text else None) if pixels is None else pixels
         except yaml.YAMLError:
             values[key] = text
     return values

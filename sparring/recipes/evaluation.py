@@ -8,6 +8,7 @@ from typing import Any
 
 from sparring.errors import UserError
 from sparring.recipes.attacked import attacked
+from sparring.recipes.bias import debias
 from sparring.recipes.elsewhere import elsewhere
 from sparring.recipes.examine import examine
 from sparring.recipes.robust import robust as hold_out
@@ -25,6 +26,7 @@ def evaluate(
     kind: str | None = None,
     attack: str | None = None,
     robust: bool = False,
+    bias: bool = False,
     eps: float | str | None = None,
     norm: str | None = None,
     images: int | None = None,
@@ -39,7 +41,8 @@ def evaluate(
     attack: instead, its accuracy under AutoAttack "standard", "plus" or "rand"; see `recipes.attacked`. robust:
     instead, all of clean, PGD, AutoAttack, disagreement and corruptions, with tests for masked gradients; see
     `recipes.robust`. For both, eps: how far pixels move, 0.1 or "8/255" (as is the custom for colour where it is left
-    out); norm: "linf" or "l2"; images: how many.
+    out); norm: "linf" or "l2"; images: how many. bias: instead, of a student that never saw some class, its test
+    accuracy with a constant added to that class's logit; see `recipes.bias`.
     """
     asked = {
         "curve": curve,
@@ -47,6 +50,7 @@ def evaluate(
         "on": on is not None,
         "attack": attack is not None,
         "robust": robust,
+        "bias": bias,
     }
     if sum(asked.values()) > 1:
         both = " and ".join(f"--{name}" for name, given in asked.items() if given)
@@ -59,6 +63,10 @@ def evaluate(
     if (given := [name for name, value in ball.items() if value is not None]) and not (attack or robust):
         raise UserError(f"--{given[0]} is for --attack and --robust, of which none was given")
     run, ball = Path(run), ball | {"norm": norm or "linf", "part": part, "device": device}
+    if bias and part != "test":
+        raise UserError(f"--part {part} has no place beside --bias, which is chosen on validation and told of the test")
+    if bias:
+        return debias(run, device=device)
     if robust:
         return hold_out(run, **ball)
     if attack is not None:

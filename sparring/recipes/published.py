@@ -23,6 +23,10 @@ RECIPES: dict[str, Recipe] = {
         "KD in an adversarial context, Tables 3 and 4: CIFAR-10, Re-KD, De-KD and teacher-free KD, three seeds",
         adversarial_tables.table3,
     ),
+    "adversarial-table5": Recipe(
+        "KD in an adversarial context, Table 5: PGD-7 training alone and taught, under AutoAttack; ARD, RSLAD, DA + PGD",
+        adversarial_tables.table5,
+    ),
     "adversarial-fig1": Recipe(
         "KD in an adversarial context, Fig. 1: gradients by layer, alone and under teacher-free KD (Table 3's runs)",
         adversarial_tables.figure1,

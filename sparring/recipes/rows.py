@@ -43,6 +43,14 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Attack:
+    """AutoAttack's standard ensemble in ℓ∞: how far pixels of [0, 1] may move, on how many test images (None: all)."""
+
+    eps: float
+    images: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """A teacher, and a student to train in several ways over some seeds.
 
@@ -54,6 +62,7 @@ class Row:
     the best epoch on test), "without", "only", a corruption and severity as "translate/3", one of ImageNet's variants
     as "a", "mce".
     metrics: what is tabled beside what the claims name: of a row with classes omitted "without" and "only" them.
+    attack: what the runs are put through once they are there ("autoattack" among the metrics).
     corruptions: which of these are measured once the runs are there. vae: the autoencoder to train first, where a
     variant asks for one; None where it must be given (--vae). like: whether students and data are the paper's, so that
     a difference to its numbers says something. note: what this scale leaves out of the protocol.
@@ -67,6 +76,7 @@ class Row:
     seeds: int
     metrics: tuple[str, ...] = ()
     taught: str = ""
+    attack: Attack | None = None
     corruptions: tuple[str, ...] = ()
     vae: Config | None = None
     like: bool = True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from sparring import data as datasets
 from sparring.core import Batch, Network
 from sparring.errors import UserError
 from sparring.files import atomic
+from sparring.keys import number
 from sparring.parts.attack import Ball, Norm
 from sparring.recipes.examine import part_of
 from sparring.recipes.manifest import weights_hash
@@ -93,20 +93,17 @@ def chosen_eps(eps: float | str | None, norm: Norm | str, channels: int) -> floa
         usual = "0.3 for MNIST, 0.1 for Fashion-MNIST" if norm == "linf" else "0.5 for CIFAR-10"
         raise UserError(f"there is no one radius for {what}: give --eps, in pixels of [0, 1] (many take {usual})")
     if isinstance(eps, str):
-        eps = fraction(eps)
+        eps = radius(eps)
     if not 0 <= eps < float("inf"):
         raise UserError(f"--eps {eps:g}: give 0 or more, in pixels of [0, 1]")
     return float(eps)
 
 
-def fraction(text: str) -> float:
+def radius(text: str) -> float:
     """0.1 or 8/255. Raises UserError for anything else."""
-    number = r"\d+\.?\d*(?:e-?\d+)?|\.\d+"
-    if found := re.fullmatch(rf"({number})(?:/({number}))?", text.strip()):
-        above, below = float(found[1]), float(found[2] or 1)
-        if below:
-            return above / below
-    raise UserError(f"--eps {text} is no radius: give a number such as 0.1 or 8/255")
+    if (found := number(text)) is None:
+        raise UserError(f"--eps {text} is no radius: give a number such as 0.1 or 8/255")
+    return found
 
 
 def kept(file: Path, settings: str, names: Iterable[str]) -> dict[str, np.ndarray] | None:

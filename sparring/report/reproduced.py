@@ -20,6 +20,7 @@ SHOWN = {
     "best": "best epoch on test",
     "without": "without the omitted",
     "only": "the omitted only",
+    "autoattack": "AutoAttack",
     "translate/3": "shifted (MNIST-C translate, severity 3)",
     "real": "ReaL",
     "v2": "V2",
@@ -87,6 +88,9 @@ def _value(run: Run, metric: str) -> float | None:
         return run.number("test_best", "accuracy")
     if metric == "mce":
         return number(kept(run, "imagenet.json"), "c", "mce")
+    if metric == "autoattack":
+        told = kept(run, "autoattack.json").values()
+        return next((number(each, "accuracy") for each in told if each.get("version") == "standard"), None)
     if metric in ("without", "only"):
         return run.number(f"test_{metric}", "accuracy")
     name, _, severity = metric.partition("/")
