@@ -192,6 +192,7 @@ def plan_of(row: Row, wish: Wish) -> dict[str, Any]:
         "name": row.name,
         "note": f"{row.note} {otherwise(row, wish)}".strip(),
         "like": row.like,
+        "against": [name for name in row.against if name in lines],
         "metrics": list(metrics),
         "lines": [
             {

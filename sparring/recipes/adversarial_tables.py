@@ -39,9 +39,9 @@ CIFAR: dict[Scale, str] = {
     "smoke": "Smoke scale: an epoch on the digits, to see every line run; the numbers say nothing.",
 }
 READ = (
-    "PGD-7 from a random start on the label's cross-entropy, the student in eval mode; α = 0.5; self T = 4, its teacher "
-    "asked about the clean image; reg a = 0.9; ARD's KL is T² times the batch's mean. Table 5's second line has two "
-    "readings: clean-akd learns from clean images and a robust teacher, akd is trained adversarially too. One robust "
+    "PGD-7 from a random start on the label's cross-entropy, the student in eval mode; α = 0.5; self T = 4, its "
+    "teacher asked about the clean image; reg a = 0.9; ARD's KL is T² times the batch's mean. Table 5's second line has "
+    "two readings: clean-akd learns from clean images and a robust teacher, akd is trained adversarially too. One robust "
     "teacher for all lines and seeds, of the student's kind, trained here by another seed; the last epoch counts. "
 )
 UNDER_ATTACK: dict[Scale, str] = {
@@ -76,6 +76,7 @@ def table1(scale: Scale) -> list[Row]:
             variants=mixes(),
             claims={line: {"accuracy": claim("Table 1", number)} for line, number in printed.items()},
             seeds=seeds(scale, 5),
+            against=("ce",),
             like=scale != "smoke",
             note=TINY if scale == "smoke" else MNIST,
         )
@@ -93,6 +94,7 @@ def table2(scale: Scale) -> list[Row]:
             variants=mixes(),
             claims=omitted(name) if scale != "smoke" else {"kd": {}},
             seeds=seeds(scale, 5),
+            against=("ce",),
             like=scale != "smoke",
             metrics=("accuracy", "without", "only"),
             note=TINY if scale == "smoke" else MNIST,
@@ -155,6 +157,7 @@ def table3(scale: Scale) -> list[Row]:
             if ours
             else {},
             seeds=seeds(scale, 3),
+            against=tuple(line for line in ("ce", "ls") if line in variants[name]),
             note=CIFAR[scale],
         )
         for name, numbers in printed.items()
@@ -226,6 +229,7 @@ def attacked_row(scale: Scale, name: str, base: Config, eps: float) -> Row:
         claims=robust_claims() if scale == "full" else {},
         seeds=seeds(scale, 3),
         metrics=("accuracy", "autoattack"),
+        against=("at",),
         attack=Attack(eps, {"full": None, "cpu": 1000, "smoke": 50}[scale]),
         note=UNDER_ATTACK[scale],
     )

@@ -24,7 +24,7 @@ RECIPES: dict[str, Recipe] = {
         adversarial_tables.table3,
     ),
     "adversarial-table5": Recipe(
-        "KD in an adversarial context, Table 5: PGD-7 training alone and taught, under AutoAttack; ARD, RSLAD, DA + PGD",
+        "KD in an adversarial context, Table 5: PGD-7 training alone and taught, ARD, RSLAD, DA + PGD, by AutoAttack",
         adversarial_tables.table5,
     ),
     "adversarial-fig1": Recipe(

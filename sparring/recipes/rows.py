@@ -62,6 +62,7 @@ class Row:
     the best epoch on test), "without", "only", a corruption and severity as "translate/3", one of ImageNet's variants
     as "a", "mce".
     metrics: what is tabled beside what the claims name: of a row with classes omitted "without" and "only" them.
+    against: the lines that every other is held against, seed by seed.
     attack: what the runs are put through once they are there ("autoattack" among the metrics).
     corruptions: which of these are measured once the runs are there. vae: the autoencoder to train first, where a
     variant asks for one; None where it must be given (--vae). like: whether students and data are the paper's, so that
@@ -76,6 +77,7 @@ class Row:
     seeds: int
     metrics: tuple[str, ...] = ()
     taught: str = ""
+    against: tuple[str, ...] = ()
     attack: Attack | None = None
     corruptions: tuple[str, ...] = ()
     vae: Config | None = None

@@ -12,7 +12,7 @@ from sparring.errors import UserError
 from sparring.report.ledger import Run, kept, number, runs
 from sparring.report.table import EMPTY, Cell, Table, filled, published, spread
 from sparring.report.units import signed
-from sparring.report.verdict import summary
+from sparring.report.verdict import interval, summary, word_of
 
 PLANS = "*.recipe.json"
 SHOWN = {
@@ -65,6 +65,9 @@ def _row(plan: Mapping[str, Any], row: Mapping[str, Any], folder: Path) -> Repro
         columns[f"{shown}: published, %"] = [published(claim) for claim in claims]
         if row["like"]:
             columns[f"{shown}: difference, points"] = [_gap(*pair) for pair in zip(values, claims, strict=True)]
+        for line in row.get("against", ()):
+            head = f"{shown}: against {line}, points [95 %]"
+            columns[head] = [_paired(ours[each["name"]], ours[line], metric) for each in row["lines"]]
     told = [claim for line in row["lines"] for claim in line["claims"].values()]
     sources = dict.fromkeys(f"{claim['source']} ({claim['protocol']})" for claim in told)
     missing = " Where no spread is published none is shown." if any(c["published"]["sd"] is None for c in told) else ""
@@ -105,6 +108,22 @@ def _gap(values: list[float], claim: Mapping[str, Any] | None) -> Cell:
         return EMPTY
     gap = ours.mean - claim["published"]["mean"] / 100
     return Cell(signed(gap), gap)
+
+
+def _paired(runs: list[Run], others: list[Run], metric: str) -> Cell:
+    """By how much a line's runs differ from another's of the same seeds, and what that says."""
+    theirs = {run.seed: value for run in others if (value := _value(run, metric)) is not None}
+    both = [
+        (value, theirs[run.seed]) for run in runs if run.seed in theirs and (value := _value(run, metric)) is not None
+    ]
+    differences = [a - b for a, b in both]
+    if not differences or runs is others:
+        return EMPTY
+    short, ends = summary(differences), interval(differences)
+    assert short is not None
+    between = f" [{signed(ends[0])}, {signed(ends[1])}]" if ends else ""
+    told = word_of(short, *(ends or (None, None)))
+    return Cell(f"{signed(short.mean)}{between} ({short.n}), {told}", short.mean)
 
 
 def _ours(found: Iterable[list[Run]]) -> str:

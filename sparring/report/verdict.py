@@ -80,7 +80,7 @@ def compare(method: Arm, against: Arm) -> Verdict:
     short, ends = summary(differences), interval(differences)
     low, high = ends or (None, None)
     unequal = tuple(dict.fromkeys(why for pair in pairs or _any_pair(method, against) for why in _unequal(*pair)))
-    word = "not comparable" if unequal else _word(short, low, high)
+    word = "not comparable" if unequal else word_of(short, low, high)
     return Verdict(
         method=method.label,
         against=against.label,
@@ -154,7 +154,8 @@ def _unequal(a: Run, b: Run) -> list[str]:
     return why
 
 
-def _word(short: Summary | None, low: float | None, high: float | None) -> Word:
+def word_of(short: Summary | None, low: float | None, high: float | None) -> Word:
+    """What paired differences say of whether something helps, by their mean and its 95 % interval."""
     if short is None or low is None or high is None:
         return "cannot tell"
     if short.sd == 0:  # an interval of no width claims a certainty that so few seeds cannot give
