@@ -40,9 +40,10 @@ CIFAR: dict[Scale, str] = {
 }
 READ = (
     "PGD-7 from a random start on the label's cross-entropy, the student in eval mode; α = 0.5; self T = 4, its "
-    "teacher asked about the clean image; reg a = 0.9; ARD's KL is T² times the batch's mean. Table 5's second line has "
-    "two readings: clean-akd learns from clean images and a robust teacher, akd is trained adversarially too. One robust "
-    "teacher for all lines and seeds, of the student's kind, trained here by another seed; the last epoch counts. "
+    "teacher asked about the clean image; reg a = 0.9; ARD's KL is T² times the batch's mean. Table 5's second line "
+    "has two readings: clean-akd learns from clean images and a robust teacher, akd is trained adversarially too. One "
+    "robust teacher for all lines and seeds, of the student's kind, trained here by another seed; the last epoch "
+    "counts. "
 )
 UNDER_ATTACK: dict[Scale, str] = {
     "full": f"{READ}ε, η, α, τ and a are not printed: 8/255 and 2/255 are CIFAR-10's custom.",
