@@ -255,7 +255,7 @@ def figure1(scale: Scale) -> list[Row]:
     """Fig. 1: how large the gradients are in a network's layers, alone and under both teacher-free methods."""
     (row,) = (row for row in table3(scale) if row.name == "teacher-free")
     lines = ("ce", "tfkd-reg", "tfkd-self")
-    return [replace(row, variants={name: row.variants[name] for name in lines}, claims={})]
+    return [replace(row, variants={name: row.variants[name] for name in lines}, claims={}, against=("ce",))]
 
 
 def seeds(scale: Scale, many: int) -> int:

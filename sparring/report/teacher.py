@@ -59,6 +59,8 @@ def beside(group: Group) -> Table | None:
 def sentence(group: Group) -> str | None:
     """How far the best distilled student is from its teacher, and how much smaller; None where that is not known."""
     for arm in group.contenders:
+        if all(run.teacher is None for run in arm.runs):
+            continue
         teacher = _of(arm, teachers(group))
         ours, theirs = summary(arm.values("test", "accuracy")), teacher and teacher.number("test", "accuracy")
         if teacher is None or ours is None or theirs is None:

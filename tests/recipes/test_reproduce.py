@@ -237,7 +237,9 @@ def small(scale="cpu"):
     }
     teacher = base.model_copy(update={"student": "mlp-32"})
     shifts = ("translate/3",)
-    return [Row("a-pair", teacher, base, ways, CLAIMS, 1, shifts, note="All is smaller.", like=scale != "smoke")]
+    return [
+        Row("a-pair", teacher, base, ways, CLAIMS, 1, corruptions=shifts, note="All is smaller.", like=scale != "smoke")
+    ]
 
 
 @pytest.fixture

@@ -1,0 +1,66 @@
+"""The adversarial paper's tables: what is claimed, what is attacked, and what a reproduced table says of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sparring.files import read_json, write_json
+from sparring.launch import reproduce as play
+from sparring.recipes import adversarial_tables as tables
+from sparring.recipes.config import merged
+from sparring.recipes.rows import TEACHER
+from sparring.recipes.slots import resolved
+from sparring.report import markdown
+from sparring.verbs import reproduce
+
+
+@pytest.mark.parametrize("scale", ["full", "cpu", "smoke"])
+@pytest.mark.parametrize("table", [tables.table1, tables.table2, tables.table3, tables.table5, tables.figure1])
+def test_every_line_is_a_configuration(table, scale) -> None:
+    for row in table(scale):
+        for changes in row.variants.values():
+            resolved(merged(row.student, changes))
+        assert set(row.against) <= set(row.variants)
+        assert row.teacher is None or row.teacher.student
+
+
+def test_what_is_printed_stands_beside_the_full_rows_alone() -> None:
+    (row,) = tables.table5("full")
+    assert row.claims["at"]["autoattack"].mean == 46.99
+    assert row.claims["akd"] == row.claims["clean-akd"]
+    assert (row.attack.eps, row.attack.images) == (8 / 255, None)
+    assert row.teacher.seed != row.student.seed
+    assert row.student.optim.schedule == "exponential"
+    assert not any(row.claims for scale in ("cpu", "smoke") for row in tables.table5(scale))
+    reversed_kd, poor, free = tables.table3("full")
+    assert {reversed_kd.claims[TEACHER]["accuracy"].mean, reversed_kd.claims["rekd"]["accuracy"].mean} == {94.98, 95.46}
+    assert (poor.teacher.epochs, free.teacher) == (1, None)
+    assert free.claims["tfkd-self"]["accuracy"].sd == 0.13
+
+
+def test_every_digit_is_omitted_once() -> None:
+    rows = tables.table2("full")
+    assert [row.student.omit for row in rows] == [(str(digit),) for digit in range(10)]
+    assert all(row.teacher.omit == () for row in rows)
+    assert rows[2].claims["kd"]["only"].mean == 92.73
+
+
+def test_attacked_runs_are_tabled_and_held_against_a_line(tmp_path, monkeypatch) -> None:
+    asked: list[tuple[str, float, int]] = []
+
+    def attacked(run: Path, version: str, *, eps: float, images: int) -> None:
+        asked.append((run.parent.name, eps, images))
+        share = 0.5 if run.parent.name == "at" else 0.4 + read_json(run / "result.json")["seed"] / 100
+        write_json(run / "autoattack.json", {"key": {"version": version, "accuracy": share}})
+
+    monkeypatch.setattr(play, "attacked", attacked)
+    options = {"variants": ["at", "akd"], "seeds": 2}
+    page = reproduce("adversarial-table5", tmp_path, scale="smoke", **options)
+    assert {("at", 0.1, 50), ("akd", 0.1, 50)} <= set(asked)
+    text = markdown([tmp_path])
+    row = next(line for line in text.splitlines() if line.startswith("| akd |"))
+    assert "40.50 ± 0.71 (2)" in row
+    assert "−9.50 [−15.85, −3.15] (2), hurts" in row
+    assert "AutoAttack: against at, points [95 %]" in page.read_text()
