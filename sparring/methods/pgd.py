@@ -10,13 +10,14 @@ The paper prints neither ε nor η; both are here as is usual on CIFAR-10: 8/255
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from sparring.core import Batch, Setting
+from sparring.core import Batch, Moment, Setting
 from sparring.core.mode import mode
 from sparring.core.network import Precision, asking
 from sparring.parts import divergences
@@ -39,7 +40,9 @@ class Pgd(Part):
     answer from the teacher's, or "disagreement", DA's mean squared difference of L1-normalised logits. teacher: for
     these two, its answer to the images as they came ("clean", RSLAD) or to those on their way ("moving", AdaAD, DA).
     keep: the last iterate, or of each image the best. student: asked in "eval" mode, "quiet" (train mode, its running
-    statistics stay) or "train" (they count the climb, as in ARD's code). precision: of the climb's forwards.
+    statistics stay) or "train" (they count the climb, as in ARD's code). precision: of the climb's forwards. warmup:
+    epochs over which eps and size grow from nothing, without which a far attack (MNIST at 0.3) may keep a network from
+    learning anything; not in the papers.
     """
 
     def __init__(
@@ -56,10 +59,12 @@ class Pgd(Part):
         keep: Keep = "last",
         student: Literal["eval", "quiet", "train"] = "eval",
         precision: Precision = "auto",
+        warmup: float = 0.0,
     ) -> None:
         super().__init__()
-        if min(eps, size) < 0 or steps < 0:
-            raise ValueError(f"eps is {eps:g}, size {size:g}, steps {steps}: give 0 or more of each")
+        if min(eps, size, steps, warmup) < 0:
+            raise ValueError(f"eps is {eps:g}, size {size:g}, steps {steps}, warmup {warmup:g}: give none below 0")
+        self.warmup, self.grown = warmup, 0.0 if warmup else 1.0
         self.ball, self.size, self.steps = Ball(eps, norm), size, steps
         self.start: Start = start
         self.keep: Keep = keep
@@ -71,8 +76,9 @@ class Pgd(Part):
     def forward(self, batch: Batch, student: nn.Module, targets: Targets) -> Tensor:
         device = batch.x.device.type
         loss = self.climbed(batch, student, targets, asking(device, self.precision))
+        ball, size = replace(self.ball, eps=self.ball.eps * self.grown), self.size * self.grown
         with mode(student, training=self.student != "eval"), torch.autocast(device, enabled=False):
-            return pgd(batch.x, loss, self.ball, size=self.size, steps=self.steps, start=self.start, keep=self.keep)
+            return pgd(batch.x, loss, ball, size=size, steps=self.steps, start=self.start, keep=self.keep)
 
     def climbed(self, batch: Batch, student: nn.Module, targets: Targets, precisely: Callable[[], Any]) -> Rows:
         """The loss (B,) that is climbed, of the images on their way."""
@@ -96,6 +102,17 @@ class Pgd(Part):
         with torch.no_grad():
             fixed = teacher(batch.x)
         return lambda x: apart(logits(x), fixed)
+
+    def after_step(self, moment: Moment) -> None:
+        """Let the attack grow while it warms up."""
+        if self.warmup:
+            self.grown = min(1.0, moment.step / (self.warmup * moment.clock.steps_per_epoch))
+
+    def get_extra_state(self) -> Tensor:
+        return torch.tensor(self.grown, dtype=torch.float64)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        self.grown = float(state)
 
 
 def fgsm(setting: Setting, *, eps: float = EPS, loss: Literal["ce", "margin"] = "ce", norm: Norm = "linf") -> Perturb:

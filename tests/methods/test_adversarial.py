@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from examples import S, T, Y, near
 
-from sparring.core import Batch, Output, UserError
+from sparring.core import Batch, Clock, Moment, Output, UserError
 from sparring.methods import METHODS, OBJECTIVE, PERTURB, TARGETS
 from sparring.methods.pgd import Pgd
 from sparring.parts.bout import Bout
@@ -124,6 +124,7 @@ def test_the_virtual_teacher_hears_of_mixed_labels() -> None:
         {"loss": "kl", "teacher": "moving"},
         {"norm": "l2", "keep": "best", "loss": "margin"},
         {"student": "train"},
+        {"warmup": 1.0},
         {"student": "quiet", "loss": "disagreement", "teacher": "moving"},
     ],
     ids=str,
@@ -161,6 +162,17 @@ def test_the_loss_that_is_climbed_grows(loss) -> None:
     around = batch.x + 0.1 * (2 * torch.rand_like(batch.x) - 1)
     assert height(moved) - height(batch.x) > 5 * abs(height(around) - height(batch.x))
     assert (moved - batch.x).abs().max() <= 0.1 + 1e-6
+
+
+def test_an_attack_grows_while_it_warms_up() -> None:
+    setting, batch = tiny_setting(None), tiny_batches(1)[0]
+    part = Pgd(setting, eps=0.1, size=0.1, warmup=2.0)
+    far = []
+    for step in range(1, 6):
+        moved = part(batch, tiny_net(), TARGETS["none"](setting))
+        far.append(float((moved - batch.x).abs().max()))
+        part.after_step(Moment(Clock(step - 1, 2, 10, step - 1), batch, {}))
+    assert far == pytest.approx([0.0, 0.025, 0.05, 0.075, 0.1], abs=1e-6)
 
 
 def test_an_attack_on_the_teachers_answer_needs_one() -> None:
