@@ -24,12 +24,17 @@ def evaluate(
     severity: Annotated[tuple[str, ...], Several] = (),
     on: Path | None = None,
     kind: Annotated[str | None, Parameter(name="--as")] = None,
-    attack: Literal["standard", "plus", "rand"] | None = None,
+    attack: Literal["standard", "plus", "rand", "pgd", "fgsm"] | None = None,
     robust: bool = False,
     bias: bool = False,
     eps: str | None = None,
     norm: Literal["linf", "l2"] | None = None,
     images: int | None = None,
+    steps: int | None = None,
+    size: str | None = None,
+    start: Literal["uniform", "gaussian", "none"] | None = None,
+    loss: Literal["ce", "margin", "kl"] | None = None,
+    keep: Literal["last", "best"] | None = None,
     device: str | None = None,
 ) -> None:
     """Accuracy, top-5, NLL, calibration error, agreement with the teacher, parameters, MACs and latency of a run; and
@@ -54,7 +59,7 @@ def evaluate(
         Which variant that is, where it cannot be told: real, v2, a, r, c, sketch or style.
     attack
         Instead, accuracy under AutoAttack's ensemble; rand is for networks that answer by chance. One that was stopped
-        goes on with the same command.
+        goes on with the same command. Or under PGD or FGSM.
     robust
         Instead, clean, PGD, AutoAttack, disagreement and corruptions in one table and one picture, with tests for
         masked gradients.
@@ -67,6 +72,16 @@ def evaluate(
         By the largest change of a pixel (linf, the default) or by the length of all changes (l2).
     images
         How many images are attacked (by default all, with --robust 1000), evenly spread.
+    steps
+        Of PGD (20).
+    size
+        Of a step of PGD, as 0.01 or 2/255 (a quarter of eps).
+    start
+        Of PGD: anywhere in the ball (uniform), beside the image, or at it.
+    loss
+        That PGD or FGSM climbs: cross-entropy, the margin, or the distance from the teacher's answer (kl).
+    keep
+        Of PGD's iterates the last, or of each image the best.
     device
         Where, in place of the run's own.
     """
@@ -86,10 +101,11 @@ def evaluate(
         eps=eps,
         norm=norm,
         images=images,
+        climb={"steps": steps, "size": size, "start": start, "loss": loss, "keep": keep},
         device=device,
     )
     if attack is not None or robust:
-        print("\n".join(withstood(found)) + f"\nKept in {run / ('robust.json' if robust else 'autoattack.json')}")
+        print("\n".join(withstood(found)) + f"\nKept in {run / kept_in(attack)}")
         if robust:
             print(f"The picture: {run / 'robust.png'}")
     elif bias:
@@ -107,6 +123,13 @@ def evaluate(
     if curve:
         print(f"The curve: {run / 'disagreement.json'}, its pictures: {run / 'disagreement_examples.npz'}")
     print(f"Next: sparring report {quote(str(run))}")
+
+
+def kept_in(attack: str | None) -> str:
+    """The file that has what an attack left; of no one attack, of them all."""
+    if attack is None:
+        return "robust.json"
+    return "attacks.json" if attack in ("pgd", "fgsm") else "autoattack.json"
 
 
 def numbers(words: tuple[str, ...]) -> tuple[int, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -14,8 +13,9 @@ from torch import Tensor
 
 from sparring.core import Batch, Network
 from sparring.core.seeds import chance_restored, seed_for
-from sparring.evaluate.autoattack import SQUARE, SURVIVES, Pick, attackable, logits
-from sparring.parts.attack import Ball, fooling, pgd
+from sparring.evaluate.autoattack import SQUARE, SURVIVES, Pick, attackable
+from sparring.evaluate.climb import Climb, holds, moved
+from sparring.parts.attack import Ball
 
 Probe = Callable[[Batch], Tensor]
 """A batch → on which of its images the network is right still (B,) bool."""
@@ -23,7 +23,6 @@ Probe = Callable[[Batch], Tensor]
 STEPS = (20, 50, 100)
 DRAWS = 20  # of noise: as many looks at the network as PGD-20 has
 CHUNK = 250
-PART = 4  # a step of PGD is this part of the radius
 HELPLESS = 0.05  # accuracy once any image may become any other
 PIXELS = (0.5, 1.0)  # how far every pixel moves then
 
@@ -53,11 +52,6 @@ def clean(net: Network, batch: Batch) -> Tensor:
     return holds(net, batch, batch.x)
 
 
-def climbed(net: Network, batch: Batch, *, ball: Ball, steps: int) -> Tensor:
-    """A probe: PGD on the cross-entropy, from anywhere in the ball, to its last step."""
-    return holds(net, batch, against(net, batch, ball, steps))
-
-
 def shaken(net: Network, batch: Batch, *, ball: Ball) -> Tensor:
     """A probe: the worst of several draws of noise, uniform in the ball."""
     stands = torch.ones_like(batch.y, dtype=torch.bool)
@@ -69,20 +63,8 @@ def shaken(net: Network, batch: Batch, *, ball: Ball) -> Tensor:
 def transferred(net: Network, batch: Batch, *, ball: Ball, steps: int, source: Network) -> Tensor:
     """A probe: images that PGD made against another network."""
     with attackable(source):
-        moved = against(source, batch, ball, steps)
-    return holds(net, batch, moved)
-
-
-def against(net: Network, batch: Batch, ball: Ball, steps: int) -> Tensor:
-    """What PGD makes of a batch's images (B, C, H, W)."""
-    loss = fooling(partial(logits, net), batch.y, batch.y, "ce")
-    return pgd(batch.x, loss, ball, size=ball.eps / PART, steps=steps)
-
-
-def holds(net: Network, batch: Batch, x: Tensor) -> Tensor:
-    """Where the network is right at `x` (B,)."""
-    with torch.no_grad():
-        return logits(net, x).argmax(1) == batch.y
+        images = moved(source, batch, Climb(ball, steps=steps))
+    return holds(net, batch, images)
 
 
 def radii(ball: Ball, pixels: int) -> tuple[list[float], list[float]]:

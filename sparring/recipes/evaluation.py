@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sparring.errors import UserError
 from sparring.recipes.attacked import attacked
 from sparring.recipes.bias import debias
+from sparring.recipes.climbed import KINDS, climbed
 from sparring.recipes.elsewhere import elsewhere
 from sparring.recipes.examine import examine
 from sparring.recipes.robust import robust as hold_out
@@ -30,6 +31,7 @@ def evaluate(
     eps: float | str | None = None,
     norm: str | None = None,
     images: int | None = None,
+    climb: Mapping[str, Any] | None = None,
     device: str | None = None,
 ) -> dict[str, float]:
     """How good, how calibrated, how close to its teacher and how costly a run's student is; see `recipes.examine`.
@@ -38,7 +40,8 @@ def evaluate(
     "translate/3": …, "mean": …}; see `recipes.stress`.
     on: instead, its accuracy on the variant of ImageNet in this folder; kind: which, where it cannot be told (real, v2,
     a, r, c, sketch, style): {"a": …}; see `recipes.elsewhere`.
-    attack: instead, its accuracy under AutoAttack "standard", "plus" or "rand"; see `recipes.attacked`. robust:
+    attack: instead, its accuracy under AutoAttack "standard", "plus" or "rand"; see `recipes.attacked`; or under "pgd"
+    or "fgsm", with `climb` for the options of these; see `recipes.climbed`. robust:
     instead, all of clean, PGD, AutoAttack, disagreement and corruptions, with tests for masked gradients; see
     `recipes.robust`. For both, eps: how far pixels move, 0.1 or "8/255" (as is the custom for colour where it is left
     out); norm: "linf" or "l2"; images: how many. bias: instead, of a student that never saw some class, its test
@@ -62,6 +65,9 @@ def evaluate(
     ball: dict[str, Any] = {"eps": eps, "norm": norm, "images": images}
     if (given := [name for name, value in ball.items() if value is not None]) and not (attack or robust):
         raise UserError(f"--{given[0]} is for --attack and --robust, of which none was given")
+    options = {name: value for name, value in (climb or {}).items() if value is not None}
+    if options and attack not in KINDS:
+        raise UserError(f"--{next(iter(options))} is for --attack pgd, which was not asked for")
     run, ball = Path(run), ball | {"norm": norm or "linf", "part": part, "device": device}
     if bias and part != "test":
         raise UserError(f"--part {part} has no place beside --bias, which is chosen on validation and told of the test")
@@ -69,6 +75,8 @@ def evaluate(
         return debias(run, device=device)
     if robust:
         return hold_out(run, **ball)
+    if attack in KINDS:
+        return climbed(run, attack, options, **ball)
     if attack is not None:
         return attacked(run, attack, **ball)
     if on is not None:

@@ -18,6 +18,7 @@ from sparring.core import Network
 from sparring.core.network import computing
 from sparring.evaluate import corruptions, masking
 from sparring.evaluate.autoattack import library
+from sparring.evaluate.climb import Climb, withstands
 from sparring.files import write_json
 from sparring.recipes import attacked, examine, stress
 from sparring.recipes.config import Config
@@ -78,7 +79,7 @@ def planned(asked: Threat, teacher: Network | None) -> tuple[list[tuple[float, s
     ball, first = asked.ball, masking.STEPS[0]
     probes: dict[str, masking.Probe] = {"clean": partial(masking.clean, asked.student)}
     for steps in masking.STEPS:
-        probes[f"pgd-{steps}"] = partial(masking.climbed, asked.student, ball=ball, steps=steps)
+        probes[f"pgd-{steps}"] = partial(withstands, asked.student, climb=Climb(ball, steps=steps))
     probes["noise"] = partial(masking.shaken, asked.student, ball=ball)
     if teacher is not None:
         most = masking.STEPS[-1]
@@ -88,7 +89,7 @@ def planned(asked: Threat, teacher: Network | None) -> tuple[list[tuple[float, s
     for eps in near + wide:
         steps = masking.STEPS[-1] if eps in wide else first
         name = "clean" if eps == 0 else f"pgd-{steps}" if eps == ball.eps else f"pgd-{steps}@{eps:.6g}"
-        probes.setdefault(name, partial(masking.climbed, asked.student, ball=replace(ball, eps=eps), steps=steps))
+        probes.setdefault(name, partial(withstands, asked.student, climb=Climb(replace(ball, eps=eps), steps=steps)))
         curve.append((eps, name))
     return curve, probes
 

@@ -99,10 +99,10 @@ def chosen_eps(eps: float | str | None, norm: Norm | str, channels: int) -> floa
     return float(eps)
 
 
-def radius(text: str) -> float:
-    """0.1 or 8/255. Raises UserError for anything else."""
+def radius(text: str, flag: str = "--eps") -> float:
+    """0.1 or 8/255. Raises UserError, naming the flag, for anything else."""
     if (found := number(text)) is None:
-        raise UserError(f"--eps {text} is no radius: give a number such as 0.1 or 8/255")
+        raise UserError(f"{flag} {text} is no distance: give a number such as 0.1 or 8/255")
     return found
 
 

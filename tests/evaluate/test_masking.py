@@ -9,6 +9,7 @@ from torch import nn
 
 from sparring.core import Batch, Network
 from sparring.evaluate import masking
+from sparring.evaluate.climb import Climb, fgsm, withstands
 from sparring.evaluate.masking import Check, blind, checks, growing, radii, right_after
 from sparring.parts.attack import Ball
 
@@ -95,12 +96,15 @@ def test_probes_of_a_linear_network():
 
     ball = Ball(0.1)
     assert after(masking.clean).all()
-    noise, climbed = after(masking.shaken, ball=ball), after(masking.climbed, ball=ball, steps=20)
+    noise, climbed = after(masking.shaken, ball=ball), after(withstands, climb=Climb(ball))
     assert climbed.mean() < noise.mean() < 1
-    assert (after(masking.climbed, ball=ball, steps=20) == climbed).all()
+    assert (after(withstands, climb=Climb(ball)) == climbed).all()
+    assert climbed.mean() <= after(withstands, climb=fgsm(ball)).mean() < 1
+    assert after(withstands, climb=Climb(ball, loss="margin", keep="best")).mean() <= climbed.mean()
+    assert after(withstands, climb=Climb(ball, loss="kl"), teacher=net).mean() < noise.mean()
     transfer = after(masking.transferred, ball=ball, steps=20, source=net)
     assert transfer.mean() == pytest.approx(climbed.mean(), abs=0.02)
-    assert after(masking.climbed, ball=Ball(1.0), steps=20).mean() < 0.05
+    assert after(withstands, climb=Climb(Ball(1.0))).mean() < 0.05
 
 
 def test_the_radii_reach_any_image():

@@ -140,8 +140,8 @@ def test_mistakes_are_told_in_a_sentence(student):
     for options, message in (
         ({"eps": None}, "no one radius for grey images: give --eps"),
         ({"eps": None, "norm": "l2"}, "no one radius for l2"),
-        ({"eps": "8/0"}, "--eps 8/0 is no radius"),
-        ({"eps": "wide"}, "--eps wide is no radius"),
+        ({"eps": "8/0"}, "--eps 8/0 is no distance"),
+        ({"eps": "wide"}, "--eps wide is no distance"),
         ({"eps": -0.1}, "--eps -0.1: give 0 or more"),
         ({"images": 0}, "--images 0: give 1 or more"),
         ({"norm": "l1"}, "--norm l1 does not exist"),
@@ -156,8 +156,36 @@ def test_mistakes_are_told_in_a_sentence(student):
 
 
 def test_a_radius_is_read_as_it_is_written():
-    assert threat.fraction("8/255") == 8 / 255
-    assert threat.fraction("0.1") == 0.1
-    assert threat.fraction("1e-3") == 1e-3
+    assert threat.radius("8/255") == 8 / 255
+    assert threat.radius("0.1") == 0.1
+    assert threat.radius("1e-3") == 1e-3
     assert threat.chosen_eps(None, "linf", 3) == 8 / 255
     assert threat.chosen_eps("0.5", "l2", 3) == 0.5
+
+
+def test_attacks_as_one_asks_for_them(student):
+    found = verbs.evaluate(
+        student, attack="pgd", eps=0.1, images=40, climb={"size": "1/40", "keep": "best"}
+    )
+    weaker = verbs.evaluate(student, attack="fgsm", eps=0.1, images=40)
+    assert max(found["pgd"], weaker["fgsm"]) < found["accuracy"] == weaker["accuracy"]
+    assert found["pgd"] <= weaker["fgsm"] + 1 / 40
+    kept = json.loads((student / "attacks.json").read_text())
+    assert {each["attack"] for each in kept.values()} == {"pgd", "fgsm"}
+    assert verbs.evaluate(student, attack="pgd", eps=0, images=40)["pgd"] == found["accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"attack": "fgsm", "climb": {"steps": 3}}, "--steps is no option of --attack fgsm: leave it out"),
+        ({"attack": "pgd", "climb": {"steps": -3}}, "--steps and --size are 0 or more"),
+        ({"attack": "pgd", "climb": {"size": "a"}}, "--size a is no distance"),
+        ({"attack": "pgd", "climb": {"loss": "kl"}}, "goes away from a teacher's answer"),
+        ({"attack": "standard", "climb": {"steps": 3}}, "--steps is for --attack pgd"),
+        ({"climb": {"loss": "ce"}}, "--loss is for --attack pgd"),
+    ],
+)
+def test_attacks_that_make_no_sense(student, options, told):
+    with pytest.raises(UserError, match=told):
+        verbs.evaluate(student, **{"eps": 0.1, **options} if "attack" in options else options)

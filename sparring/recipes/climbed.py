@@ -1,0 +1,67 @@
+"""A finished run's student under FGSM or PGD as one asks for it, beside AutoAttack, which has nothing to choose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sparring.errors import UserError
+from sparring.evaluate import masking
+from sparring.evaluate.climb import Climb, fgsm, withstands
+from sparring.files import write_json
+from sparring.parts.attack import Ball
+from sparring.recipes.config import checked_options, options_of
+from sparring.recipes.examine import reopened
+from sparring.recipes.threat import entries, radius, threat
+
+FILE = "attacks.json"
+KINDS: dict[str, Callable[..., Climb]] = {"fgsm": fgsm, "pgd": Climb}
+
+
+def climbed(
+    run: Path,
+    kind: str,
+    options: Mapping[str, Any],
+    *,
+    eps: float | str | None = None,
+    norm: str = "linf",
+    images: int | None = None,
+    part: str = "test",
+    device: str | None = None,
+) -> dict[str, float]:
+    """The share of images (in [0, 1]) on which a run's student is right, and right still after "fgsm" or "pgd".
+
+    options: of pgd steps, size ("2/255" too), start, loss and keep, of fgsm loss; see `evaluate.climb.Climb`. eps,
+    norm, images, part: see `threat`. Kept in the run's attacks.json. Raises UserError for mistakes.
+    """
+    _, data, student, teacher = reopened(run, device)
+    asked = threat(data, student, eps=eps, norm=norm, images=images, part=part)
+    climb = attack(kind, asked.ball, options)
+    if climb.loss == "kl" and teacher is None:
+        raise UserError(
+            f"--loss kl goes away from a teacher's answer, and {run} has no teacher here: take ce or margin"
+        )
+    probe = partial(withstands, asked.student, climb=climb, teacher=teacher if climb.loss == "kl" else None)
+    right = masking.right_after(student, asked.pick, len(asked.images), kind, probe)
+    clean = masking.right_after(student, asked.pick, len(asked.images), "clean", partial(masking.clean, student))
+    told = {name: value for name, value in options.items() if value is not None}
+    key = "-".join([kind, asked.key, *(f"{name}={value}" for name, value in sorted(told.items()))])
+    entry = {"attack": kind, **asked.settings, **told, "clean": float(clean.mean()), "accuracy": float(right.mean())}
+    write_json(run / FILE, {**entries(run / FILE), key.replace("/", "÷"): entry})
+    return {"accuracy": entry["clean"], kind: entry["accuracy"]}
+
+
+def attack(kind: str, ball: Ball, options: Mapping[str, Any]) -> Climb:
+    """The attack of that kind. Raises UserError for an option that it does not take, or not so."""
+    given = {name: value for name, value in options.items() if value is not None}
+    if isinstance(given.get("size"), str):
+        given["size"] = radius(given["size"], "--size")
+    make = KINDS[kind]
+    if foreign := sorted(given.keys() - options_of(make).model_fields.keys()):
+        raise UserError(f"--{foreign[0]} is no option of --attack {kind}: leave it out")
+    chosen = checked_options(make, given, f"--attack {kind}")
+    if min(chosen.get("steps", 0), chosen.get("size") or 0) < 0:
+        raise UserError("--steps and --size are 0 or more")
+    return make(ball, **chosen)
