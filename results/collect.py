@@ -1,7 +1,7 @@
 """Keep what runs measured, without their weights: python results/collect.py NAME RUNS… fills results/NAME.
 
-What is kept of a run (result.json, manifest.json, config.yaml, corruptions.json, the epoch lines of metrics.jsonl) is
-enough for `sparring report results/NAME` to draw the same table, curves and verdict again.
+What is kept of a run (result.json, manifest.json, config.yaml, the epoch lines of metrics.jsonl, and whatever it was
+put through) is enough for `sparring report results/NAME` to draw the same table, curves and verdict again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pathlib import Path
 from sparring.report import markdown, page, runs
 
 HERE = Path(__file__).parent
-WHOLE = ("result.json", "manifest.json", "config.yaml", "disagreement.json", "corruptions.json")
+WHOLE = ["result.json", "manifest.json", "config.yaml", "disagreement.json", "corruptions.json", "gradients.json"]
+WHOLE += ["bias.json", "attacks.json", "autoattack.json", "robust.json"]
 
 
 def collect(name: str, sources: list[Path]) -> None:
@@ -32,6 +33,8 @@ def collect(name: str, sources: list[Path]) -> None:
             for file in WHOLE:
                 if (run.path / file).exists():
                     shutil.copy(run.path / file, to / file)
+            for images in run.path.glob("autoattack-*.npz"):  # which image fell to what
+                shutil.copy(images, to / images.name)
             lines = (run.path / "metrics.jsonl").read_text().splitlines()
             epochs = [line for line in lines if json.loads(line)["kind"] == "epoch"]
             (to / "metrics.jsonl").write_text("\n".join(epochs) + "\n")

@@ -3,6 +3,7 @@
 from sparring.evaluate.answers import answers, resting
 from sparring.evaluate.classification import score, score_answers, score_exits
 from sparring.evaluate.cost import latency, macs, parameters
+from sparring.evaluate.robust_accuracy import robust_accuracy
 
 __all__ = [
     "answers",
@@ -10,6 +11,7 @@ __all__ = [
     "macs",
     "parameters",
     "resting",
+    "robust_accuracy",
     "score",
     "score_answers",
     "score_exits",

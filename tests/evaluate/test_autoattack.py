@@ -12,7 +12,7 @@ from torch import nn
 
 from sparring.core import Batch, Network, UserError
 from sparring.data.load import load
-from sparring.evaluate import autoattack
+from sparring.evaluate import autoattack, robust_accuracy
 from sparring.evaluate.autoattack import SURVIVES, VERSIONS, Standing, Trial, cascade, remarks, struck
 from sparring.evaluate.sound import require_sound
 from sparring.parts.attack import Ball
@@ -281,3 +281,24 @@ def test_without_the_package_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pyautoattack.autoattack", None)
     with pytest.raises(UserError, match=r'pip install "sparring\[attack\]"'):
         next(cascade(Network(nn.Identity()), picking(*digits(2)), Trial(Ball(0.1)), Standing.fresh(2)))
+
+
+def test_any_module_in_one_call():
+    """A linear network that normalises its own pixels: what withstands is told by the margin, and image by image."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(36, 5))
+    x = 0.4 + 0.2 * torch.rand(30, 1, 6, 6)
+    with torch.no_grad():
+        y = net(x).argmax(1)
+    shares, broken_by = robust_accuracy(net, x, y, eps=0.01, version="rand", batch_size=16)
+    weight = net[1].weight.detach()
+    lead = net(x).gather(1, y[:, None]) - net(x)
+    reach = 0.01 * (weight[y][:, None] - weight[None]).abs().sum(2)
+    stands = ((lead > reach) | (torch.arange(5) == y[:, None])).all(1)
+    assert shares["apgd-dlr"] == pytest.approx(float(stands.float().mean()))
+    assert (broken_by == "").tolist() == stands.tolist()
+    assert net[1].weight.requires_grad
+    with pytest.raises(UserError, match=r"x lies in \[.*\]: give pixels in \[0, 1\]"):
+        robust_accuracy(net, 3 * x, y, eps=0.01)
+    with pytest.raises(UserError, match=r"give images \(N, C, H, W\) and N class numbers"):
+        robust_accuracy(net, x, y[:3], eps=0.01)

@@ -164,9 +164,7 @@ def test_a_radius_is_read_as_it_is_written():
 
 
 def test_attacks_as_one_asks_for_them(student):
-    found = verbs.evaluate(
-        student, attack="pgd", eps=0.1, images=40, climb={"size": "1/40", "keep": "best"}
-    )
+    found = verbs.evaluate(student, attack="pgd", eps=0.1, images=40, climb={"size": "1/40", "keep": "best"})
     weaker = verbs.evaluate(student, attack="fgsm", eps=0.1, images=40)
     assert max(found["pgd"], weaker["fgsm"]) < found["accuracy"] == weaker["accuracy"]
     assert found["pgd"] <= weaker["fgsm"] + 1 / 40
