@@ -181,6 +181,10 @@ def withstood(found: dict[str, float]) -> list[str]:
 def shifted(found: dict[str, float]) -> list[str]:
     """Accuracies as they are and with a bias, {"only": …, "only/biased": …}, as the lines of a table in percent."""
     names = {"accuracy": "all", "without": "without the omitted", "only": "the omitted only"}
-    rows = [f"{shown:<20}{100 * found[key]:9.2f}{100 * found[key + '/biased']:9.2f}" for key, shown in names.items()]
+    rows = [
+        f"{shown:<20}{100 * found[key]:9.2f}{100 * found[key + '/biased']:9.2f}"
+        for key, shown in names.items()
+        if key in found
+    ]
     head = f"{'accuracy, %':<20}{'as it is':>9}{'biased':>9}   (by {found['bias']:.3g}, chosen on validation images)"
     return [head, *rows]

@@ -34,7 +34,7 @@ def number_of(data: Data, name: str) -> int:
         return data.class_names.index(name)
     if name.isdecimal() and int(name) < data.classes:
         return int(name)
-    known = [*data.class_names, *map(str, range(data.classes))]
+    known = list(dict.fromkeys([*data.class_names, *map(str, range(data.classes))]))
     raise UserError(f"omit={name}: {data.name} has no such class. {did_you_mean(name, known)}")
 
 

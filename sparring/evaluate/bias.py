@@ -30,8 +30,9 @@ def best_bias(logits: Tensor, y: Tensor, omitted: Sequence[int]) -> float:
     lead, order = (outside.values - inside.values).sort()
     gained = (inside.indices == y)[order].double() - (outside.indices == y)[order].double()
     right = torch.cat([gained.new_zeros(1), gained.cumsum(0)])
-    ends = torch.cat([lead[:1] - 1, lead, lead[-1:] + 1])
+    ends = torch.cat([lead[:1].clamp_max(0) - 1, lead, lead[-1:].clamp_min(0) + 1])
     low, high = ends[:-1], ends[1:]
+    right = torch.where(high > low, right, -torch.inf)  # between equal leads lies no bias
     best = right == right.max()
     if bool((best & (low < 0) & (high > 0)).any()):
         return 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sparring.engine.processes import at_first, together
@@ -12,7 +12,7 @@ from sparring.files import plain_name
 from sparring.recipes.build import Given
 from sparring.recipes.cached import unasked
 from sparring.recipes.config import Config
-from sparring.recipes.earlier import earlier
+from sparring.recipes.earlier import earlier, refuse_in_vain
 from sparring.recipes.folder import EARLIER, claim_folder
 from sparring.recipes.rows import Claim
 from sparring.recipes.run import Result, run
@@ -70,12 +70,20 @@ def run_all(jobs: Sequence[Job], given: Given, *, resume: bool) -> list[Result]:
 
 
 def run_after_earlier(job: Job, given: Given, resume: bool) -> Result:
-    """One job, taught by the run below its folder that its method wants first, if there is none to teach it."""
+    """One job, taught by the run below its folder that its method wants first, if there is none to teach it.
+
+    A student that was handed over from Python can be found by no path, so its earlier self is handed on itself.
+    """
     config, first = job.config, earlier(job.config) if given.teacher is None else None
-    if first is not None:
-        taught = run(first, job.out / EARLIER, given=given, resume=resume)
+    if first is None:
+        return run(config, job.out, given=given, resume=resume, claim=job.claim)
+    refuse_in_vain(config, given)
+    taught = run(first, job.out / EARLIER, given=given, resume=resume)
+    if given.student is None:
         config = config.model_copy(update={"teacher": str(taught.out)})
-    return run(config, job.out, given=given, resume=resume or first is not None, claim=job.claim)
+    else:
+        given = replace(given, teacher=taught.student)
+    return run(config, job.out, given=given, resume=True, claim=job.claim)
 
 
 def claim_all(jobs: Sequence[Job], resume: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +192,7 @@ def plan_of(row: Row, wish: Wish) -> dict[str, Any]:
         "name": row.name,
         "note": f"{row.note} {otherwise(row, wish)}".strip(),
         "like": row.like,
+        "attack": None if row.attack is None else asdict(row.attack),
         "against": [name for name in row.against if name in lines],
         "metrics": list(metrics),
         "lines": [

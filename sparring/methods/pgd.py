@@ -9,7 +9,7 @@ The paper prints neither ε nor η; both are here as is usual on CIFAR-10: 8/255
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
@@ -21,11 +21,13 @@ from sparring.core import Batch, Moment, Setting
 from sparring.core.mode import mode
 from sparring.core.network import Precision, asking
 from sparring.parts import divergences
-from sparring.parts.attack import Ball, Keep, Norm, Rows, Start, fooling, pgd
+from sparring.parts.attack import NO_CUSTOM, Ball, Keep, Norm, Rows, Start, customary, fooling, pgd
 from sparring.parts.part import Part, Perturb, Targets
 from sparring.parts.quiet import audibly, quietly
 
-EPS, SIZE, STEPS = 8 / 255, 2 / 255, 7
+STEPS = 7
+PART = 4  # a step is this part of eps: 2/255 of 8/255
+ONE_LABEL = "perturb.loss=margin is that of the label's one class, and mixed images have several: take loss=ce"
 APART: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # student's and teacher's logits (B, K) → (B,)
     "kl": partial(divergences.kd, T=1.0, reduction="none"),
     "disagreement": divergences.mse_disagreement,
@@ -35,7 +37,8 @@ APART: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # student's and teache
 class Pgd(Part):
     """Learn from images that were moved, within eps of themselves, to where a loss of the student is largest.
 
-    eps: how far, in pixels of [0, 1] by `norm`; size: of one step (η); steps: how many. start: anywhere in the ball
+    eps: how far, in pixels of [0, 1] by `norm` (8/255 for colour by linf, else it must be given); size: of one step (η;
+    a quarter of eps where it is not given); steps: how many. start: anywhere in the ball
     ("uniform"), x + 0.001 N(0, 1) ("gaussian") or at x. loss: "ce" or "margin" by the label; "kl", of the student's
     answer from the teacher's, or "disagreement", DA's mean squared difference of L1-normalised logits. teacher: for
     these two, its answer to the images as they came ("clean", RSLAD) or to those on their way ("moving", AdaAD, DA).
@@ -49,8 +52,8 @@ class Pgd(Part):
         self,
         setting: Setting,
         *,
-        eps: float = EPS,
-        size: float = SIZE,
+        eps: float | None = None,
+        size: float | None = None,
         steps: int = STEPS,
         norm: Norm = "linf",
         start: Start = "uniform",
@@ -62,6 +65,8 @@ class Pgd(Part):
         warmup: float = 0.0,
     ) -> None:
         super().__init__()
+        eps = radius(setting, norm) if eps is None else eps
+        size = eps / PART if size is None else size
         if min(eps, size, steps, warmup) < 0:
             raise ValueError(f"eps is {eps:g}, size {size:g}, steps {steps}, warmup {warmup:g}: give none below 0")
         self.warmup, self.grown = warmup, 0.0 if warmup else 1.0
@@ -71,7 +76,16 @@ class Pgd(Part):
         self.precision: Precision = precision
         self.loss, self.moving, self.student = loss, teacher == "moving", student
         self.needs = frozenset({"target"} if loss in ("kl", "disagreement") else ())
+        self.asks_moving = self.moving and bool(self.needs)
+        self.unmixed = ONE_LABEL if loss == "margin" else None
         self.waivers = frozenset({"quiet-perturbation"} if student == "train" else ())
+
+    def about(self) -> Sequence[str]:
+        """How far and how often images are moved."""
+        grown = f", growing over {self.warmup:g} epochs" if self.warmup else ""
+        return [
+            f"pixels move by up to {self.ball.eps:.4g} ({self.ball.norm}), in {self.steps} of {self.size:.4g}{grown}"
+        ]
 
     def forward(self, batch: Batch, student: nn.Module, targets: Targets) -> Tensor:
         device = batch.x.device.type
@@ -115,9 +129,19 @@ class Pgd(Part):
         self.grown = float(state)
 
 
-def fgsm(setting: Setting, *, eps: float = EPS, loss: Literal["ce", "margin"] = "ce", norm: Norm = "linf") -> Perturb:
+def fgsm(
+    setting: Setting, *, eps: float | None = None, loss: Literal["ce", "margin"] = "ce", norm: Norm = "linf"
+) -> Perturb:
     """Learn from images moved by one step of length eps from themselves, to where the student is more wrong (FGSM).
 
     eps, loss, norm: as for pgd.
     """
+    eps = radius(setting, norm) if eps is None else eps
     return Pgd(setting, eps=eps, size=eps, steps=1, start="none", loss=loss, norm=norm)
+
+
+def radius(setting: Setting, norm: Norm) -> float:
+    """How far an attack goes where nobody says it. Raises ValueError where there is no custom."""
+    if (eps := customary(norm, setting.shape[0])) is None:
+        raise ValueError(f"there is no one radius for {NO_CUSTOM[norm]}: give eps, in pixels of [0, 1]")
+    return eps

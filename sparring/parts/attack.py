@@ -24,8 +24,18 @@ Keep = Literal["last", "best"]
 Rows = Callable[[Tensor], Tensor]
 """Images (B, C, H, W) → a loss for each of them (B,)."""
 
+COLOUR = 8 / 255  # how far colour images are moved by custom, in linf
+NO_CUSTOM: dict[Norm, str] = {  # where there is none
+    "linf": "grey images (many take 0.3 for MNIST, 0.1 for Fashion-MNIST)",
+    "l2": "l2 (many take 0.5 for CIFAR-10)",
+}
 TINY = 1e-12  # a gradient shorter than this points nowhere
 JITTER = 1e-3  # RSLAD's start: x + 0.001 · N(0, 1)
+
+
+def customary(norm: Norm, channels: int) -> float | None:
+    """The radius, in pixels of [0, 1], that robustness on such images is told at; None where there is no custom."""
+    return COLOUR if norm == "linf" and channels == 3 else None
 
 
 @dataclass(frozen=True, slots=True)

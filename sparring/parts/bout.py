@@ -182,6 +182,11 @@ def refuse_misfits(**slots: Part) -> None:
         if missing := sorted(needs - offered):
             told = MISSING.get(missing[0], f"a {missing[0]}, and nothing in this bout offers one")
             raise UserError(f"the {name} part needs {told}")
+    if slots["perturb"].asks_moving and slots["targets"].asks_clean:
+        raise UserError(
+            "perturb.teacher=moving asks the teacher about images on their way, targets.at=clean about the images as "
+            "they came: leave out the one or the other"
+        )
     if MIXED in offered:
         refuse_mixed(*slots.values())
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from sparring.core import Batch, Losses, Moment, Output, Player, UserError
-from sparring.parts.part import UNMOVED, Part, Perturb, Stage, Targets, Turns, as_part, beside, met
+from sparring.parts.part import MIXED, UNMOVED, Part, Perturb, Stage, Targets, Turns, as_part, beside, met
 
 if TYPE_CHECKING:
     from sparring.parts.bout import Bout
@@ -20,7 +20,7 @@ class Chain(Part):
     """Perturbations in order, such as Mixup and then HARD's augmentor, as one.
 
     A link that learns does so on the rows as the links before it made them. Raises UserError where two links decide
-    who moves when, or two of their players have one name.
+    who moves when, two of their players have one name, or one cannot do with labels that another before it mixes.
     """
 
     def __init__(self, links: Sequence[Perturb]) -> None:
@@ -32,6 +32,10 @@ class Chain(Part):
         moved = frozenset({UNMOVED}) - frozenset.intersection(*offers)  # one link that moves the inputs is enough
         self.offers = frozenset().union(*offers) - moved
         self.waivers = frozenset().union(*(part.waivers for part in self.parts))
+        for at, part in enumerate(self.parts):
+            if part.unmixed is not None and any(MIXED in before.offers for before in self.parts[:at]):
+                raise UserError(part.unmixed)
+        self.asks_moving = any(part.asks_moving for part in self.parts)
         self.free: list[str] = []  # players of links that leave the turns to others
         if sum(part.turns is not None for part in self.parts) > 1:
             raise UserError("two links of a chain of perturbations both decide who moves when: leave one of them out")
@@ -40,10 +44,18 @@ class Chain(Part):
         return self.upto(len(self.parts), batch, student, targets)
 
     def upto(self, count: int, batch: Batch, student: nn.Module, targets: Targets) -> Batch:
-        """The rows as the first `count` links leave them."""
+        """The rows as the first `count` links leave them.
+
+        Targets that are asked about the images as they came are asked about those before the first link.
+        """
+        rows = batch
+
+        def asked(x: Tensor, shown: Batch) -> Output | None:
+            return targets(x, replace(batch, shares=shown.shares))
+
         for part in self.parts[:count]:
-            batch = met(part(batch, student, targets), batch)
-        return batch
+            rows = met(part(rows, student, asked), rows)
+        return rows
 
     def dress(self, student: nn.Module) -> nn.Module:
         for part in self.parts:

@@ -74,7 +74,7 @@ class Part(nn.Module):
     ranked: how many of the target's likeliest classes it tells from the rest.
     unmixed: why it cannot do with images whose labels are mixed, a sentence; None where it can.
     asks_clean: of an objective: it also reads what the student answers at the images as they came (`output.clean`); of
-    targets: they are asked there.
+    targets: they are asked there. asks_moving: of a perturbation: it asks the targets about images on their way.
     """
 
     needs: frozenset[str] = frozenset()
@@ -85,6 +85,7 @@ class Part(nn.Module):
     ranked: int = 0
     unmixed: str | None = None
     asks_clean: bool = False
+    asks_moving: bool = False
 
     def dress(self, student: nn.Module) -> nn.Module:
         """The student that is trained in this bout, made of the one that was given; usually that one itself."""

@@ -22,7 +22,8 @@ def debias(run: Path, *, device: str | None = None) -> dict[str, float]:
     """The bias that is best on the validation images of all classes, and the test accuracy (in [0, 1]) with and without
     it: of all images, of those "without" the omitted classes, and of these "only".
 
-    Written into the run's bias.json. Raises UserError where the run omitted nothing, or holds no images out.
+    A part without an image is left out. Written into the run's bias.json. Raises UserError where the run omitted
+    nothing, or holds no images out.
     """
     config, data, student = opened(run, device)
     if not data.omitted:
@@ -33,14 +34,16 @@ def debias(run: Path, *, device: str | None = None) -> dict[str, float]:
         batches = datasets.batches(part, batch_size=256, device=student.mean.device, workers=config.workers)
         return answers(student, batches), part.y.cpu()
 
-    bias = best_bias(*asked(part_of(whole, "validation")), data.omitted)
+    if whole.validation is None:
+        raise UserError(f"{run} held no images out (val=0), and --bias is chosen on such: train with val=0.1")
+    bias = best_bias(*asked(whole.validation), data.omitted)
     logits, y = asked(part_of(whole, "test"))
     inside = torch.isin(y, torch.tensor(data.omitted))
     found = {"bias": bias}
     for name, shown in (("", logits), ("/biased", biased(logits, data.omitted, bias))):
         right = (shown.argmax(1) == y).double()
         rows = {"accuracy": right, "without": right[~inside], "only": right[inside]}
-        found |= {f"{part}{name}": float(each.mean()) for part, each in rows.items()}
+        found |= {f"{part}{name}": float(each.mean()) for part, each in rows.items() if len(each)}
     names = [data.class_names[k] for k in data.omitted]
     write_json(run / FILE, {"omitted": names, "chosen on": "validation images of all classes", **found})
     return found

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from sparring import data as datasets
@@ -16,7 +15,7 @@ from sparring.evaluate import macs, parameters
 from sparring.parts.bout import Bout
 from sparring.recipes.build import Given, Prepared, prepare
 from sparring.recipes.config import SLOTS, Config
-from sparring.recipes.earlier import earlier
+from sparring.recipes.earlier import earlier, refuse_in_vain, standing_in
 from sparring.recipes.folder import claim_folder
 from sparring.recipes.optim import descents
 from sparring.recipes.rehearse import Rehearsal, doubt, rehearse, untouched
@@ -109,7 +108,10 @@ def inspect(config: Config, given: Given, out: Path | None = None) -> Check:
     if config.track:
         require_tracker(config.track)
     first = earlier(config) if given.teacher is None else None
-    prepared = prepare(*((config, given) if first is None else standing_in(config, given)))
+    if first is not None:
+        refuse_in_vain(config, given)
+        config, given = standing_in(config, given)
+    prepared = prepare(config, given)
     teacher, chance = on_trial(prepared) if first is None else (None, 0.0)
     if teacher is not None:
         others = {name: accuracy for name, accuracy in teacher.items() if name != "own"}
@@ -131,13 +133,6 @@ def inspect(config: Config, given: Given, out: Path | None = None) -> Check:
         memory=peak_memory(prepared.compute.device),
         first=None if first is None else first.method,
     )
-
-
-def standing_in(config: Config, given: Given) -> tuple[Config, Given]:
-    """As `config` and `given`, with an untrained network like the student in the place of its earlier self."""
-    if given.student is not None:
-        return config.model_copy(update={"any_teacher": True}), replace(given, teacher=copy.deepcopy(given.student))
-    return config.model_copy(update={"teacher": config.student, "any_teacher": True}), given
 
 
 class StudentAlone(Method):

@@ -120,8 +120,8 @@ class Config(BaseModel):
     @field_validator("omit", mode="before")
     @classmethod
     def _one_alone(cls, classes: Any) -> Any:
-        each = classes if isinstance(classes, list | tuple) else [] if classes is None else str(classes).split(",")
-        return tuple(str(one) for one in each)
+        each = classes if isinstance(classes, list | tuple) else [] if classes is None else [classes]
+        return tuple(word.strip() for one in each for word in str(one).split(",") if word.strip())
 
 
 SLOTS = ("perturb", "targets", "objective")

@@ -2,21 +2,54 @@
 
 from __future__ import annotations
 
-from sparring.recipes.cached import unasked
+import copy
+from dataclasses import replace
+
+from sparring import nets
+from sparring.errors import UserError
+from sparring.recipes.build import Given, prepare
 from sparring.recipes.config import SLOTS, Config
 from sparring.recipes.slots import method_slots, resolved
 
 SEED = 1000  # added to the run's seed: the student begins anew, not where the earlier self began
+STILL = "clean"
 
 
 def earlier(config: Config) -> Config | None:
     """The run that must come first, to be the teacher of `config`; None where its method has none, or one is given.
 
-    It perturbs as the run itself does, where both do so by the same part: an earlier self is attacked as strongly.
+    An earlier self that is attacked is attacked as the run itself is. Raises UserError for a cache in one folder, which
+    can hold one teacher's answers alone.
     """
     method = method_slots(config.method).earlier
     if method is None or config.teacher is not None:
         return None
-    first = config.model_copy(update={"method": method, "seed": config.seed + SEED, **{slot: {} for slot in SLOTS}})
-    own, theirs = resolved(config).perturb, resolved(first).perturb
-    return unasked(first.model_copy(update={"perturb": own} if own["name"] == theirs["name"] else {}))
+    if config.cache not in (None, "auto"):
+        raise UserError(
+            f"{config.method} trains a teacher of its own for each seed, and --cache {config.cache} keeps the answers "
+            "of one: give --cache auto, which finds a folder for each"
+        )
+    alone = {"method": method, "seed": config.seed + SEED, "cache": None, "cache_keep": "full"}
+    first = config.model_copy(update={**alone, **{slot: {} for slot in SLOTS}})
+    if resolved(first).perturb["name"] == STILL:
+        return first
+    return first.model_copy(update={"perturb": resolved(config).perturb})
+
+
+def refuse_in_vain(config: Config, given: Given) -> None:
+    """Raise UserError for what the second of both runs would be refused for, before the first is trained; and for a
+    student that has weights already, which would not begin anew."""
+    prepared = prepare(*standing_in(config, given))
+    if given.student is None and nets.origin_of(prepared.student).trained:
+        raise UserError(
+            f"{config.method} trains its student twice, each time anew, and {config.student} has weights already: give "
+            "a network without, or a teacher (--teacher)"
+        )
+
+
+def standing_in(config: Config, given: Given) -> tuple[Config, Given]:
+    """As `config` and `given`, with an untrained network like the student in the place of its earlier self."""
+    config = config.model_copy(update={"any_teacher": True, "cache": None, "cache_keep": "full"})
+    if given.student is not None:
+        return config, replace(given, teacher=copy.deepcopy(given.student))
+    return config.model_copy(update={"teacher": config.student}), given

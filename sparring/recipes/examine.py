@@ -22,6 +22,7 @@ from sparring.recipes import config as schema
 from sparring.recipes.build import Given, asks_teacher, find_data, network, place_teacher, precision
 from sparring.recipes.config import Config
 from sparring.recipes.exits import by_exit
+from sparring.recipes.folder import as_it_lies
 from sparring.recipes.keepsakes import KEEPSAKES
 from sparring.recipes.run import say
 from sparring.report.groups import BASELINE
@@ -95,7 +96,7 @@ def opened(run: Path, device: str | None = None) -> tuple[Config, datasets.Data,
         inner = found[0].parent if found else None
         hint = f"there is one in {inner}" if inner else "give a run directory, or --resume that run"
         raise UserError(f"{run} holds no finished run (no result.json); {hint}")
-    config = schema.read(run / "config.yaml")
+    config = as_it_lies(run, schema.read(run / "config.yaml"))
     data = find_data(config, Given())
     student = nets.load(str(run), classes=data.classes, shape=data.shape)
     Compute(choose_device(device or config.device)).place_module(student)

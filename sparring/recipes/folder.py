@@ -58,11 +58,18 @@ def refuse_full_disk(out: Path, prepared: Ready) -> None:
         )
 
 
+def as_it_lies(out: Path, config: Config) -> Config:
+    """The configuration of the run in `out`, with its earlier self where it lies now, should the folder have moved."""
+    if config.teacher and Path(config.teacher).name == EARLIER and (out / EARLIER).is_dir():
+        return config.model_copy(update={"teacher": str((out / EARLIER).resolve())})
+    return config
+
+
 def refuse_other_run(out: Path, config: Config, origin: Mapping[str, Any]) -> None:
     """Raise UserError where the run that `out` holds computes something else: other arguments, teacher or data."""
     if not (out / "config.yaml").exists():
         return
-    old = anchored(schema.read(out / "config.yaml"))
+    old = anchored(as_it_lies(out, schema.read(out / "config.yaml")))
     changed = schema.differences(old, config)
     changed += [
         f"{key}: {getattr(old, key)} → {getattr(config, key)}"

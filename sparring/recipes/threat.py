@@ -15,12 +15,11 @@ from sparring.core import Batch, Network
 from sparring.errors import UserError
 from sparring.files import atomic
 from sparring.keys import number
-from sparring.parts.attack import Ball, Norm
+from sparring.parts.attack import NO_CUSTOM, Ball, Norm, customary
 from sparring.recipes.examine import part_of
 from sparring.recipes.manifest import weights_hash
 from sparring.report.stored import stored
 
-COLOUR_EPS = 8 / 255
 NORMS = ("linf", "l2")
 
 
@@ -79,19 +78,18 @@ def threat(
     whole = part_of(data, part)
     count = len(whole) if images is None else min(images, len(whole))
     positions = np.linspace(0, len(whole) - 1, count).astype(np.int64)  # folders lie by class
-    ball = Ball(chosen_eps(eps, norm, data.shape[0]), "l2" if norm == "l2" else "linf")
+    by: Norm = "l2" if norm == "l2" else "linf"
+    ball = Ball(chosen_eps(eps, by, data.shape[0]), by)
     return Threat(ball, student, whole.take(positions), part, data.fingerprint)
 
 
-def chosen_eps(eps: float | str | None, norm: Norm | str, channels: int) -> float:
+def chosen_eps(eps: float | str | None, norm: Norm, channels: int) -> float:
     """How far a pixel (linf) or an image (l2) may move, in pixels of [0, 1]; 8/255 by custom where colour moves by
     linf. Raises UserError where there is no custom."""
     if eps is None:
-        if norm == "linf" and channels == 3:
-            return COLOUR_EPS
-        what = "grey images" if norm == "linf" else "l2"
-        usual = "0.3 for MNIST, 0.1 for Fashion-MNIST" if norm == "linf" else "0.5 for CIFAR-10"
-        raise UserError(f"there is no one radius for {what}: give --eps, in pixels of [0, 1] (many take {usual})")
+        eps = customary(norm, channels)
+    if eps is None:
+        raise UserError(f"there is no one radius for {NO_CUSTOM[norm]}: give --eps, in pixels of [0, 1]")
     if isinstance(eps, str):
         eps = radius(eps)
     if not 0 <= eps < float("inf"):

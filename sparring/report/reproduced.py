@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +57,16 @@ def _row(plan: Mapping[str, Any], row: Mapping[str, Any], folder: Path) -> Repro
     ours = {line["name"]: _finished(folder / line["runs"]) if line["runs"] else [] for line in row["lines"]}
     if not any(ours.values()):
         return None
+
+    def measured(run: Run, metric: str) -> float | None:
+        return _attacked(run, row["attack"]) if metric == "autoattack" else _value(run, metric)
+
     columns: dict[str, list[Cell]] = {"line": [Cell(line["name"], line["name"]) for line in row["lines"]]}
     for metric in row["metrics"]:
         shown = SHOWN.get(metric, metric)
-        values = [[v for run in ours[line["name"]] if (v := _value(run, metric)) is not None] for line in row["lines"]]
+        values = [
+            [v for run in ours[line["name"]] if (v := measured(run, metric)) is not None] for line in row["lines"]
+        ]
         claims = [line["claims"].get(metric) for line in row["lines"]]
         columns[f"{shown}: ours, %"] = [spread(each, 100) for each in values]
         columns[f"{shown}: published, %"] = [published(claim) for claim in claims]
@@ -67,7 +74,9 @@ def _row(plan: Mapping[str, Any], row: Mapping[str, Any], folder: Path) -> Repro
             columns[f"{shown}: difference, points"] = [_gap(*pair) for pair in zip(values, claims, strict=True)]
         for line in row.get("against", ()):
             head = f"{shown}: against {line}, points [95 %]"
-            columns[head] = [_paired(ours[each["name"]], ours[line], metric) for each in row["lines"]]
+            columns[head] = [
+                _paired(ours[each["name"]], ours[line], partial(measured, metric=metric)) for each in row["lines"]
+            ]
     told = [claim for line in row["lines"] for claim in line["claims"].values()]
     sources = dict.fromkeys(f"{claim['source']} ({claim['protocol']})" for claim in told)
     missing = " Where no spread is published none is shown." if any(c["published"]["sd"] is None for c in told) else ""
@@ -91,15 +100,23 @@ def _value(run: Run, metric: str) -> float | None:
         return run.number("test_best", "accuracy")
     if metric == "mce":
         return number(kept(run, "imagenet.json"), "c", "mce")
-    if metric == "autoattack":
-        told = kept(run, "autoattack.json").values()
-        return next((number(each, "accuracy") for each in told if each.get("version") == "standard"), None)
     if metric in ("without", "only"):
         return run.number(f"test_{metric}", "accuracy")
     name, _, severity = metric.partition("/")
     if severity:
         return number(kept(run, "corruptions.json"), "accuracy", name, severity)
     return number(kept(run, "imagenet.json"), name, "accuracy")
+
+
+def _attacked(run: Run, attack: Mapping[str, Any]) -> float | None:
+    """What AutoAttack's standard ensemble left of a run, asked as the row asks."""
+    images, there = attack["images"], (run.result.get("images") or {}).get("test")
+    asked = {"version": "standard", "norm": "linf", "eps": attack["eps"], "part": "test", "finished": True}
+    asked["images"] = there if images is None else min(images, there or images)
+    for each in kept(run, "autoattack.json").values():
+        if all(each.get(name) == value for name, value in asked.items()):
+            return number(each, "accuracy")
+    return None
 
 
 def _gap(values: list[float], claim: Mapping[str, Any] | None) -> Cell:
@@ -110,13 +127,11 @@ def _gap(values: list[float], claim: Mapping[str, Any] | None) -> Cell:
     return Cell(signed(gap), gap)
 
 
-def _paired(runs: list[Run], others: list[Run], metric: str) -> Cell:
+def _paired(runs: list[Run], others: list[Run], value: Callable[[Run], float | None]) -> Cell:
     """By how much a line's runs differ from another's of the same seeds, and what that says."""
-    theirs = {run.seed: value for run in others if (value := _value(run, metric)) is not None}
-    both = [
-        (value, theirs[run.seed]) for run in runs if run.seed in theirs and (value := _value(run, metric)) is not None
-    ]
-    differences = [a - b for a, b in both]
+    theirs = {run.seed: found for run in others if (found := value(run)) is not None}
+    pairs = [(found, theirs[run.seed]) for run in runs if run.seed in theirs and (found := value(run)) is not None]
+    differences = [a - b for a, b in pairs]
     if not differences or runs is others:
         return EMPTY
     short, ends = summary(differences), interval(differences)

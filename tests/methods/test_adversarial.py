@@ -13,6 +13,7 @@ from sparring.core import Batch, Clock, Moment, Output, UserError
 from sparring.methods import METHODS, OBJECTIVE, PERTURB, TARGETS
 from sparring.methods.pgd import Pgd
 from sparring.parts.bout import Bout
+from sparring.parts.chain import Chain
 from sparring.testing import Case, check_method, tiny_batches, tiny_net, tiny_setting
 
 BATCH = Batch(torch.zeros(2, 1, 1, 1), Y, torch.arange(2))
@@ -122,7 +123,7 @@ def test_the_virtual_teacher_hears_of_mixed_labels() -> None:
         {},
         {"loss": "kl", "start": "gaussian"},
         {"loss": "kl", "teacher": "moving"},
-        {"norm": "l2", "keep": "best", "loss": "margin"},
+        {"norm": "l2", "eps": 0.5, "keep": "best", "loss": "margin"},
         {"student": "train"},
         {"warmup": 1.0},
         {"student": "quiet", "loss": "disagreement", "teacher": "moving"},
@@ -173,6 +174,59 @@ def test_an_attack_grows_while_it_warms_up() -> None:
         far.append(float((moved - batch.x).abs().max()))
         part.after_step(Moment(Clock(step - 1, 2, 10, step - 1), batch, {}))
     assert far == pytest.approx([0.0, 0.025, 0.05, 0.075, 0.1], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"norm": "l2"}, r"no one radius for l2 .*: give eps"),
+        ({"eps": -0.1}, r"give none below 0"),
+        ({"warmup": -1.0}, r"give none below 0"),
+    ],
+)
+def test_attacks_that_are_none(options, told) -> None:
+    with pytest.raises(ValueError, match=told):
+        Pgd(tiny_setting(None), **options)
+
+
+def test_grey_images_have_no_radius_by_custom() -> None:
+    with pytest.raises(ValueError, match=r"no one radius for grey images .*: give eps"):
+        Pgd(replace(tiny_setting(None), shape=(1, 28, 28)))
+    assert Pgd(replace(tiny_setting(None), shape=(1, 28, 28)), eps=0.3).size == pytest.approx(0.075)
+    assert Pgd(tiny_setting(None)).size == pytest.approx(2 / 255)
+
+
+def test_a_clean_answer_does_not_move() -> None:
+    teacher = tiny_net(seed=1)
+    setting = tiny_setting(teacher)
+    with pytest.raises(UserError, match=r"perturb.teacher=moving asks the teacher about images on their way"):
+        Bout(
+            tiny_net(),
+            perturb=Pgd(setting, loss="kl", teacher="moving"),
+            targets=TARGETS["teacher"](setting, at="clean"),
+            objective=OBJECTIVE["kd"](setting),
+        )
+
+
+def test_in_a_chain_the_clean_images_are_those_before_it() -> None:
+    """The teacher that PGD climbs away from and the one that the student learns from see the same images."""
+    setting, batch, asked = tiny_setting(tiny_net(seed=1)), tiny_batches(1)[0], []
+
+    def targets(x, shown):
+        asked.append(shown.x)
+        return Output(setting.teacher(shown.x).logits)
+
+    chain = Chain([PERTURB["noise"](setting, sigma=0.1), Pgd(setting, loss="kl", eps=0.1)])
+    Bout(tiny_net(), perturb=chain, targets=targets, objective=OBJECTIVE["kd"](setting)).exchange(batch)
+    assert len(asked) == 2
+    assert all(torch.equal(x, batch.x) for x in asked)
+
+
+def test_a_margin_is_of_one_label() -> None:
+    setting = tiny_setting(None)
+    with pytest.raises(UserError, match=r"perturb.loss=margin is that of the label's one class"):
+        Chain([PERTURB["mixup"](setting), Pgd(setting, loss="margin")])
+    Chain([Pgd(setting, loss="margin"), PERTURB["mixup"](setting)])
 
 
 def test_an_attack_on_the_teachers_answer_needs_one() -> None:

@@ -53,7 +53,11 @@ def test_attacked_runs_are_tabled_and_held_against_a_line(tmp_path, monkeypatch)
     def attacked(run: Path, version: str, *, eps: float, images: int) -> None:
         asked.append((run.parent.name, eps, images))
         share = 0.5 if run.parent.name == "at" else 0.4 + read_json(run / "result.json")["seed"] / 100
-        write_json(run / "autoattack.json", {"key": {"version": version, "accuracy": share}})
+        entry = {"version": version, "norm": "linf", "eps": eps, "part": "test", "images": images, "finished": True}
+        entry |= {"clean": 1.0, "after": {}}
+        others = ({"eps": 0.02}, {"norm": "l2"}, {"part": "validation"}, {"images": 40}, {"finished": False})
+        found = [{**entry, **other, "accuracy": 0.99} for other in others] + [{**entry, "accuracy": share}]
+        write_json(run / "autoattack.json", {str(n): each for n, each in enumerate(found)})
 
     monkeypatch.setattr(play, "attacked", attacked)
     options = {"variants": ["at", "akd"], "seeds": 2}

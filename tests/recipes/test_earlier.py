@@ -6,6 +6,7 @@ import pytest
 import torch
 from runs import assert_same, configured
 from safetensors.torch import load_file
+from torch import nn
 
 from sparring.errors import UserError
 from sparring.files import read_json
@@ -15,7 +16,9 @@ from sparring.recipes import config as schema
 from sparring.recipes.build import Given
 from sparring.recipes.check import inspect
 from sparring.recipes.earlier import SEED, earlier
+from sparring.recipes.examine import examine
 from sparring.recipes.run import run
+from sparring.verbs import distill
 
 
 def test_the_earlier_self_is_trained_first_by_another_seed(tmp_path) -> None:
@@ -42,7 +45,45 @@ def test_it_is_attacked_as_the_run_is() -> None:
     assert first is not None
     assert first.method == "at"
     assert first.perturb["eps"] == 0.1
+    other = {"name": "fgsm", "eps": 0.2}
+    assert earlier(configured(method="at-tfkd-self", perturb=other)).perturb["name"] == "fgsm"
+    chained = earlier(configured(method="at-tfkd-self", perturb={"name": "noise+pgd", "pgd": {"eps": 0.2}}))
+    assert chained.perturb["pgd"]["eps"] == 0.2
     assert earlier(configured(method="tfkd-self", perturb={"name": "noise"})).perturb == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"objective": {"name": "kd", "T": -1.0}}, r"objective: T is -1"),
+        ({"cache": "answers"}, r"keeps the answers of one: give --cache auto"),
+        ({"student": "RUN"}, r"trains its student twice, each time anew"),
+    ],
+)
+def test_what_the_second_run_would_be_refused_for_is_told_before_the_first(teacher, tmp_path, options, told) -> None:
+    if options.get("student") == "RUN":
+        options = {"student": str(teacher)}
+    out = tmp_path / "self"
+    with pytest.raises(UserError, match=told):
+        run_all([Job(configured(method="tfkd-self", **options), out)], Given(), resume=False)
+    assert not out.exists()
+
+
+def test_a_student_from_python(tmp_path) -> None:
+    student = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    options = {"data": "digits", "method": "tfkd-self", "out": tmp_path / "self", "epochs": 1}
+    whole = distill(student=student, **options).runs[0].student.state_dict()
+    (tmp_path / "self" / "result.json").unlink()
+    again = distill(student=student, resume=True, **options).runs[0].student.state_dict()
+    assert all(torch.equal(value, again[name]) for name, value in whole.items())
+
+
+def test_a_run_that_was_moved_keeps_its_earlier_self(tmp_path) -> None:
+    config, out, moved = configured(method="tfkd-self"), tmp_path / "self", tmp_path / "moved"
+    run_all([Job(config, out)], Given(), resume=False)
+    out.rename(moved)
+    run_all([Job(config, moved)], Given(), resume=True)
+    assert "agreement" in examine(moved, part="test", curve=False, device=None)
 
 
 def test_a_stop_in_the_first_stage_is_resumed(tmp_path, monkeypatch) -> None:

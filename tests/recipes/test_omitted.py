@@ -31,10 +31,11 @@ def test_only_the_test_shows_the_class() -> None:
     assert torch.equal(data.test.y, whole.test.y)
 
 
-@pytest.mark.parametrize("given", [3, "3", ["3"], ("3",)])
+@pytest.mark.parametrize("given", [3, "3", ["3"], ("3",), " 3 ", ("3,",)])
 def test_ways_to_name_it(given) -> None:
     assert schema.make({"omit": given}).omit == ("3",)
-    assert schema.make({"omit": "3,5"}).omit == ("3", "5")
+    for several in ("3,5", "3, 5", ("3,5",), [3, 5]):
+        assert schema.make({"omit": several}).omit == ("3", "5")
 
 
 def test_a_class_by_its_name_before_its_number() -> None:
@@ -87,6 +88,7 @@ def test_the_bias_makes_most_images_right() -> None:
 def test_no_bias_where_none_is_as_good() -> None:
     logits, y = torch.tensor([[5.0, 0.0], [0.0, 5.0]]), torch.tensor([0, 1])
     assert best_bias(logits, y, [1]) == 0.0
+    assert best_bias(torch.tensor([[2.0, 1.0]] * 3), torch.tensor([1, 0, 0]), [1]) == 0.0  # equal leads
     with pytest.raises(UserError, match=r"none of these images is of an omitted class"):
         best_bias(logits, torch.tensor([0, 0]), [1])
 
