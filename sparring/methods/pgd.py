@@ -83,9 +83,8 @@ class Pgd(Part):
     def about(self) -> Sequence[str]:
         """How far and how often images are moved."""
         grown = f", growing over {self.warmup:g} epochs" if self.warmup else ""
-        return [
-            f"pixels move by up to {self.ball.eps:.4g} ({self.ball.norm}), in {self.steps} of {self.size:.4g}{grown}"
-        ]
+        way = f"{self.steps} steps of {self.size:.4g}{grown}"
+        return [f"images move by up to {self.ball.eps:.4g} ({self.ball.norm}), in {way}"]
 
     def forward(self, batch: Batch, student: nn.Module, targets: Targets) -> Tensor:
         device = batch.x.device.type
