@@ -39,3 +39,11 @@ def number(text: str) -> float | None:
     found = re.fullmatch(rf"({digits})(?:/({digits}))?", text.strip())
     below = float(found[2] or 1) if found else 0.0
     return float(found[1]) / below if found and below else None
+
+
+def in_pixels(option: Any) -> Any:
+    """An option, or several, in which 8/255 stands for that number, as one says how far pixels move."""
+    if isinstance(option, Mapping):
+        return {key: in_pixels(value) for key, value in option.items()}
+    found = number(option) if isinstance(option, str) and "/" in option else None
+    return option if found is None else found

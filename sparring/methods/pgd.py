@@ -69,6 +69,10 @@ class Pgd(Part):
         size = eps / PART if size is None else size
         if min(eps, size, steps, warmup) < 0:
             raise ValueError(f"eps is {eps:g}, size {size:g}, steps {steps}, warmup {warmup:g}: give none below 0")
+        if norm == "linf" and eps > 1:
+            raise ValueError(f"eps is {eps:g}, and pixels lie in [0, 1]: did you mean {eps:g}/255?")
+        if teacher == "moving" and loss not in APART:
+            raise ValueError(f"teacher=moving has no effect with loss={loss}: leave it out, or take loss=kl")
         self.warmup, self.grown = warmup, 0.0 if warmup else 1.0
         self.ball, self.size, self.steps = Ball(eps, norm), size, steps
         self.start: Start = start
@@ -120,6 +124,13 @@ class Pgd(Part):
         """Let the attack grow while it warms up."""
         if self.warmup:
             self.grown = min(1.0, moment.step / (self.warmup * moment.clock.steps_per_epoch))
+
+    def remark(self) -> str | None:
+        if self.grown == 1:
+            return None
+        return (
+            f"warmup is {self.warmup:g} epochs, and the attack had grown to {self.grown:.0%} of eps when training ended"
+        )
 
     def get_extra_state(self) -> Tensor:
         return torch.tensor(self.grown, dtype=torch.float64)

@@ -115,6 +115,11 @@ def exits_of(net: Network) -> list[str]:
     return [*net.body.exits] if isinstance(net.body, Exits) else []
 
 
+def deepest(net: Network) -> Network:
+    """A network without its exits: whose answer counts, and whose cost; itself where it has none."""
+    return only(net, DEEPEST) if exits_of(net) else net
+
+
 def exit_asked(spec: str) -> tuple[str, str] | None:
     """(the exit, the network that has it) that `spec` names; None where it names no exit."""
     found = SPEC.fullmatch(spec)

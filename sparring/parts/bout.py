@@ -13,7 +13,7 @@ from sparring.parts.part import MIXED, UNMOVED, Objective, Part, Perturb, Plain,
 
 MISSING = {  # what a part needs: what to say where nothing offers it
     "target": "a target, and nothing in this bout offers one; "
-    "give a teacher (--teacher) or choose targets that have it",
+    "give a teacher (--teacher) and let the targets ask it (targets=teacher), or choose others that have one",
     UNMOVED: "inputs as they come, since answers are kept (--cache) for the images' own views, and this perturbation "
     "moves them; leave cache out, or give perturb=clean",
     "features": "a teacher's inner features, and these targets have none; give targets=teacher, which hands them out",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import numpy as np
 import torch
 
 import sparring
-from sparring.errors import UserError, did_you_mean
+from sparring.errors import Interrupted, UserError, did_you_mean
 from sparring.evaluate.autoattack import (
     CLEAN,
     PACKAGE,
@@ -82,15 +84,26 @@ def autoattack(run: Path, asked: Threat, version: Version) -> tuple[dict[str, An
     heard = require_sound(asked.student, first, trial)
     entry = {**about(asked), "seconds": {}, **entry, **settings}
     say(f"AutoAttack {key}; if it is stopped, the same command goes on")
-    for step in cascade(asked.student, asked.pick, trial, standing):
-        standing = step.standing
-        keep(file, told, arrays_of(asked, standing))
-        entry["seconds"][step.attack] = entry["seconds"].get(step.attack, 0.0) + step.seconds
-        write(run, key, summary(entry, standing, heard))
-        speak(step, version)
+    with saying_that_it_goes_on():
+        for step in cascade(asked.student, asked.pick, trial, standing):
+            standing = step.standing
+            keep(file, told, arrays_of(asked, standing))
+            entry["seconds"][step.attack] = entry["seconds"].get(step.attack, 0.0) + step.seconds
+            write(run, key, summary(entry, standing, heard))
+            speak(step, version)
     entry = summary(entry, standing, heard, finished=True)
     write(run, key, entry)
     return entry, standing.broken_by
+
+
+@contextmanager
+def saying_that_it_goes_on() -> Iterator[None]:
+    """Ctrl-C is told as any other stop."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        told = "stopped; what was attacked is kept, and the same command goes on"
+        raise Interrupted(told, signal.SIGINT) from None
 
 
 def settings_of(asked: Threat, trial: Trial) -> dict[str, Any]:

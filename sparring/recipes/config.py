@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from sparring.errors import UserError, did_you_mean, first_line
 from sparring.files import write_text
-from sparring.keys import LEAVES, WHERE, flat, joined, number
+from sparring.keys import LEAVES, WHERE, flat, in_pixels, joined
 
 
 class Optim(BaseModel):
@@ -115,7 +115,7 @@ class Config(BaseModel):
     @field_validator("perturb", "targets", "objective", mode="before")
     @classmethod
     def _name_alone(cls, choice: Any) -> Any:
-        return {"name": choice} if isinstance(choice, str) else choice
+        return {"name": choice} if isinstance(choice, str) else in_pixels(choice)
 
     @field_validator("omit", mode="before")
     @classmethod
@@ -182,8 +182,7 @@ def overrides(tokens: tuple[str, ...]) -> dict[str, Any]:
         if not equals or not key:
             raise UserError(f"{token!r} is not understood here: write key=value, for example optim.lr=0.1")
         try:
-            pixels = number(text) if "." in key and "/" in text else None
-            values[key] = (yaml.safe_load(text) if text else None) if pixels is None else pixels
+            values[key] = yaml.safe_load(text) if text else None
         except yaml.YAMLError:
             values[key] = text
     return values

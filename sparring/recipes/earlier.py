@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from pathlib import Path
 
 from sparring import nets
 from sparring.errors import UserError
+from sparring.files import read_json
 from sparring.recipes.build import Given, prepare
 from sparring.recipes.config import SLOTS, Config
+from sparring.recipes.folder import EARLIER
 from sparring.recipes.slots import method_slots, resolved
 
 SEED = 1000  # added to the run's seed: the student begins anew, not where the earlier self began
@@ -53,3 +56,9 @@ def standing_in(config: Config, given: Given) -> tuple[Config, Given]:
     if given.student is not None:
         return config, replace(given, teacher=copy.deepcopy(given.student))
     return config.model_copy(update={"teacher": config.student}), given
+
+
+def seconds_before(config: Config) -> dict[str, float]:
+    """How long the earlier self was trained that a run learned from, where it did from one."""
+    place = Path(config.teacher or "")
+    return {"seconds_before": read_json(place / "result.json")["seconds"]} if place.name == EARLIER else {}

@@ -13,11 +13,12 @@ from sparring.recipes.climbed import KINDS, climbed
 from sparring.recipes.elsewhere import elsewhere
 from sparring.recipes.examine import examine
 from sparring.recipes.robust import robust as hold_out
+from sparring.recipes.run import Result
 from sparring.recipes.stress import stress
 
 
 def evaluate(
-    run: str | Path,
+    run: str | Path | Result,
     *,
     part: str = "test",
     curve: bool = False,
@@ -68,7 +69,10 @@ def evaluate(
     options = {name: value for name, value in (climb or {}).items() if value is not None}
     if options and attack not in KINDS:
         raise UserError(f"--{next(iter(options))} is for --attack pgd, which was not asked for")
-    run, ball = Path(run), ball | {"norm": norm or "linf", "part": part, "device": device}
+    run, ball = (
+        Path(run if isinstance(run, str | Path) else run.out),
+        ball | {"norm": norm or "linf", "part": part, "device": device},
+    )
     if bias and part != "test":
         raise UserError(f"--part {part} has no place beside --bias, which is chosen on validation and told of the test")
     if bias:

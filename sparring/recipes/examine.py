@@ -22,7 +22,7 @@ from sparring.recipes import config as schema
 from sparring.recipes.build import Given, asks_teacher, find_data, network, place_teacher, precision
 from sparring.recipes.config import Config
 from sparring.recipes.exits import by_exit
-from sparring.recipes.folder import as_it_lies
+from sparring.recipes.folder import EARLIER, as_it_lies
 from sparring.recipes.keepsakes import KEEPSAKES
 from sparring.recipes.run import say
 from sparring.report.groups import BASELINE
@@ -49,10 +49,11 @@ def examine(run: Path, *, part: str, curve: bool, device: str | None) -> dict[st
     with compute.autocast():  # as the run scored it
         found = score(student, batches, teacher)
         exits = by_exit(student, data.shape, batches)
+    alone = nets.deepest(student)
     found |= {
-        "parameters": parameters(student),
-        "macs": macs(student, data.shape),
-        "latency": latency(student, data.shape, here),
+        "parameters": parameters(alone),
+        "macs": macs(alone, data.shape),
+        "latency": latency(alone, data.shape, here),
     }
     found |= {f"{name}/{key}": value for name, told in exits.items() for key, value in told.items()}
     if curve and teacher is not None:
@@ -92,7 +93,8 @@ def opened(run: Path, device: str | None = None) -> tuple[Config, datasets.Data,
     if not run.is_dir():
         raise UserError(f"{run} is no folder; give a run directory")
     if not (run / "result.json").exists():
-        found = sorted(run.rglob("result.json"), key=lambda path: (BASELINE in path.parts, path))
+        below = [path for path in run.rglob("result.json") if EARLIER not in path.parts]
+        found = sorted(below, key=lambda path: (BASELINE in path.parts, path))
         inner = found[0].parent if found else None
         hint = f"there is one in {inner}" if inner else "give a run directory, or --resume that run"
         raise UserError(f"{run} holds no finished run (no result.json); {hint}")

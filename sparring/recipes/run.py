@@ -28,6 +28,7 @@ from sparring.nets import weights
 from sparring.parts.schedules import constant
 from sparring.recipes.build import Given, Prepared, asks_teacher, prepare
 from sparring.recipes.config import Config
+from sparring.recipes.earlier import seconds_before
 from sparring.recipes.fetched import Fetched
 from sparring.recipes.folder import begin, claim_folder, refuse_other_run
 from sparring.recipes.gradients import observers, written
@@ -252,6 +253,7 @@ def facts(prepared: Prepared, record: Record) -> dict[str, Any]:
         "steps": record.step,
         "batches": record.batch,  # more than steps where others than the student moved too
         "seconds": record.seconds,
+        **seconds_before(config),
         "data_share": record.waited / max(record.seconds, 1e-9),
         "images_per_second": record.step * config.batch_size / max(record.seconds, 1e-9),
         "peak_memory_bytes": peak_memory(prepared.compute.device),
@@ -266,7 +268,7 @@ def facts(prepared: Prepared, record: Record) -> dict[str, Any]:
 
 def size(net: Network, prepared: Prepared) -> dict[str, float]:
     """What a network costs its user: parameters, and for one image multiply-adds and seconds on the run's device."""
-    shape, device = prepared.data.shape, prepared.compute.device
+    shape, device, net = prepared.data.shape, prepared.compute.device, nets.deepest(net)
     return {
         "parameters": parameters(net),
         "macs": macs(net, shape),

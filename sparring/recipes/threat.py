@@ -92,6 +92,8 @@ def chosen_eps(eps: float | str | None, norm: Norm, channels: int) -> float:
         raise UserError(f"there is no one radius for {NO_CUSTOM[norm]}: give --eps, in pixels of [0, 1]")
     if isinstance(eps, str):
         eps = radius(eps)
+    if norm == "linf" and 1 < eps < float("inf"):
+        raise UserError(f"--eps {eps:g}: pixels lie in [0, 1]; did you mean {eps:g}/255?")
     if not 0 <= eps < float("inf"):
         raise UserError(f"--eps {eps:g}: give 0 or more, in pixels of [0, 1]")
     return float(eps)

@@ -90,6 +90,8 @@ def _remarks(arms: Sequence[Arm], told: Mapping[Path, Mapping[str, Any]], beside
             found += [f"{who}: {remark}." for remark in told.get(run.path, {}).get("remarks", ())]
             checks = (kept(run, ROBUST).get(beside) or {}).get("checks", ())
             failed = [check for check in checks if not check["passed"]]
+            if checks and not failed:
+                found.append(f"{who}: none of {len(checks)} tests speaks of masked gradients.")
             found += [f"{who}: masked gradients? {check['name']}: {check['says']}." for check in failed]
     return found
 

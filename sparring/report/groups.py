@@ -11,6 +11,7 @@ from sparring.keys import LEAVES, WHERE, flat
 from sparring.report.ledger import Run
 
 BASELINE = "ce"
+TEACHERS = "teachers"  # the folder in which a reproduced table has those that it trained, which repeat no line of it
 # What may differ between the seeds of one arm: where and how a run was made, not what was trained.
 ASIDE = WHERE | LEAVES | {"seed", "any_teacher"}
 CONTENTS = "data's contents"
@@ -73,6 +74,7 @@ def settings(run: Run) -> dict[str, str]:
     told: dict[str, Any] = {key: run.result.get(key) for key in ("epochs", "batch_size", "protocol")}
     told |= {key: value for key, value in flat(run.config).items() if key not in ASIDE | TOLD}
     told |= {"teacher": run.teacher, "start": run.result.get("start")}
+    told |= {"role": "teacher"} if run.path.parent.name == TEACHERS else {}
     named = {key: re.sub(r"seed[-_=]?\d+", "seed", str(value)) for key, value in told.items() if value is not None}
     known = {f"{role}'s weights": run.weights(role) for role in ("teacher", "start")} | {CONTENTS: run.fingerprint}
     return named | {key: value[:8] for key, value in known.items() if value}

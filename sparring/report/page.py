@@ -12,15 +12,16 @@ from markupsafe import Markup
 
 from sparring.errors import UserError
 from sparring.files import write_text
-from sparring.report import attacked, augmented, figures, gradients, guided, landscape, phases, robust, teacher
+from sparring.report import attacked, augmented, figures, gradients, guided, landscape, parted, phases, robust, teacher
 from sparring.report.groups import BASELINE, Arm, Group, groups
-from sparring.report.ledger import Run, runs
+from sparring.report.ledger import Run, kept, runs
 from sparring.report.reproduced import reproduced
 from sparring.report.stored import stored
 from sparring.report.table import claim, costs, markdown_table, table
 from sparring.report.units import amount
 from sparring.report.verdict import every_pair, summary, verdicts
 
+MEASURED = ("autoattack.json", "attacks.json", "robust.json", "corruptions.json", "bias.json", "imagenet.json")
 PICTURES = {each.ARRAYS: each.NEEDED for each in (augmented, guided, landscape)}
 
 
@@ -65,6 +66,8 @@ def markdown(paths: Iterable[str | Path] | str | Path) -> str:
             parts.append(f"Gradients in epoch {seen.epoch}, mean |∂L/∂W|:\n\n{markdown_table(seen.raw)}")
             parts.append(f"Divided by each run's mean total loss:\n\n{markdown_table(seen.scaled)}")
             parts += [_plain(caveat) for caveat in seen.caveats]
+        for more in (parted.exits(group), parted.biases(group)):
+            parts += [markdown_table(more)] if more else []
         for held in attacked.attacked(group):
             parts += [f"{held.title}:\n\n{markdown_table(held.table)}", *map(_plain, held.remarks)]
     if left := waiting(found):
@@ -109,9 +112,13 @@ def undrawn(run: Run) -> list[str]:
     lost = [
         file for file, names in PICTURES.items() if (run.path / file).exists() and not stored(run.path / file, names)
     ]
-    told = []
+    told = [
+        f"{run.path / file} cannot be read, so what it held is missing here: `sparring evaluate` measures it again."
+        for file in MEASURED
+        if (run.path / file).exists() and not kept(run, file)
+    ]
     if (run.path / gradients.FILE).exists() and gradients.seen(run) is None:
-        told = [f"{run.path / gradients.FILE} cannot be read, so its gradients are missing here: train that run anew."]
+        told += [f"{run.path / gradients.FILE} cannot be read, so its gradients are missing here: train that run anew."]
     return told + [
         f"{run.path / file} is damaged, or was written by another version, so its picture is missing here: "
         f"`sparring show {run.path}{' --landscape' if file == landscape.ARRAYS else ''}` draws it again."
@@ -157,6 +164,8 @@ def _view(group: Group) -> dict[str, Any]:
         "robust": robust.corrupted(group),
         "variants": robust.variants(group),
         "attacked": attacked.attacked(group),
+        "exits": parted.exits(group),
+        "biases": parted.biases(group),
         "size": _size(members),
         "costs": costs(group),
         "validation": _svg(figures.validation_curves(group)),

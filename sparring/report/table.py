@@ -46,6 +46,7 @@ def table(group: Group) -> Table:
         "ECE, %": lambda arm: _aside(arm, ("test", "ece"), 100),
         "epochs": lambda arm: _plain(arm, "epochs"),
         "training time": lambda arm: _time(arm.values("seconds")),
+        "its earlier self's": lambda arm: _time(arm.values("seconds_before")),
     }
     return filled({head: [cell(arm) for arm in group.arms] for head, cell in columns.items()})
 

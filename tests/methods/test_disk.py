@@ -152,7 +152,7 @@ def test_eq_6_of_disk() -> None:
         ({"k": 0}, "k is 0"),
         ({"period": 1}, "period is 1, and so λ would stay at lambda_min"),
         ({"lambda_min": 9.0, "lambda_max": 1.0}, "lambda_min is 9"),
-        ({"turns": "joint"}, "no phase in which to measure"),
+        ({"turns": "joint"}, "no phase to measure the student in"),
         ({"logits": 0.0}, "nothing to learn from"),
         ({"hint": "fitnets", "hint_weight": 0.0}, "hint has no effect with hint_weight=0"),
         ({"logits": -1.0}, "logits is -1: give 0 or more"),
