@@ -57,7 +57,7 @@ def named(method: str) -> Case:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_keeps_the_contract(method: str) -> None:
-    check_method(partial(named, method), tiny_batches(4))
+    check_method(partial(named, method), tiny_batches())
 
 
 def test_da_as_published_alone_breaks_a_rule_on_purpose() -> None:
