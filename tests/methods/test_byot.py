@@ -179,7 +179,7 @@ def test_a_run_tells_of_each_exit(run: Path) -> None:
     result = json.loads((run / "result.json").read_text())
     assert list(result["exits"]) == ["exit1", "exit2", "deepest", "ensemble"]
     assert result["exits"]["deepest"]["accuracy"] == result["test"]["accuracy"]
-    assert result["exits"]["ensemble"]["parameters"] == result["parameters"]
+    assert result["exits"]["deepest"]["parameters"] == result["parameters"]
     costs = [told["macs"] for told in result["exits"].values()]
     assert costs == sorted(costs)
     line = next(json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines())
