@@ -57,7 +57,8 @@ def named(method: str) -> Case:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_keeps_the_contract(method: str) -> None:
-    check_method(partial(named, method), tiny_batches())
+    several = len(named(method).method.players) > 1  # whose turns take longer to come round
+    check_method(partial(named, method), tiny_batches(6 if several else 3))
 
 
 def test_da_as_published_alone_breaks_a_rule_on_purpose() -> None:
