@@ -169,7 +169,8 @@ class Bar:
             if part := line.get("validation"):
                 name = next(iter(part))
                 told = f"{part[name]:.2%}" if name == "accuracy" else f"{part[name]:.4g} {name.replace('_', ' ')}"
-                self.accuracy = f"validation {told}, "
+                attacked = (f" ({part[each]:.2%} under {each.upper()})" for each in part if each.startswith("pgd-"))
+                self.accuracy = f"validation {told}{''.join(attacked)}, "
             if not self.live:
                 epochs = self.total * line["epoch"] // line["step"]
                 text = f"{self.title}: epoch {line['epoch']}/{epochs}, {self.accuracy}{self.speed}"

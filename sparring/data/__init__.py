@@ -2,10 +2,10 @@
 
 from sparring.data.augment import names as augmentations
 from sparring.data.dataset import Data
-from sparring.data.images import Images, Resident, Streamed
+from sparring.data.images import Images, Resident, Streamed, some
 from sparring.data.load import load, names
 from sparring.data.omitted import only, without
-from sparring.data.stream import Stream, batches, stream
+from sparring.data.stream import Stream, batches, picked, stream
 from sparring.data.wrap import wrap
 
 __all__ = [
@@ -19,6 +19,8 @@ __all__ = [
     "load",
     "names",
     "only",
+    "picked",
+    "some",
     "stream",
     "without",
     "wrap",

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -196,6 +197,11 @@ class batches:
             rows = torch.arange(len(part)).split(self.batch_size)
             for x, y, index in _decoded(part, rows, device, self.workers):
                 yield Batch(as_float(x), y, index)
+
+
+def picked(part: Images, rows: np.ndarray, device: torch.device | str) -> Batch:
+    """The images at positions `rows` (B,) of a part, as they are, as one batch on `device`."""
+    return next(iter(batches(part.take(rows), batch_size=len(rows), device=device)))
 
 
 class _Pictures(Dataset):

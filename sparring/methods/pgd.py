@@ -75,6 +75,7 @@ class Pgd(Part):
             raise ValueError(f"teacher=moving has no effect with loss={loss}: leave it out, or take loss=kl")
         self.warmup, self.grown = warmup, 0.0 if warmup else 1.0
         self.ball, self.size, self.steps = Ball(eps, norm), size, steps
+        self.attacks_within = self.ball
         self.start: Start = start
         self.keep: Keep = keep
         self.precision: Precision = precision

@@ -36,6 +36,7 @@ class Chain(Part):
             if part.unmixed is not None and any(MIXED in before.offers for before in self.parts[:at]):
                 raise UserError(part.unmixed)
         self.asks_moving = any(part.asks_moving for part in self.parts)
+        self.attacks_within = next((part.attacks_within for part in self.parts if part.attacks_within), None)
         self.free: list[str] = []  # players of links that leave the turns to others
         if sum(part.turns is not None for part in self.parts) > 1:
             raise UserError("two links of a chain of perturbations both decide who moves when: leave one of them out")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from torch import Tensor, nn
 
 from sparring.core import Batch, Clock, Losses, Moment, Output, Player
+from sparring.parts.attack import Ball
 
 if TYPE_CHECKING:
     from sparring.parts.bout import Bout
@@ -74,7 +75,8 @@ class Part(nn.Module):
     ranked: how many of the target's likeliest classes it tells from the rest.
     unmixed: why it cannot do with images whose labels are mixed, a sentence; None where it can.
     asks_clean: of an objective: it also reads what the student answers at the images as they came (`output.clean`); of
-    targets: they are asked there. asks_moving: of a perturbation: it asks the targets about images on their way.
+    targets: they are asked there. asks_moving: of a perturbation: it asks the targets about images on their way;
+    attacks_within: the ball in which it attacks, by which a run then judges its epochs.
     """
 
     needs: frozenset[str] = frozenset()
@@ -86,6 +88,7 @@ class Part(nn.Module):
     unmixed: str | None = None
     asks_clean: bool = False
     asks_moving: bool = False
+    attacks_within: Ball | None = None
 
     def dress(self, student: nn.Module) -> nn.Module:
         """The student that is trained in this bout, made of the one that was given; usually that one itself."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from sparring import data as datasets
 from sparring import nets
 from sparring.core import UserError
@@ -54,7 +52,7 @@ def export(run: str | Path, exit: str, out: str | Path, *, device: str | None = 
     here = student.mean.device
     again = nets.load(str(file)).to(here)
     part = data.test or data.validation or data.train
-    some = part.take(np.linspace(0, len(part) - 1, min(COMPARED, len(part))).astype(np.int64))  # folders lie by class
+    some = datasets.some(part, COMPARED)
     batches = list(datasets.batches(some, batch_size=128, device=here, workers=config.workers))
     with computing(here.type, bf16=False):
         before = answers(student, batches, None if exit == DEEPEST else exit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -15,18 +16,27 @@ from sparring.core import Batch, Moment
 from sparring.engine.processes import agreed
 from sparring.errors import Interrupted
 from sparring.evaluate import answers, score, score_answers
+from sparring.evaluate.climb import Climb, withstands
+from sparring.evaluate.masking import right_after
 from sparring.recipes.build import Prepared
 from sparring.recipes.exits import by_exit
 from sparring.recipes.fetched import Fetched
 from sparring.recipes.keeper import Keeper
 from sparring.watch import Meter, NotFinite, speaks
 
+STEPS, ATTACKED = 10, 1000  # of PGD, and images
+WITHSTOOD = f"pgd-{STEPS}"
+
 Exams = Mapping[str, Callable[[], dict[str, float]]]
 """What scores whatever is trained, by the part of the data."""
 
 
 class Exam:
-    """Scores the student on a part of the data, beside the teacher, whose answers there are asked for once."""
+    """Scores the student on a part of the data, beside the teacher, whose answers there are asked for once.
+
+    Of a student whose training attacks it, "pgd-10" is the share of (up to) 1,000 images there on which it is right
+    still after ten steps of PGD within the same ball.
+    """
 
     def __init__(self, prepared: Prepared, part: datasets.Images) -> None:
         compute = prepared.compute
@@ -34,12 +44,21 @@ class Exam:
             part.to(compute.device), batch_size=256, device=compute.device, workers=prepared.config.workers
         )
         self.compute, self.student, self.y, self.shape = compute, prepared.student, part.y, prepared.data.shape
+        self.ball, self.attacked = prepared.method.perturb.attacks_within, datasets.some(part, ATTACKED)
         with compute.autocast():
             self.teacher: Tensor | None = answers(prepared.teacher, self.batches) if prepared.teacher else None
 
     def __call__(self) -> dict[str, float]:
         with self.compute.autocast():
-            return score(self.student, self.batches, teacher_logits=self.teacher)
+            return score(self.student, self.batches, teacher_logits=self.teacher) | self.under_attack()
+
+    def under_attack(self) -> dict[str, float]:
+        """{"pgd-10": …}; {} where training does not attack."""
+        if self.ball is None:
+            return {}
+        pick = partial(datasets.picked, self.attacked, device=self.compute.device)
+        probe = partial(withstands, self.student, climb=Climb(self.ball, steps=STEPS))
+        return {WITHSTOOD: float(right_after(self.student, pick, len(self.attacked), "pgd", probe).mean())}
 
     def of_exits(self) -> dict[str, dict[str, float]]:
         """The scores there and the costs of each of the student's exits; {} of a student without exits."""
@@ -120,7 +139,7 @@ class Judge:
             line[part] = exam()
         if found := line.get("validation"):
             self.record.last = found
-            accuracy = found.get("accuracy", -1.0)
+            accuracy = found.get(WITHSTOOD, found.get("accuracy", -1.0))
             better = agreed(int(accuracy > self.record.best_accuracy)) > 0  # lest processes part here
             if better:
                 self.record.best_accuracy, self.record.best_epoch = accuracy, moment.clock.epoch + 1

@@ -25,8 +25,9 @@ class Record:
     """What a run remembers of itself beside its weights: how far it is, its best epoch so far, and how long it took.
 
     step: training steps done; batch: batches used, also by others than the student; seconds: of training, without
-    scoring and saving; waited: those of them in which the device waited for data; stopped: the epoch in which a plateau
-    ended the training before its time, and why.
+    scoring and saving; waited: those of them in which the device waited for data; best_epoch, best_accuracy: on the
+    validation images, attacked ones where training attacks; stopped: the epoch in which a plateau ended the training
+    before its time, and why.
     """
 
     step: int = 0

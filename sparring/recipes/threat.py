@@ -56,8 +56,7 @@ class Threat:
 
     def pick(self, positions: np.ndarray) -> Batch:
         """The images at some positions (B,), on the student's device."""
-        some = self.images.take(positions)
-        return next(iter(datasets.batches(some, batch_size=len(positions), device=self.student.mean.device)))
+        return datasets.picked(self.images, positions, self.student.mean.device)
 
 
 def threat(
@@ -76,11 +75,10 @@ def threat(
     if images is not None and images < 1:
         raise UserError(f"--images {images}: give 1 or more")
     whole = part_of(data, part)
-    count = len(whole) if images is None else min(images, len(whole))
-    positions = np.linspace(0, len(whole) - 1, count).astype(np.int64)  # folders lie by class
     by: Norm = "l2" if norm == "l2" else "linf"
     ball = Ball(chosen_eps(eps, by, data.shape[0]), by)
-    return Threat(ball, student, whole.take(positions), part, data.fingerprint)
+    chosen = whole if images is None else datasets.some(whole, images)
+    return Threat(ball, student, chosen, part, data.fingerprint)
 
 
 def chosen_eps(eps: float | str | None, norm: Norm, channels: int) -> float:

@@ -28,6 +28,7 @@ class Table:
 
 
 EMPTY = Cell("")
+PGD = "pgd-10"  # what a run whose training attacks is judged by
 
 
 def table(group: Group) -> Table:
@@ -39,6 +40,8 @@ def table(group: Group) -> Table:
         "verdict": lambda arm: _verdict(against_baseline(group, arm), arm, rivals=bool(group.contenders)),
         "without the omitted, %": lambda arm: spread(arm.values("test_without", "accuracy"), 100),
         "the omitted only, %": lambda arm: spread(arm.values("test_only", "accuracy"), 100),
+        "under PGD-10, %": lambda arm: spread(arm.values("test", PGD), 100),
+        "under PGD-10 at its best epoch, %": lambda arm: spread(_at_best(arm, PGD), 100),
         "best epoch on test, %": lambda arm: spread(arm.values("test_best", "accuracy"), 100),
         "published, %": lambda arm: published(claim(arm)),
         "agreement with teacher, %": lambda arm: _aside(arm, ("test", "agreement"), 100),
@@ -94,6 +97,13 @@ def _aside(arm: Arm, keys: tuple[str, ...], scale: float, digits: int = 2) -> Ce
 def claim(arm: Arm) -> Mapping[str, Any] | None:
     """The published number an arm set out to reproduce, where its recipe carries one."""
     return next((run.result["claim"] for run in arm.runs if "claim" in run.result), None)
+
+
+def _at_best(arm: Arm, metric: str) -> list[float]:
+    """A metric of every run that has it on its test images, at the epoch that was best on validation images."""
+    pairs = ((run.number("test_at_best_validation", metric), run.number("test", metric)) for run in arm.runs)
+    found = (last if best is None else best for best, last in pairs)  # the last where that was the best
+    return [value for value in found if value is not None]
 
 
 def _difference(verdict: Verdict | None, arm: Arm) -> Cell:

@@ -1,0 +1,35 @@
+"""A student whose training attacks it is judged under attack: each epoch on validation images, at the end on test."""
+
+import pytest
+from runs import configured, epochs
+
+from sparring import verbs
+from sparring.recipes.run import run
+
+WEAK = {"method": "at", "student": "mlp-16", "augment": "none", "epochs": 4, "optim.lr": 0.3}
+LIMIT = {"perturb.eps": 0.1, "perturb.size": 0.025}
+
+
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory):
+    out = tmp_path_factory.mktemp("judged") / "run"
+    return run(configured(**WEAK, **LIMIT), out)
+
+
+def test_the_best_epoch_is_the_one_that_withstands_most(attacked):
+    scores = [line["validation"] for line in epochs(attacked.out)]
+    left = [each["pgd-10"] for each in scores]
+    assert attacked.metrics["best_epoch"] == 1 + left.index(max(left))
+    assert all(each["pgd-10"] < each["accuracy"] for each in scores)
+
+
+def test_what_it_says_of_the_test_images_is_what_evaluate_says(attacked):
+    found = verbs.evaluate(attacked.out, attack="pgd", eps=0.1, images=1000, climb={"steps": 10})
+    assert found["pgd"] == attacked.metrics["test"]["pgd-10"] < attacked.metrics["test"]["accuracy"]
+
+
+@pytest.mark.parametrize(("perturb", "judged"), [("noise+pgd", True), ("noise", False)])
+def test_it_goes_by_the_perturbation(perturb, judged, tmp_path):
+    told = {"perturb.pgd.eps": 0.1} if judged else {}
+    done = run(configured(method="ce", student="mlp-16", epochs=1, perturb=perturb, **told), tmp_path / "run")
+    assert [("pgd-10" in done.metrics[part]) for part in ("validation", "test")] == [judged, judged]
