@@ -92,8 +92,8 @@ def sentences(group: Group) -> list[str]:
         alone = f"{name} {reached}, on the labels alone. No distilled run of it is here to set beside it."
         return [alone, *remarks(group)]
     return [
-        f"{group.arms[0].label} {reached}. Cannot tell whether distillation helps: there is no run of the baseline "
-        f"(method '{BASELINE}', the same student, data and budget without a teacher). Train one on the same seeds.",
+        f"{group.arms[0].label} {reached}. Cannot tell whether that helps: there is no run of the baseline (method "
+        f"'{BASELINE}', the same student, data and budget on the labels alone). Train one on the same seeds.",
         *beyond,
     ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,9 +11,9 @@ from typing import Any
 
 from sparring.errors import UserError
 from sparring.report.ledger import Run, kept, number, runs
-from sparring.report.table import EMPTY, Cell, Table, filled, published, spread
+from sparring.report.table import EMPTY, Cell, Table, filled, paired, published, spread
 from sparring.report.units import signed
-from sparring.report.verdict import interval, summary, word_of
+from sparring.report.verdict import summary
 
 PLANS = "*.recipe.json"
 SHOWN = {
@@ -75,7 +75,7 @@ def _row(plan: Mapping[str, Any], row: Mapping[str, Any], folder: Path) -> Repro
         for line in row.get("against", ()):
             head = f"{shown}: against {line}, points [95 %]"
             columns[head] = [
-                _paired(ours[each["name"]], ours[line], partial(measured, metric=metric)) for each in row["lines"]
+                paired(ours[each["name"]], ours[line], partial(measured, metric=metric)) for each in row["lines"]
             ]
     told = [claim for line in row["lines"] for claim in line["claims"].values()]
     sources = dict.fromkeys(f"{claim['source']} ({claim['protocol']})" for claim in told)
@@ -125,20 +125,6 @@ def _gap(values: list[float], claim: Mapping[str, Any] | None) -> Cell:
         return EMPTY
     gap = ours.mean - claim["published"]["mean"] / 100
     return Cell(signed(gap), gap)
-
-
-def _paired(runs: list[Run], others: list[Run], value: Callable[[Run], float | None]) -> Cell:
-    """By how much a line's runs differ from another's of the same seeds, and what that says."""
-    theirs = {run.seed: found for run in others if (found := value(run)) is not None}
-    pairs = [(found, theirs[run.seed]) for run in runs if run.seed in theirs and (found := value(run)) is not None]
-    differences = [a - b for a, b in pairs]
-    if not differences or runs is others:
-        return EMPTY
-    short, ends = summary(differences), interval(differences)
-    assert short is not None
-    between = f" [{signed(ends[0])}, {signed(ends[1])}]" if ends else ""
-    told = word_of(short, *(ends or (None, None)))
-    return Cell(f"{signed(short.mean)}{between} ({short.n}), {told}", short.mean)
 
 
 def _ours(found: Iterable[list[Run]]) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sparring.report.groups import BASELINE, Arm, Group
+from sparring.report.groups import BASELINE, Arm, Group, settings
+from sparring.report.ledger import Run
 from sparring.report.units import duration, signed
-from sparring.report.verdict import Verdict, against_baseline, summary
+from sparring.report.verdict import Verdict, against_baseline, compare, interval, summary, word_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Table:
 
 EMPTY = Cell("")
 PGD = "pgd-10"  # what a run whose training attacks is judged by
+BALL = ("eps", "norm")
+ROBUST = "at"  # and what others are held against in that: adversarial training without a teacher
 
 
 def table(group: Group) -> Table:
@@ -41,6 +44,7 @@ def table(group: Group) -> Table:
         "without the omitted, %": lambda arm: spread(arm.values("test_without", "accuracy"), 100),
         "the omitted only, %": lambda arm: spread(arm.values("test_only", "accuracy"), 100),
         "under PGD-10, %": lambda arm: spread(arm.values("test", PGD), 100),
+        "under PGD-10, against at, points [95 %]": lambda arm: _withstanding(group, arm),
         "under PGD-10 at its best epoch, %": lambda arm: spread(_at_best(arm, PGD), 100),
         "best epoch on test, %": lambda arm: spread(arm.values("test_best", "accuracy"), 100),
         "published, %": lambda arm: published(claim(arm)),
@@ -94,9 +98,32 @@ def _aside(arm: Arm, keys: tuple[str, ...], scale: float, digits: int = 2) -> Ce
     return Cell(cell.text.rsplit(" (", 1)[0], cell.key) if len(values) == len(arm.runs) else cell
 
 
+def paired(runs: Sequence[Run], others: Sequence[Run], value: Callable[[Run], float | None]) -> Cell:
+    """By how much some runs differ from others of the same seeds, and what that says."""
+    theirs = {run.seed: found for run in others if (found := value(run)) is not None}
+    pairs = [(found, theirs[run.seed]) for run in runs if run.seed in theirs and (found := value(run)) is not None]
+    differences = [a - b for a, b in pairs]
+    if not differences or runs is others:
+        return EMPTY
+    short, ends = summary(differences), interval(differences)
+    assert short is not None
+    between = f" [{signed(ends[0])}, {signed(ends[1])}]" if ends else ""
+    told = word_of(short, *(ends or (None, None)))
+    return Cell(f"{signed(short.mean)}{between} ({short.n}), {told}", short.mean)
+
+
 def claim(arm: Arm) -> Mapping[str, Any] | None:
     """The published number an arm set out to reproduce, where its recipe carries one."""
     return next((run.result["claim"] for run in arm.runs if "claim" in run.result), None)
+
+
+def _withstanding(group: Group, arm: Arm) -> Cell:
+    """By how much an arm withstands PGD-10 better than adversarial training alone does, attacked and trained alike."""
+    for other in group.arms:
+        within = [{settings(run).get(f"perturb.{key}") for run in each.runs} for each in (arm, other) for key in BALL]
+        if other.method == ROBUST and within[:2] == within[2:] and not compare(arm, other).unequal:
+            return paired(arm.runs, other.runs, lambda run: run.number("test", PGD))
+    return EMPTY
 
 
 def _at_best(arm: Arm, metric: str) -> list[float]:

@@ -34,8 +34,8 @@ class Verdict:
 
     low, high: the 95 % t-interval of the mean difference; None, as sd is, for fewer than two shared seeds.
     unequal: why the comparison is not one of like with like; empty where it is. seeds_needed: how many shared seeds
-    would tell, where that can be guessed from the spread seen. baseline: whether `against` has no teacher. sizes: the
-    parameters of both, where they differ.
+    would tell, where that can be guessed from the spread seen. baseline: whether `against` is the student on the labels
+    alone. sizes: the parameters of both, where they differ.
     """
 
     method: str
@@ -180,10 +180,10 @@ def _needed(short: Summary | None) -> int | None:
 
 def _sentence(v: Verdict) -> str:
     seeds = f"{v.n} shared seed{'' if v.n == 1 else 's'}"
-    against = f"the same student without a teacher ({v.against})" if v.baseline else v.against
+    against = f"the same student on the labels alone ({v.against})" if v.baseline else v.against
     if v.sizes:
         own, theirs = map(amount, v.sizes)
-        kind = "the student without a teacher, " if v.baseline else ""
+        kind = "the student on the labels alone, " if v.baseline else ""
         against = f"{kind}{v.against} (of {theirs} parameters to its {own})"
     if v.mean is None:
         seen = f"{v.method} and {against} share no seed"

@@ -75,5 +75,5 @@ def test_a_larger_student_is_not_called_the_same(tmp_path: Path) -> None:
         write_run(tmp_path / f"ce/{seed}", method="ce", seed=seed, accuracy=0.4 + 0.01 * seed, parameters=976)
         write_run(tmp_path / f"simkd/{seed}", method="simkd", seed=seed, accuracy=0.6 + 0.02 * seed, parameters=8150)
     text = page(tmp_path, tmp_path / "r.html").read_text()
-    assert "than the student without a teacher, ce (of 976 parameters to its 8.15 thousand)" in text
+    assert "than the student on the labels alone, ce (of 976 parameters to its 8.15 thousand)" in text
     assert "the same student" not in text.split("simkd helps")[1][:200]

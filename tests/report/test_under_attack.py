@@ -7,6 +7,7 @@ from folders import write_run
 from sparring.report import groups, markdown, page, runs
 from sparring.report.attacked import attacked, picture, radius
 from sparring.report.ledger import kept
+from sparring.report.table import table
 
 BALL = {"norm": "linf", "eps": 8 / 255, "part": "test", "images": 1000}
 KEY = "linf-0.0313725-test-1000"
@@ -82,3 +83,25 @@ def test_the_picture(tmp_path):
 
 def test_a_radius_is_written_as_it_is_said():
     assert [radius(eps) for eps in (8 / 255, 0.3, 0.1, 0.0, 1.0)] == ["8/255", "0.3", "0.1", "0", "1"]
+
+
+def trained(path, method, seed, eps, last, best=None):
+    """A run that was attacked within eps, and what it withstood at its last epoch and at its best."""
+    told = {"test": {"accuracy": 0.9, "pgd-10": last}}
+    if best is not None:
+        told["test_at_best_validation"] = {"accuracy": 0.91, "pgd-10": best}
+    write_run(path / f"{method}-{eps}-{seed}", method=method, seed=seed, config={"perturb.eps": eps}, **told)
+
+
+def test_what_training_withstood_is_held_against_adversarial_training_within_the_same_ball(tmp_path):
+    for seed, (alone, taught) in enumerate([(0.50, 0.53), (0.52, 0.54), (0.51, 0.55)]):
+        trained(tmp_path, "at", seed, 0.1, alone, best=alone + 0.01 if seed else None)
+        trained(tmp_path, "rslad", seed, 0.1, taught)
+        trained(tmp_path, "ard", seed, 0.2, 0.4)
+    (group,) = groups(runs([tmp_path]))
+    rows = {row["method"].split(" ")[0]: row for row in cells(table(group))}
+    head = "under PGD-10, against at, points [95 %]"
+    assert rows["rslad"][head] == "+3.00 [+0.52, +5.48] (3), helps"
+    assert rows["at"][head] == rows["ard"][head] == ""
+    assert rows["at"]["under PGD-10, %"] == "51.00 ± 1.00 (3)"
+    assert rows["at"]["under PGD-10 at its best epoch, %"] == "51.67 ± 1.53 (3)"

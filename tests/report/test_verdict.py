@@ -36,7 +36,7 @@ def test_helps(tmp_path):
     assert (v.mean, v.sd) == (pytest.approx(0.025), pytest.approx(0.00577350))
     assert (v.low, v.high) == (pytest.approx(0.0158131, abs=1e-6), pytest.approx(0.0341869, abs=1e-6))
     assert v.sentence == (
-        "kd helps: 2.50 points more test accuracy than the same student without a teacher (ce) "
+        "kd helps: 2.50 points more test accuracy than the same student on the labels alone (ce) "
         "(95 % interval +1.58 to +3.42, 4 shared seeds)."
     )
 
