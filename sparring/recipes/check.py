@@ -90,6 +90,7 @@ class Check:
         for name, found in self.rehearsals.items():
             terms = ", ".join(f"{term} {value:.4g}" for term, value in found.terms.items())
             lines.append(f"{name:<11} {terms}; gradient norm {found.gradient:.3g}")
+            lines += [f"            → {found.doubt}"] if found.doubt else []
         if self.doubt:
             lines.append(f"            → {self.doubt}")
         shares = ", ".join(f"{name} {share:.0%}" for name, share in self.shares.items())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 from torch import Tensor
 
 from sparring import data as datasets
@@ -110,9 +109,7 @@ def climb(out: Path, data: datasets.Data, teacher: Network, students: Mapping[st
     images = data.test or data.validation
     assert images is not None
     device = teacher.mean.device
-    rows = np.linspace(0, len(images) - 1, min(CURVE_IMAGES, len(images))).astype(np.int64)  # folders lie by class
-    some = images.take(rows).to(device)
-    batches = datasets.batches(some, batch_size=128, device=device)
+    batches = datasets.batches(datasets.some(images, CURVE_IMAGES).to(device), batch_size=128, device=device)
     climbs.save_curve(climbs.curve(teacher, students, batches, std=data.std), out / "disagreement.json")
     name, student = next(iter(students.items()))
     pictures = climbs.examples(teacher, student, next(iter(batches)), std=data.std, name=name)

@@ -25,10 +25,19 @@ PACKAGE = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """What one player's loss is on a batch: its terms, and the norm of its gradient."""
+    """What one player's loss is on a batch: its terms, the norm of its gradient, and the parameters that have none."""
 
     terms: dict[str, float]
     gradient: float
+    idle: tuple[str, ...] = ()
+
+    @property
+    def doubt(self) -> str | None:
+        """A sentence where the loss does not move some parameters."""
+        if not self.idle:
+            return None
+        many = f" and {len(self.idle) - 1} more" if len(self.idle) > 1 else ""
+        return f"{self.idle[0]}{many}: no gradient on the first batch, so they will stay as they are"
 
 
 def rehearse(prepared: Ready, batch: Batch) -> dict[str, Rehearsal]:
@@ -45,17 +54,19 @@ def rehearse(prepared: Ready, batch: Batch) -> dict[str, Rehearsal]:
                 with compute.autocast():
                     losses = player.loss(batch)
                 require_finite(name, losses)
-                if not (moving := [parameter for parameter in player.module.parameters() if parameter.requires_grad]):
+                moving = {key: value for key, value in player.module.named_parameters() if value.requires_grad}
+                if not moving:
                     raise UserError(f"{name} has no parameter that may move: give a network with trainable weights")
-                gradients = torch.autograd.grad(losses.total(), moving, allow_unused=True)
+                gradients = torch.autograd.grad(losses.total(), [*moving.values()], allow_unused=True)
                 norms = [g.float().norm() for g in gradients if g is not None]
+                idle = tuple(key for key, g in zip(moving, gradients, strict=True) if g is None)
                 if not norms:
                     raise UserError(
                         f"the loss of {name} does not depend on its parameters, so it would never learn: "
                         "is there a detach() or a no_grad() between them?"
                     )
                 norm = float(torch.stack(norms).norm())
-                found[name] = Rehearsal({k: float(v) for k, v in losses.values().items()}, norm)
+                found[name] = Rehearsal({k: float(v) for k, v in losses.values().items()}, norm, idle)
         except UserError:
             raise
         except Exception as error:

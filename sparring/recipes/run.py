@@ -112,7 +112,9 @@ def _run(config: Config, out: Path, given: Given, resume: bool, claim: Claim | N
     exams = {"validation": Exam(prepared, prepared.data.validation)} if prepared.data.validation else {}
     judge_teacher(prepared, exams)
     first = next(iter(stream(0)))
-    rehearse(prepared, first)
+    for name, rehearsed in rehearse(prepared, first).items():
+        if rehearsed.doubt:
+            at_first(partial(say, f"the {name}'s {rehearsed.doubt}"))
     if told := doubt(prepared, first):
         at_first(lambda: say(told))
     if config.teacher and prepared.teacher is None:

@@ -9,7 +9,7 @@ from sparring.errors import UserError
 from sparring.parts.part import Plain
 from sparring.recipes.build import Given, fits, prepare
 from sparring.recipes.rehearse import doubt, rehearse
-from sparring.recipes.run import training_stream
+from sparring.recipes.run import run, training_stream
 
 
 def everything(prepared):
@@ -99,3 +99,13 @@ def test_an_augmentor_that_spoils_images_or_cuts_its_gradient_is_told(teacher, t
         rehearse(*first_of("Cut"))
     mixed = prepare(configured(teacher=str(teacher), method="kd", perturb="mixup"), Given())
     assert doubt(mixed, batch) is None  # nobody knows what is right of mixed images
+
+
+def test_parameters_that_the_loss_does_not_move_are_told(tmp_path):
+    run(configured(method="byot", student="small-cnn", epochs=1), tmp_path / "exits")
+    prepared = prepare(configured(method="ce", student=str(tmp_path / "exits")), Given())
+    batch = next(iter(training_stream(prepared)(0)))
+    told = rehearse(prepared, batch)["student"].doubt
+    assert told is not None
+    assert told.startswith("body.exits.exit1.bottleneck.0.weight and ")
+    assert rehearse(prepare(configured(method="ce"), Given()), batch)["student"].doubt is None
