@@ -106,8 +106,6 @@ def evaluate(
     )
     if attack is not None or robust:
         print("\n".join(withstood(found)) + f"\nKept in {run / kept_in(attack)}")
-        if robust:
-            print(f"The picture: {run / 'robust.png'}")
     elif bias:
         print("\n".join(shifted(found)) + f"\nKept in {run / 'bias.json'}")
     elif corruptions is not None:

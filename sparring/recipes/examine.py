@@ -89,6 +89,11 @@ def kept_by(run: Path) -> dict[str, Tensor]:
 
 def opened(run: Path, device: str | None = None) -> tuple[Config, datasets.Data, Network]:
     """A finished run's configuration, data and student, on its own device or another."""
+    if asked := nets.exit_asked(str(run)):
+        raise UserError(
+            f"{run} is an exit, and what is measured are runs: evaluate {asked[1]}, which tells of all its exits; to "
+            f"attack one, sparring.evaluate.robust_accuracy(sparring.nets.load({str(run)!r}), x, y)"
+        )
     if not run.is_dir():
         raise UserError(f"{run} is no folder; give a run directory")
     if not (run / "result.json").exists():

@@ -28,7 +28,7 @@ from sparring.recipes.threat import Threat, entries, keep, kept, threat
 from sparring.report import attacked as drawing
 from sparring.report import runs
 
-FILE, PICTURE = "robust.json", "robust.png"
+FILE = "robust.json"
 IMAGES = 1000
 SEVERITIES = (1, 3, 5)
 NAMES = ("probes", "right")
@@ -48,7 +48,7 @@ def robust(
 
     eps, norm, images (1000 where None), part: see `threat`. Returns {"accuracy": clean, "pgd-20": …, "autoattack": …,
     "disagreement": after most steps, "corruptions": mean, …, "masking/more steps": 0 or, where it fails, 1, …}. Kept in
-    the run's robust.json, and drawn in robust.png; what was measured before is read. Raises UserError for mistakes.
+    the run's robust.json, and drawn in a picture beside it; what was measured before is read. Raises UserError for mistakes.
     """
     library()
     config, data, student, teacher = examine.reopened(run, device)
@@ -68,7 +68,9 @@ def robust(
     }
     write_json(run / FILE, {**entries(run / FILE), asked.key: entry})
     (about,) = runs([run])
-    drawing.picture(entry, about, run / PICTURE)
+    picture = run / f"robust-{asked.key}.png"
+    drawing.picture(entry, about, picture)
+    say(f"the picture: {picture}")
     for verdict in verdicts:
         say(f"{'fine' if verdict.passed else 'MASKED GRADIENTS?'} {verdict.name}: {verdict.says}")
     return scores(entry)

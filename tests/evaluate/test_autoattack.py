@@ -222,7 +222,7 @@ class Odd(nn.Module):
 @pytest.mark.parametrize(
     ("what", "message"),
     [
-        ("chance", "it is randomised; use rand"),
+        ("chance", "it is randomised; use --attack rand"),
         ("rounds", "the gradient is exactly zero at 20 of 20 images"),
         ("cuts", "no gradient of the answers reaches the pixels"),
         ("train", "goes into train mode when it is asked"),
@@ -245,6 +245,9 @@ def test_what_is_sound_passes():
     batch, trial = picking(x, y)(np.arange(20)), Trial(Ball(0.1))
     assert require_sound(Network(Odd("nothing")), batch, trial) == []
     assert require_sound(Network(Odd("chance")), batch, replace(trial, version="rand")) == []
+    assert (
+        "standard is the stronger" in require_sound(Network(Odd("nothing")), batch, replace(trial, version="rand"))[0]
+    )
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_all_of_it_in_one_table(student, capsys):
     told = json.loads((student / "robust.json").read_text())["linf-0.1-test-20"]
     assert told["curve"][0] == [0.0, found["accuracy"]]
     assert told["curve"][-1][1] <= 0.05
-    assert (student / "robust.png").read_bytes().startswith(b"\x89PNG")
+    assert (student / "robust-linf-0.1-test-20.png").read_bytes().startswith(b"\x89PNG")
     lines = "\n".join(withstood(found))
     assert "test: more steps" in lines
     assert "fine" in lines
