@@ -13,11 +13,13 @@ from torch import Tensor, nn
 from sparring.core import Clock, Network, UserError
 from sparring.core.processes import mean
 from sparring.files import write_json
+from sparring.nets import origin_of
 from sparring.parts.layers import Layer, layers, moving
 from sparring.recipes.config import Config
 from sparring.recipes.ready import Ready
 
 FILE = "gradients.json"
+BODY, ADDED = "body.", "added"
 
 
 def refuse_late(config: Config) -> None:
@@ -51,6 +53,7 @@ class Gradients:
 
     def __init__(self, epoch: int, student: Network, layers: Sequence[Layer]) -> None:
         self.epoch, self.layers = epoch, layers
+        self.names = [undressed(student, layer) for layer in layers]
         weights = moving(student.body)
         self.weights = [weights[layer.path] for layer in layers]
         device = self.weights[0].device
@@ -80,15 +83,24 @@ class Gradients:
         """What gradients.json says: means over the epoch's steps, by layer, and by stage over all of its weights."""
         loss, norm, *means = (self.sums / self.steps).tolist()
         rows = [
-            {"name": layer.path, "stage": layer.stage, "shape": layer.shape, "mean": found}
-            for layer, found in zip(self.layers, means, strict=True)
+            {"name": name, "stage": stage, "shape": layer.shape, "mean": found}
+            for layer, (name, stage), found in zip(self.layers, self.names, means, strict=True)
         ]
         stages = {}
-        for stage in dict.fromkeys(layer.stage for layer in self.layers):
+        for stage in dict.fromkeys(row["stage"] for row in rows):
             inside = [(prod(row["shape"]), row["mean"]) for row in rows if row["stage"] == stage]
             stages[stage] = sum(size * found for size, found in inside) / sum(size for size, _ in inside)
         told = {"epoch": self.epoch, "steps": self.steps, "loss": loss, "norm": norm}
         return told | {"layers": rows, "stages": stages}
+
+
+def undressed(student: Network, layer: Layer) -> tuple[str, str]:
+    """A layer's path and stage as they are in the network before a method dressed it, so that methods can be set side
+    by side; the stage of what the method added is "added"."""
+    if not origin_of(student).dress:
+        return layer.path, layer.stage
+    own = layer.path.startswith(BODY)
+    return layer.path.removeprefix(BODY), layer.stage if own else ADDED
 
 
 def observers(prepared: Ready) -> dict[str, Gradients]:

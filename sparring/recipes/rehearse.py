@@ -34,10 +34,11 @@ class Rehearsal:
     @property
     def doubt(self) -> str | None:
         """A sentence where the loss does not move some parameters."""
-        if not self.idle:
+        first, *others = self.idle or (None,)
+        if first is None:
             return None
-        many = f" and {len(self.idle) - 1} more" if len(self.idle) > 1 else ""
-        return f"{self.idle[0]}{many}: no gradient on the first batch, so they will stay as they are"
+        more = f" and {len(others)} more" if others else ""
+        return f"{first}{more}: no gradient on the first batch, so they will stay as they are"
 
 
 def rehearse(prepared: Ready, batch: Batch) -> dict[str, Rehearsal]:

@@ -48,7 +48,7 @@ def robust(
 
     eps, norm, images (1000 where None), part: see `threat`. Returns {"accuracy": clean, "pgd-20": …, "autoattack": …,
     "disagreement": after most steps, "corruptions": mean, …, "masking/more steps": 0 or, where it fails, 1, …}. Kept in
-    the run's robust.json, and drawn in a picture beside it; what was measured before is read. Raises UserError for mistakes.
+    the run's robust.json, and drawn beside it; what was measured before is read. Raises UserError for mistakes.
     """
     library()
     config, data, student, teacher = examine.reopened(run, device)

@@ -18,12 +18,16 @@ from sparring.report.verdict import compare, summary
 
 FILE = "gradients.json"
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+ADDED = "added"  # the stage of what a method put into its student (exits, a projector)
 Layer = tuple[str, str, int]  # its path, its stage, how many weights it has
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one run wrote down: the mean |gradient| of each layer over an epoch, of each stage, and the mean loss."""
+    """What one run wrote down: the mean |gradient| of each layer over an epoch, of each stage, and the mean loss.
+
+    added: how many layers its method put into the student, which are left out, for others have none to set beside.
+    """
 
     epoch: int
     loss: float
@@ -31,6 +35,7 @@ class Seen:
     layers: tuple[Layer, ...]
     means: tuple[float, ...]
     stages: Mapping[str, float]
+    added: int
 
     @property
     def scale(self) -> float | None:
@@ -72,14 +77,15 @@ def seen(run: Run) -> Seen | None:
     """What a run wrote down of its gradients; None where there is nothing, or nothing that can be read."""
     told = kept(run, FILE)
     try:
-        rows = told["layers"]
+        own = [row for row in told["layers"] if row["stage"] != ADDED]
         return Seen(
             int(told["epoch"]),
             float(told["loss"]),
             float(told["norm"]),
-            tuple((str(row["name"]), str(row["stage"]), prod(map(int, row["shape"]))) for row in rows),
-            tuple(float(row["mean"]) for row in rows),
-            {str(stage): float(value) for stage, value in told["stages"].items()},
+            tuple((str(row["name"]), str(row["stage"]), prod(map(int, row["shape"]))) for row in own),
+            tuple(float(row["mean"]) for row in own),
+            {str(stage): float(value) for stage, value in told["stages"].items() if stage != ADDED},
+            len(told["layers"]) - len(own),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
@@ -103,7 +109,7 @@ def _map(pot: Sequence[tuple[Arm, list[Seen]]]) -> Map:
         heat(rows, columns, panels),
         filled({**head, **_stages(pot, lambda each: 1.0), **sizes}),
         filled({**head, **_stages(pot, lambda each: each.scale)}),
-        tuple(_caveats([arm for arm, _ in pot])),
+        tuple(_caveats([arm for arm, _ in pot]) + _left_out(pot)),
     )
 
 
@@ -137,6 +143,15 @@ def spread(values: Sequence[float]) -> Cell:
     if short is None:
         return EMPTY
     return Cell(f"{short.mean:.3g}{'' if short.sd is None else f' ± {short.sd:.2g}'} ({short.n})", short.mean)
+
+
+def _left_out(pot: Sequence[tuple[Arm, list[Seen]]]) -> list[str]:
+    """Which arms have layers that are not in the map."""
+    return [
+        f"{arm.label} put {told[0].added} layers into its student that are left out here."
+        for arm, told in pot
+        if told[0].added
+    ]
 
 
 def _caveats(arms: Sequence[Arm]) -> list[str]:

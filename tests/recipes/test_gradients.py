@@ -12,6 +12,7 @@ from runs import assert_same, child, configured, ended, resumed
 from safetensors.torch import load_file
 from torch import nn
 
+from sparring import report
 from sparring.errors import UserError
 from sparring.launch.local import grid, run_all
 from sparring.parts.layers import layers
@@ -21,6 +22,7 @@ from sparring.recipes.build import Given, prepare
 from sparring.recipes.check import inspect
 from sparring.recipes.gradients import FILE, Gradients
 from sparring.recipes.run import run, training_stream
+from sparring.report.gradients import gradients as drawn
 
 
 class Tiny(nn.Module):
@@ -233,3 +235,18 @@ def test_compiled_too(tmp_path):
         assert one["mean"] == pytest.approx(other["mean"], rel=0.05)
     here, there = (load_file(tmp_path / name / "student.safetensors") for name in ("plain", "compiled"))
     assert here.keys() == there.keys()
+
+
+def test_a_student_with_exits_is_set_beside_one_without(tmp_path):
+    for method in ("ce", "byot"):
+        run(configured(method=method, student="small-cnn", epochs=1, gradients=1), tmp_path / method)
+    plain, dressed = (left(tmp_path / method)["layers"] for method in ("ce", "byot"))
+    own = [row for row in dressed if row["stage"] != "added"]
+    assert [(row["name"], row["stage"]) for row in own] == [(row["name"], row["stage"]) for row in plain]
+    assert len(own) < len(dressed)
+    (group,) = report.groups(report.runs([tmp_path]))
+    (found,) = drawn(group)
+    assert [row[0].text for row in found.raw.rows] == ["ce", "byot"]
+    assert "added" not in found.raw.head
+    told = f"byot put {len(dressed) - len(own)} layers into its student that are left out here."
+    assert told in found.caveats
