@@ -16,12 +16,12 @@ import numpy as np
 from sparring import data as datasets
 from sparring.core import Network
 from sparring.core.network import computing
-from sparring.evaluate import corruptions, masking
+from sparring.evaluate import corruptions, disagreement, masking
 from sparring.evaluate.autoattack import library
 from sparring.evaluate.climb import Climb, withstands
 from sparring.files import write_json
-from sparring.recipes import attacked, examine, stress
-from sparring.recipes.config import Config
+from sparring.recipes import attacked, stress
+from sparring.recipes.examine import reopened
 from sparring.recipes.manifest import weights_hash
 from sparring.recipes.run import say
 from sparring.recipes.threat import Threat, entries, keep, kept, threat
@@ -32,7 +32,6 @@ FILE = "robust.json"
 IMAGES = 1000
 SEVERITIES = (1, 3, 5)
 NAMES = ("probes", "right")
-CURVE = "disagreement.json"
 
 
 def robust(
@@ -44,26 +43,30 @@ def robust(
     part: str = "test",
     device: str | None = None,
 ) -> dict[str, float]:
-    """Accuracies (in [0, 1]) of a run's student when it is attacked in several ways, and tests for masked gradients.
+    """Accuracies (in [0, 1]) of a run's student on some images, as they are, corrupted, and attacked in several ways;
+    and tests for masked gradients.
 
     eps, norm, images (1000 where None), part: see `threat`. Returns {"accuracy": clean, "pgd-20": …, "autoattack": …,
     "disagreement": after most steps, "corruptions": mean, …, "masking/more steps": 0 or, where it fails, 1, …}. Kept in
     the run's robust.json, and drawn beside it; what was measured before is read. Raises UserError for mistakes.
     """
     library()
-    config, data, student, teacher = examine.reopened(run, device)
+    _, data, student, teacher = reopened(run, device)
     asked = threat(data, student, eps=eps, norm=norm, images=IMAGES if images is None else images, part=part)
     found, broken_by = attacked.autoattack(run, asked, "standard")
     curve, probes = planned(asked, teacher)
     right = probed(run, asked, teacher, probes)
     verdicts = masking.checks(right, curve, broken_by)
+    settings = settings_of(asked, teacher)
+    before = entries(run / FILE).get(asked.key, {})
+    before = before if all(before.get(name) == value for name, value in settings.items()) else {}
     entry: dict[str, Any] = {
-        **asked.settings,
+        **settings,
         "accuracy": {name: float(flags.mean()) for name, flags in right.items()},
         "autoattack": {"clean": found["clean"], **found["after"]},
         "curve": [(radius, float(right[name].mean())) for radius, name in curve],
-        "disagreement": climbed(run, config, data, student, teacher),
-        "corruptions": corrupted(run, part, device),
+        "disagreement": before.get("disagreement") or disagreed(asked, data, teacher),
+        "corruptions": before.get("corruptions") or corrupted(asked),
         "checks": [asdict(verdict) for verdict in verdicts],
     }
     write_json(run / FILE, {**entries(run / FILE), asked.key: entry})
@@ -74,6 +77,11 @@ def robust(
     for verdict in verdicts:
         say(f"{'fine' if verdict.passed else 'MASKED GRADIENTS?'} {verdict.name}: {verdict.says}")
     return scores(entry)
+
+
+def settings_of(asked: Threat, teacher: Network | None) -> dict[str, Any]:
+    """What a measurement must share to be this one's."""
+    return asked.settings | {"teacher": None if teacher is None else weights_hash(teacher)}
 
 
 def planned(asked: Threat, teacher: Network | None) -> tuple[list[tuple[float, str]], dict[str, masking.Probe]]:
@@ -100,8 +108,7 @@ def probed(
     run: Path, asked: Threat, teacher: Network | None, probes: Mapping[str, masking.Probe]
 ) -> dict[str, np.ndarray]:
     """On which images (N,) bool the student is right after each probe; what was measured before is read."""
-    told = asked.settings | {"teacher": None if teacher is None else weights_hash(teacher)}
-    settings, file = json.dumps(told, sort_keys=True), run / f"robust-{asked.key}.npz"
+    settings, file = json.dumps(settings_of(asked, teacher), sort_keys=True), run / f"robust-{asked.key}.npz"
     before = kept(file, settings, NAMES)
     right = {} if before is None else dict(zip(map(str, before["probes"]), before["right"], strict=True))
     for name, probe in probes.items():
@@ -112,35 +119,30 @@ def probed(
     return {name: right[name] for name in probes}
 
 
-def climbed(
-    run: Path, config: Config, data: datasets.Data, student: Network, teacher: Network | None
-) -> list[dict[str, Any]]:
+def disagreed(asked: Threat, data: datasets.Data, teacher: Network | None) -> list[dict[str, Any]]:
     """The disagreement curve's points, none without a teacher."""
     if teacher is None:
         return []
-    if not newer(run / CURVE, run):
-        say("climbing the disagreement with the teacher")
-        with computing(student.mean.device.type, bf16=False):
-            examine.climb(run, data, teacher, {config.method: student})
-    return entries(run / CURVE)["rows"]
+    say("climbing the disagreement with the teacher")
+    device = asked.student.mean.device
+    batches = datasets.batches(asked.images.to(device), batch_size=128, device=device)
+    with computing(device.type, bf16=False):
+        return [asdict(row) for row in disagreement.curve(teacher, {"student": asked.student}, batches, std=data.std)]
 
 
-def corrupted(run: Path, part: str, device: str | None) -> dict[str, float]:
+def corrupted(asked: Threat) -> dict[str, float]:
     """The accuracy by corruption, each the mean over severities, and over them all ("mean")."""
-    found = entries(run / stress.FILE)
-    asked = set(corruptions.CORRUPTIONS) <= {*found.get("accuracy", {}), *found.get("skipped", {})}
-    if not (
-        asked and found.get("part") == part and found.get("source") == stress.HERE and newer(run / stress.FILE, run)
-    ):
-        say(f"corrupting the {part} images")
-        stress.stress(run, (), SEVERITIES, part=part, device=device)
-        found = entries(run / stress.FILE)
-    return {name: fmean(levels.values()) for name, levels in found["accuracy"].items()} | {"mean": found["mean"]}
-
-
-def newer(file: Path, run: Path) -> bool:
-    """Whether a measurement lies there that is of the run as it ended."""
-    return file.exists() and file.stat().st_mtime >= (run / "result.json").stat().st_mtime
+    say("corrupting the images")
+    kind = corruptions.benchmark(asked.images.shape)
+    wanted, _ = stress.makeable((), SEVERITIES, kind)
+    batches = datasets.batches(asked.images, batch_size=256, device=asked.student.mean.device)
+    with computing(asked.student.mean.device.type, bf16=False):
+        found = corruptions.corruption_accuracies(asked.student, batches, wanted)
+    means = {
+        name: fmean(value for key, value in found.items() if key[0] == name)
+        for name in dict.fromkeys(name for name, _ in wanted)
+    }
+    return means | {"mean": fmean(means.values())}
 
 
 def scores(entry: Mapping[str, Any]) -> dict[str, float]:

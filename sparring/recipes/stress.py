@@ -41,7 +41,7 @@ def stress(
     batches = datasets.batches(part_of(data, part), batch_size=256, device=student.mean.device, workers=config.workers)
     if folder is None:
         kind = corruptions.benchmark(data.shape)
-        chosen, skipped = _makeable(names, wanted, kind)
+        chosen, skipped = makeable(names, wanted, kind)
         found = corruptions.corruption_accuracies(student, batches, chosen)
         clean = found.pop(corruptions.CLEAN)
         source = HERE
@@ -76,7 +76,7 @@ def _sorted(asked: Sequence[str]) -> tuple[list[str], Path | None]:
     return list(dict.fromkeys(names)), folder
 
 
-def _makeable(names: Sequence[str], wanted: Sequence[int], kind: str) -> tuple[list[tuple[str, int]], dict[str, str]]:
+def makeable(names: Sequence[str], wanted: Sequence[int], kind: str) -> tuple[list[tuple[str, int]], dict[str, str]]:
     """What to make of `names` at the `wanted` severities, and what must be left out, with the reason.
 
     Raises UserError where one that was asked for by name cannot be made at any of them.

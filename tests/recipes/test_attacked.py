@@ -136,6 +136,24 @@ def test_with_a_teacher_there_is_a_curve_and_a_transfer(student, trained, tmp_pa
     assert {"disagreement", "transfer", "masking/transfer from the teacher"} <= set(found)
 
 
+def test_all_of_it_is_about_the_same_images(student, trained, tmp_path, capsys):
+    """Whatever was measured before of others, by severities of one's own."""
+    taught = tmp_path / "taught"
+    run(configured(teacher=str(trained), method="kd", epochs=1), taught)
+    verbs.evaluate(taught, corruptions=(), severity=[5])
+    verbs.evaluate(taught, curve=True)
+    found = verbs.evaluate(taught, robust=True, eps=0.1, images=20, part="validation")
+    told = json.loads((taught / "robust.json").read_text())["linf-0.1-validation-20"]
+    assert told["disagreement"][0]["n"] == 20
+    assert told["disagreement"][0]["student_accuracy"] == found["accuracy"]
+    corrupted = {name: value for name, value in told["corruptions"].items() if name != "mean"}
+    assert all(round(60 * value) == pytest.approx(60 * value) for value in corrupted.values())  # of 20, three times
+    assert found["corruptions"] == pytest.approx(np.mean(list(corrupted.values())))
+    capsys.readouterr()
+    assert verbs.evaluate(taught, robust=True, eps=0.1, images=20, part="validation") == found
+    assert "corrupting" not in capsys.readouterr().err
+
+
 def test_mistakes_are_told_in_a_sentence(student):
     for options, message in (
         ({"eps": None}, r"no one radius for grey images \(.*\): give --eps"),
