@@ -11,11 +11,10 @@ from torch import Tensor
 
 from sparring.core import Batch, Network
 from sparring.evaluate.autoattack import logits
-from sparring.parts.attack import Ball, Keep, Rows, Start, fooling, pgd
+from sparring.parts.attack import PART, Ball, Keep, Rows, Start, fooling, pgd
 from sparring.parts.divergences import kd
 
 Loss = Literal["ce", "margin", "kl"]
-PART = 4  # a step is this part of the radius, where its size is not told
 
 
 @dataclass(frozen=True, slots=True)

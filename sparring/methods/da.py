@@ -54,6 +54,7 @@ class DisagreementAugmentation(Part):
     """
 
     needs = frozenset({"target"})
+    asks_moving = True
     sigma: Tensor
     moved: Tensor
 

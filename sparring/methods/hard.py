@@ -83,6 +83,7 @@ class Hard(Part):
     """
 
     needs = frozenset({"target"})
+    asks_moving = True
 
     def __init__(
         self,

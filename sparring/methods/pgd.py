@@ -21,12 +21,11 @@ from sparring.core import Batch, Moment, Setting
 from sparring.core.mode import mode
 from sparring.core.network import Precision, asking
 from sparring.parts import divergences
-from sparring.parts.attack import NO_CUSTOM, Ball, Keep, Norm, Rows, Start, customary, fooling, pgd
+from sparring.parts.attack import PART, Keep, Norm, Rows, Start, ball, fooling, pgd
 from sparring.parts.part import Part, Perturb, Targets
 from sparring.parts.quiet import audibly, quietly
 
 STEPS = 7
-PART = 4  # a step is this part of eps: 2/255 of 8/255
 ONE_LABEL = "perturb.loss=margin is that of the label's one class, and mixed images have several: take loss=ce"
 APART: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # student's and teacher's logits (B, K) → (B,)
     "kl": partial(divergences.kd, T=1.0, reduction="none"),
@@ -41,11 +40,11 @@ class Pgd(Part):
     a quarter of eps where it is not given); steps: how many. start: anywhere in the ball
     ("uniform"), x + 0.001 N(0, 1) ("gaussian") or at x. loss: "ce" or "margin" by the label; "kl", of the student's
     answer from the teacher's, or "disagreement", DA's mean squared difference of L1-normalised logits. teacher: for
-    these two, its answer to the images as they came ("clean", RSLAD) or to those on their way ("moving", AdaAD, DA).
-    keep: the last iterate, or of each image the best. student: asked in "eval" mode, "quiet" (train mode, its running
-    statistics stay) or "train" (they count the climb, as in ARD's code). precision: of the climb's forwards. warmup:
-    epochs over which eps and size grow from nothing, without which a far attack (MNIST at 0.3) may keep a network from
-    learning anything; not in the papers.
+    these two, its answer to the images as they came to this part ("clean", RSLAD) or to those on their way ("moving",
+    AdaAD, DA). keep: the last iterate, or of each image the best. student: asked in "eval" mode, "quiet" (train mode,
+    its running statistics stay) or "train" (they count the climb, as in ARD's code). precision: of the forwards on the
+    way. warmup: epochs over which eps and size grow from nothing, without which a far attack (MNIST at 0.3) may keep a
+    network from learning anything; not in the papers.
     """
 
     def __init__(
@@ -65,17 +64,13 @@ class Pgd(Part):
         warmup: float = 0.0,
     ) -> None:
         super().__init__()
-        eps = radius(setting, norm) if eps is None else eps
-        size = eps / PART if size is None else size
-        if min(eps, size, steps, warmup) < 0:
-            raise ValueError(f"eps is {eps:g}, size {size:g}, steps {steps}, warmup {warmup:g}: give none below 0")
-        if norm == "linf" and eps > 1:
-            raise ValueError(f"eps is {eps:g}, and pixels lie in [0, 1]: did you mean {eps:g}/255?")
+        self.ball = self.attacks_within = ball(eps, norm, setting.shape[0])
+        self.size, self.steps = self.ball.eps / PART if size is None else size, steps
+        if min(self.size, steps, warmup) < 0:
+            raise ValueError(f"size is {self.size:g}, steps {steps}, warmup {warmup:g}: give none below 0")
         if teacher == "moving" and loss not in APART:
             raise ValueError(f"teacher=moving has no effect with loss={loss}: leave it out, or take loss=kl")
         self.warmup, self.grown = warmup, 0.0 if warmup else 1.0
-        self.ball, self.size, self.steps = Ball(eps, norm), size, steps
-        self.attacks_within = self.ball
         self.start: Start = start
         self.keep: Keep = keep
         self.precision: Precision = precision
@@ -107,8 +102,7 @@ class Pgd(Part):
                 return ask(student, x).logits
 
         def teacher(x: Tensor) -> Tensor:
-            with precisely():
-                answer = targets(x, batch)
+            answer = targets(x, batch)
             assert answer is not None  # the bout checked that someone offers a target
             return answer.logits
 
@@ -116,9 +110,15 @@ class Pgd(Part):
             return fooling(logits, batch.labels, batch.y, self.loss)
         apart = APART[self.loss]
         if self.moving:
-            return lambda x: apart(logits(x), teacher(x))
+
+            def beside(x: Tensor) -> Tensor:
+                with precisely():
+                    told = teacher(x)
+                return apart(logits(x), told)
+
+            return beside
         with torch.no_grad():
-            fixed = teacher(batch.x)
+            fixed = teacher(batch.x)  # in the run's precision, in which the objective asks and a cache keeps
         return lambda x: apart(logits(x), fixed)
 
     def after_step(self, moment: Moment) -> None:
@@ -147,12 +147,5 @@ def fgsm(
 
     eps, loss, norm: as for pgd.
     """
-    eps = radius(setting, norm) if eps is None else eps
+    eps = ball(eps, norm, setting.shape[0]).eps
     return Pgd(setting, eps=eps, size=eps, steps=1, start="none", loss=loss, norm=norm)
-
-
-def radius(setting: Setting, norm: Norm) -> float:
-    """How far an attack goes where nobody says it. Raises ValueError where there is no custom."""
-    if (eps := customary(norm, setting.shape[0])) is None:
-        raise ValueError(f"there is no one radius for {NO_CUSTOM[norm]}: give eps, in pixels of [0, 1]")
-    return eps

@@ -27,7 +27,7 @@ from sparring.nets.origin import Shape, network, origin_of, refuse_dressed
 
 KIND, ALONE = "exits", "one exit"
 DEEPEST = "deepest"  # the name of a network's own end among its exits
-SPEC = re.compile(rf"(exit[^:@/]*|{DEEPEST}):(.+)")
+SPEC = re.compile(rf"(exit\w*|{DEEPEST}):(.+)")
 
 
 class Exit(nn.Module):

@@ -24,18 +24,15 @@ Keep = Literal["last", "best"]
 Rows = Callable[[Tensor], Tensor]
 """Images (B, C, H, W) → a loss for each of them (B,)."""
 
+NORMS: tuple[Norm, ...] = ("linf", "l2")
 COLOUR = 8 / 255  # how far colour images are moved by custom, in linf
+PART = 4  # a step is this part of eps where its size is not told: 2/255 of 8/255
 NO_CUSTOM: dict[Norm, str] = {  # where there is none
     "linf": "grey images (many take 0.3 for MNIST, 0.1 for Fashion-MNIST)",
     "l2": "l2 (many take 0.5 for CIFAR-10)",
 }
 TINY = 1e-12  # a gradient shorter than this points nowhere
 JITTER = 1e-3  # RSLAD's start: x + 0.001 · N(0, 1)
-
-
-def customary(norm: Norm, channels: int) -> float | None:
-    """The radius, in pixels of [0, 1], that robustness on such images is told at; None where there is no custom."""
-    return COLOUR if norm == "linf" and channels == 3 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +66,24 @@ class Ball:
         way = torch.randn_like(x)
         radius = self.eps * torch.rand_like(x[:, :1, :1, :1]) ** (1 / x[0].numel())  # uniform in the ball
         return self.onto(x + radius * way / length(way).clamp_min(TINY), x)
+
+
+def ball(eps: float | None, norm: str, channels: int, *, called: str = "eps") -> Ball:
+    """The ball of radius `eps`, in pixels of [0, 1], in a norm; of None that of custom, 8/255 for colour in linf.
+
+    Raises ValueError, in which eps is called what its user calls it, for what is no radius, and without a custom.
+    """
+    if norm not in NORMS:
+        raise ValueError(f"norm {norm} does not exist: choose {' or '.join(NORMS)}")
+    by: Norm = "l2" if norm == "l2" else "linf"
+    if eps is None and not (by == "linf" and channels == 3):
+        raise ValueError(f"there is no one radius for {NO_CUSTOM[by]}: give {called}, in pixels of [0, 1]")
+    eps = COLOUR if eps is None else eps
+    if by == "linf" and 1 < eps < float("inf"):
+        raise ValueError(f"{called} is {eps:g}, and pixels lie in [0, 1]: did you mean {eps:g}/255?")
+    if not 0 <= eps < float("inf"):
+        raise ValueError(f"{called} is {eps:g}: give 0 or more, in pixels of [0, 1]")
+    return Ball(float(eps), by)
 
 
 def length(x: Tensor) -> Tensor:

@@ -184,8 +184,8 @@ def refuse_misfits(**slots: Part) -> None:
             raise UserError(f"the {name} part needs {told}")
     if slots["perturb"].asks_moving and slots["targets"].asks_clean:
         raise UserError(
-            "perturb.teacher=moving asks the teacher about images on their way, targets.at=clean about the images as "
-            "they came: leave out the one or the other"
+            "this perturbation asks the teacher about images on their way (as da, HARD's augmentors and "
+            "perturb.teacher=moving do), and targets.at=clean about the images as they came: leave out one of the two"
         )
     if MIXED in offered:
         refuse_mixed(*slots.values())

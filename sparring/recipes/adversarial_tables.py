@@ -227,7 +227,7 @@ def attacked_row(scale: Scale, name: str, base: Config, eps: float) -> Row:
     return Row(
         name=name,
         teacher=merged(first, seven),
-        taught="at",
+        taught=f"at-{name}",  # the rows lie in one folder, and each has a teacher of its own
         student=base,
         variants=variants,
         claims=robust_claims() if scale == "full" else {},

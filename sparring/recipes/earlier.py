@@ -9,6 +9,7 @@ from pathlib import Path
 from sparring import nets
 from sparring.errors import UserError
 from sparring.files import read_json
+from sparring.methods import TEACHERLESS
 from sparring.recipes.build import Given, prepare
 from sparring.recipes.config import SLOTS, Config
 from sparring.recipes.folder import EARLIER
@@ -19,13 +20,14 @@ STILL = "clean"
 
 
 def earlier(config: Config) -> Config | None:
-    """The run that must come first, to be the teacher of `config`; None where its method has none, or one is given.
+    """The run that must come first, to be the teacher of `config`; None where its method has none, one is given, or its
+    targets ask none.
 
     An earlier self that is attacked is attacked as the run itself is. Raises UserError for a cache in one folder, which
     can hold one teacher's answers alone.
     """
     method = method_slots(config.method).earlier
-    if method is None or config.teacher is not None:
+    if method is None or config.teacher is not None or resolved(config).targets["name"] in TEACHERLESS:
         return None
     if config.cache not in (None, "auto"):
         raise UserError(
@@ -58,7 +60,8 @@ def standing_in(config: Config, given: Given) -> tuple[Config, Given]:
     return config.model_copy(update={"teacher": config.student}), given
 
 
-def seconds_before(config: Config) -> dict[str, float]:
-    """How long the earlier self was trained that a run learned from, where it did from one."""
-    place = Path(config.teacher or "")
-    return {"seconds_before": read_json(place / "result.json")["seconds"]} if place.name == EARLIER else {}
+def seconds_before(config: Config, out: Path) -> dict[str, float]:
+    """How long the earlier self was trained that the run in `out` learned from, where it did from one."""
+    place = out / EARLIER
+    own = config.teacher is not None and Path(config.teacher).resolve() == place.resolve()
+    return {"seconds_before": read_json(place / "result.json")["seconds"]} if own else {}

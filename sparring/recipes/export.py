@@ -47,7 +47,10 @@ def export(run: str | Path, exit: str, out: str | Path, *, device: str | None = 
         raise UserError(f"{file} is there already: give another --out")
     config, data, student = opened(run, device)
     alone = nets.only(student, exit)
-    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{file.parent} cannot be made a folder ({error.strerror}): give another --out") from error
     nets.save(alone, file, class_names=data.class_names)
     here = student.mean.device
     again = nets.load(str(file)).to(here)

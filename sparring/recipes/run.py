@@ -197,7 +197,7 @@ def listeners(config: Config, out: Path, total: int, record: Record) -> list[Sin
 def conclude(prepared: Prepared, record: Record, exams: Mapping[str, Exam], out: Path, claim: Claim | None) -> Result:
     """Read the test set, once, and write down what came of the run."""
     config, data, student = prepared.config, prepared.data, prepared.student
-    result = facts(prepared, record)
+    result = facts(prepared, record) | seconds_before(config, out)
     if data.test is not None:
         exam = exams.get("test") or Exam(prepared, data.test)
         exams = {**exams, "test": exam}
@@ -255,7 +255,6 @@ def facts(prepared: Prepared, record: Record) -> dict[str, Any]:
         "steps": record.step,
         "batches": record.batch,  # more than steps where others than the student moved too
         "seconds": record.seconds,
-        **seconds_before(config),
         "data_share": record.waited / max(record.seconds, 1e-9),
         "images_per_second": record.step * config.batch_size / max(record.seconds, 1e-9),
         "peak_memory_bytes": peak_memory(prepared.compute.device),

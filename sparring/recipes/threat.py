@@ -15,12 +15,10 @@ from sparring.core import Batch, Network
 from sparring.errors import UserError
 from sparring.files import atomic
 from sparring.keys import number
-from sparring.parts.attack import NO_CUSTOM, Ball, Norm, customary
+from sparring.parts.attack import Ball, ball
 from sparring.recipes.examine import part_of
 from sparring.recipes.manifest import weights_hash
 from sparring.report.stored import stored
-
-NORMS = ("linf", "l2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,31 +68,19 @@ def threat(
 ) -> Threat:
     """The ball and the images that were asked for. eps: as "8/255" too; images: how many, evenly spread over the part
     (all where it has fewer, or for None). Raises UserError for mistakes, and where eps must be given."""
-    if norm not in NORMS:
-        raise UserError(f"--norm {norm} does not exist: choose linf or l2")
     if images is not None and images < 1:
         raise UserError(f"--images {images}: give 1 or more")
     whole = part_of(data, part)
-    by: Norm = "l2" if norm == "l2" else "linf"
-    ball = Ball(chosen_eps(eps, by, data.shape[0]), by)
     chosen = whole if images is None else datasets.some(whole, images)
-    return Threat(ball, student, chosen, part, data.fingerprint)
+    return Threat(within(eps, norm, data.shape[0]), student, chosen, part, data.fingerprint)
 
 
-def chosen_eps(eps: float | str | None, norm: Norm, channels: int) -> float:
-    """How far a pixel (linf) or an image (l2) may move, in pixels of [0, 1]; 8/255 by custom where colour moves by
-    linf. Raises UserError where there is no custom."""
-    if eps is None:
-        eps = customary(norm, channels)
-    if eps is None:
-        raise UserError(f"there is no one radius for {NO_CUSTOM[norm]}: give --eps, in pixels of [0, 1]")
-    if isinstance(eps, str):
-        eps = radius(eps)
-    if norm == "linf" and 1 < eps < float("inf"):
-        raise UserError(f"--eps {eps:g}: pixels lie in [0, 1]; did you mean {eps:g}/255?")
-    if not 0 <= eps < float("inf"):
-        raise UserError(f"--eps {eps:g}: give 0 or more, in pixels of [0, 1]")
-    return float(eps)
+def within(eps: float | str | None, norm: str, channels: int) -> Ball:
+    """The ball that a command line asks for, its radius as "8/255" too. Raises UserError for mistakes."""
+    try:
+        return ball(radius(eps) if isinstance(eps, str) else eps, norm, channels, called="--eps")
+    except ValueError as error:
+        raise UserError(f"{error}") from error
 
 
 def radius(text: str, flag: str = "--eps") -> float:

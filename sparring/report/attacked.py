@@ -18,7 +18,18 @@ from sparring.report.groups import Arm, Group
 from sparring.report.ledger import Run, kept, number
 from sparring.report.table import Cell, Table, filled, spread
 
-ATTACKS, ROBUST = "autoattack.json", "robust.json"
+ATTACKS, ROBUST, CLIMBS = "autoattack.json", "robust.json", "attacks.json"
+ABOUT = {
+    "attack",
+    "norm",
+    "eps",
+    "part",
+    "images",
+    "weights",
+    "data",
+    "clean",
+    "accuracy",
+}  # beside an attack's options
 SHOWN = {
     "apgd-ce": "APGD-CE",
     "apgd-dlr": "APGD-DLR",
@@ -43,10 +54,24 @@ class Attacked:
 
 
 def attacked(group: Group) -> list[Attacked]:
-    """The attacks in a group, one for each ensemble, ball and set of images that its runs were measured with."""
-    told = {run.path: finished(run) for arm in group.arms for run in arm.runs}
-    keys = list(dict.fromkeys(key for each in told.values() for key in each))
-    return [_attacked(group, key, {path: each[key] for path, each in told.items() if key in each}) for key in keys]
+    """The attacks in a group, one for each ensemble, ball and set of images that its runs were measured with; and those
+    that were asked for by their options."""
+    by_runs = [run for arm in group.arms for run in arm.runs]
+    ensembles = {run.path: finished(run) for run in by_runs}
+    climbs = {run.path: climbs_of(run) for run in by_runs}
+    found = [_attacked(group, key, told) for key, told in _by_key(ensembles)]
+    return found + [_climbed(group, told) for _, told in _by_key(climbs)]
+
+
+def climbs_of(run: Run) -> dict[str, Mapping[str, Any]]:
+    """What FGSM and PGD left of a run, by their keys."""
+    return {key: each for key, each in kept(run, CLIMBS).items() if isinstance(each, dict) and each.keys() >= ABOUT}
+
+
+def _by_key(told: Mapping[Path, Mapping[str, Any]]) -> list[tuple[str, dict[Path, Mapping[str, Any]]]]:
+    """Entries of runs, sorted by what they are entries of."""
+    keys = dict.fromkeys(key for each in told.values() for key in each)
+    return [(key, {path: each[key] for path, each in told.items() if key in each}) for key in keys]
 
 
 def finished(run: Run) -> dict[str, Mapping[str, Any]]:
@@ -68,9 +93,19 @@ def _attacked(group: Group, key: str, told: Mapping[Path, Mapping[str, Any]]) ->
     for attack in one["after"]:
         columns[f"after {SHOWN.get(attack, attack)}, %"] = column("after", attack)
     columns["AutoAttack, %"] = column("accuracy")
-    where = "" if one["part"] == "test" else f", {one['part']} part"
-    title = f"AutoAttack {one['version']}, {ball(one)}, {one['images']:,} images{where}"
-    return Attacked(title, filled(columns), tuple(_remarks(arms, told, beside)))
+    return Attacked(f"AutoAttack {one['version']}, {where(one)}", filled(columns), tuple(_remarks(arms, told, beside)))
+
+
+def _climbed(group: Group, told: Mapping[Path, Mapping[str, Any]]) -> Attacked:
+    """What FGSM or PGD left of the arms, as someone asked for it."""
+    one = next(iter(told.values()))
+    arms = [arm for arm in group.arms if any(run.path in told for run in arm.runs)]
+    options = ", ".join(f"{name} {value}" for name, value in one.items() if name not in ABOUT)
+    columns: dict[str, list[Cell]] = {"method": [Cell(arm.label, arm.label) for arm in arms]}
+    for key, head in (("clean", "clean, %"), ("accuracy", "under attack, %")):
+        columns[head] = [_spread(arm, lambda run, key=key: number(told.get(run.path, {}), key)) for arm in arms]
+    title = f"{one['attack'].upper()}{f' ({options})' if options else ''}, {where(one)}"
+    return Attacked(title, filled(columns), ())
 
 
 def _spread(arm: Arm, pick: Any) -> Cell:
@@ -94,6 +129,12 @@ def _remarks(arms: Sequence[Arm], told: Mapping[Path, Mapping[str, Any]], beside
                 found.append(f"{who}: none of {len(checks)} tests speaks of masked gradients.")
             found += [f"{who}: masked gradients? {check['name']}: {check['says']}." for check in failed]
     return found
+
+
+def where(told: Mapping[str, Any]) -> str:
+    """ "ℓ∞ 8/255, 1,000 images": within which ball and on what an entry was measured."""
+    part = "" if told["part"] == "test" else f", {told['part']} part"
+    return f"{ball(told)}, {told['images']:,} images{part}"
 
 
 def ball(told: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sparring.errors import UserError
+from sparring.report.groups import TEACHERS
 from sparring.report.ledger import Run, kept, number, runs
 from sparring.report.table import EMPTY, Cell, Table, filled, paired, published, spread
 from sparring.report.units import signed
@@ -75,7 +76,10 @@ def _row(plan: Mapping[str, Any], row: Mapping[str, Any], folder: Path) -> Repro
         for line in row.get("against", ()):
             head = f"{shown}: against {line}, points [95 %]"
             columns[head] = [
-                paired(ours[each["name"]], ours[line], partial(measured, metric=metric)) for each in row["lines"]
+                EMPTY
+                if TEACHERS in Path(each["runs"] or "").parts  # which is no way of training the row's student
+                else paired(ours[each["name"]], ours[line], partial(measured, metric=metric))
+                for each in row["lines"]
             ]
     told = [claim for line in row["lines"] for claim in line["claims"].values()]
     sources = dict.fromkeys(f"{claim['source']} ({claim['protocol']})" for claim in told)

@@ -16,7 +16,7 @@ from sparring.report.units import amount, signed
 
 Word = Literal["helps", "hurts", "does not help", "cannot tell", "not comparable"]
 # Settings of training itself: where two arms differ in one, their difference is not the method's alone.
-TRAINING = {"optim", "augment", "val", "size", "normalise", "precision"}
+TRAINING = {"optim", "augment", "val", "omit", "size", "normalise", "precision"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -305,3 +305,11 @@ def test_any_module_in_one_call():
         robust_accuracy(net, 3 * x, y, eps=0.01)
     with pytest.raises(UserError, match=r"give images \(N, C, H, W\) and N class numbers"):
         robust_accuracy(net, x, y[:3], eps=0.01)
+    for wrong, message in (
+        ({"eps": 8}, r"eps is 8, and pixels lie in \[0, 1\]: did you mean 8/255"),
+        ({}, "no one radius for grey images"),
+        ({"eps": 0.1, "norm": "L2"}, "norm L2 does not exist: choose linf or l2"),
+        ({"eps": 0.1, "version": "standart"}, "Did you mean 'standard'"),
+    ):
+        with pytest.raises(UserError, match=message):
+            robust_accuracy(net, x, y.int(), **wrong)

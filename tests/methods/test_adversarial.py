@@ -181,7 +181,7 @@ def test_an_attack_grows_while_it_warms_up() -> None:
     ("options", "told"),
     [
         ({"norm": "l2"}, r"no one radius for l2 .*: give eps"),
-        ({"eps": -0.1}, r"give none below 0"),
+        ({"eps": -0.1}, r"eps is -0.1: give 0 or more"),
         ({"warmup": -1.0}, r"give none below 0"),
         ({"eps": 8.0}, r"pixels lie in \[0, 1\]: did you mean 8/255"),
         ({"teacher": "moving"}, r"teacher=moving has no effect with loss=ce"),
@@ -199,13 +199,14 @@ def test_grey_images_have_no_radius_by_custom() -> None:
     assert Pgd(tiny_setting(None)).size == pytest.approx(2 / 255)
 
 
-def test_a_clean_answer_does_not_move() -> None:
+@pytest.mark.parametrize(("name", "options"), [("pgd", {"loss": "kl", "teacher": "moving"}), ("da", {}), ("hard", {})])
+def test_a_clean_answer_does_not_move(name, options) -> None:
     teacher = tiny_net(seed=1)
     setting = tiny_setting(teacher)
-    with pytest.raises(UserError, match=r"perturb.teacher=moving asks the teacher about images on their way"):
+    with pytest.raises(UserError, match=r"asks the teacher about images on their way .* targets.at=clean"):
         Bout(
             tiny_net(),
-            perturb=Pgd(setting, loss="kl", teacher="moving"),
+            perturb=PERTURB[name](setting, **options),
             targets=TARGETS["teacher"](setting, at="clean"),
             objective=OBJECTIVE["kd"](setting),
         )

@@ -196,6 +196,12 @@ def test_a_wrong_exit_is_refused(spec: str, told: str, tmp_path: Path) -> None:
         nets.load(spec.format(run=tmp_path), classes=5, shape=SHAPE)
 
 
+def test_a_file_of_ones_own_may_be_called_as_an_exit_is(tmp_path: Path) -> None:
+    (tmp_path / "exit_nets.py").write_text(MINE)
+    assert nets.exit_asked("exit_nets.py:mine") is None
+    assert nets.load(f"{tmp_path / 'exit_nets.py'}:mine", classes=5, shape=SHAPE)
+
+
 def test_what_is_dressed_already_is_not_dressed_again(tmp_path: Path) -> None:
     net = exiting(built())
     for dressed, kind in ((net, "exits"), (nets.only(net, "exit2"), "one exit")):

@@ -40,6 +40,13 @@ def test_what_is_printed_stands_beside_the_full_rows_alone() -> None:
     assert free.claims["tfkd-self"]["accuracy"].sd == 0.13
 
 
+@pytest.mark.parametrize("scale", ["full", "cpu", "smoke"])
+@pytest.mark.parametrize("table", [tables.table1, tables.table2, tables.table3, tables.table5])
+def test_rows_that_lie_in_one_folder_share_a_teacher_or_have_each_their_own(table, scale, tmp_path) -> None:
+    jobs = [job for row in table(scale) if (job := play.teacher_job(row, tmp_path, play.Wish()))]
+    assert len({str(job.out) for job in jobs}) == len({(str(job.out), job.config.model_dump_json()) for job in jobs})
+
+
 def test_every_digit_is_omitted_once() -> None:
     rows = tables.table2("full")
     assert [row.student.omit for row in rows] == [(str(digit),) for digit in range(10)]
@@ -68,3 +75,5 @@ def test_attacked_runs_are_tabled_and_held_against_a_line(tmp_path, monkeypatch)
     assert "40.50 ± 0.71 (2)" in row
     assert "−9.50 [−15.85, −3.15] (2), hurts" in row
     assert "AutoAttack: against at, points [95 %]" in page.read_text()
+    teacher = next(line for line in text.splitlines() if line.startswith("| teacher |"))
+    assert "cannot tell" not in teacher  # it is no way of training the row's student

@@ -12,6 +12,7 @@ from runs import child, configured, ended
 from sparring import report, verbs
 from sparring.cli_evaluate import withstood
 from sparring.errors import UserError
+from sparring.parts.attack import Ball
 from sparring.recipes import attacked, threat
 from sparring.recipes.run import run
 
@@ -160,9 +161,9 @@ def test_mistakes_are_told_in_a_sentence(student):
         ({"eps": None, "norm": "l2"}, "no one radius for l2"),
         ({"eps": "8/0"}, "--eps 8/0 is no distance"),
         ({"eps": "wide"}, "--eps wide is no distance"),
-        ({"eps": -0.1}, "--eps -0.1: give 0 or more"),
+        ({"eps": -0.1}, "--eps is -0.1: give 0 or more"),
         ({"images": 0}, "--images 0: give 1 or more"),
-        ({"norm": "l1"}, "--norm l1 does not exist"),
+        ({"norm": "l1"}, "norm l1 does not exist: choose linf or l2"),
         ({"attack": "standart"}, "Did you mean 'standard'"),
         ({"robust": True}, "--attack and --robust are different measurements"),
         ({"curve": True}, "--curve and --attack are different measurements"),
@@ -177,8 +178,8 @@ def test_a_radius_is_read_as_it_is_written():
     assert threat.radius("8/255") == 8 / 255
     assert threat.radius("0.1") == 0.1
     assert threat.radius("1e-3") == 1e-3
-    assert threat.chosen_eps(None, "linf", 3) == 8 / 255
-    assert threat.chosen_eps("0.5", "l2", 3) == 0.5
+    assert threat.within(None, "linf", 3) == Ball(8 / 255)
+    assert threat.within("0.5", "l2", 3) == Ball(0.5, "l2")
 
 
 def test_attacks_as_one_asks_for_them(student):

@@ -66,6 +66,15 @@ def test_convolutions_too(kd, precision, convolutional, tmp_path):
     assert_same(tmp_path / "read", tmp_path / "plain")
 
 
+def test_a_climb_in_another_precision_asks_as_the_objective_does(kd, convolutional, tmp_path):
+    told = {"teacher": convolutional, "epochs": 2, "views": 1, "any_teacher": True, "precision": "float32"}
+    told |= {"method": "rslad", "perturb.eps": 0.1, "perturb.precision": "bf16"}
+    run(kd(**told, seed=1), tmp_path / "plain")
+    for seed, name in ((0, "fill"), (1, "read")):
+        run(kd(**told, seed=seed, cache=str(tmp_path / "cache")), tmp_path / name)
+    assert_same(tmp_path / "read", tmp_path / "plain")
+
+
 FEATURES = {
     "disk": {"objective.first": 1, "objective.inner": 1},
     "fitnets": {},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 import torch
 from runs import assert_same, configured
@@ -38,6 +40,18 @@ def test_a_teacher_that_is_given_takes_its_place(teacher, tmp_path) -> None:
     assert earlier(configured(method="tfkd-self", teacher=str(teacher))) is None
     run_all([Job(configured(method="tfkd-self", teacher=str(teacher)), tmp_path / "self")], Given(), resume=False)
     assert not (tmp_path / "self" / "earlier").exists()
+
+
+def test_targets_that_ask_no_teacher_need_no_earlier_self() -> None:
+    assert earlier(configured(method="tfkd-self", targets="virtual")) is None
+    assert earlier(configured(method="tfkd-self")) is not None
+
+
+def test_a_teacher_in_a_folder_of_that_name_is_none(teacher, tmp_path) -> None:
+    (tmp_path / "earlier").mkdir()
+    shutil.copy(teacher / "student.safetensors", tmp_path / "earlier")
+    told = run(configured(method="kd", teacher=str(tmp_path / "earlier"), epochs=1), tmp_path / "run").metrics
+    assert "seconds_before" not in told
 
 
 def test_it_is_attacked_as_the_run_is() -> None:

@@ -105,3 +105,17 @@ def test_what_training_withstood_is_held_against_adversarial_training_within_the
     assert rows["at"][head] == rows["ard"][head] == ""
     assert rows["at"]["under PGD-10, %"] == "51.00 ± 1.00 (3)"
     assert rows["at"]["under PGD-10 at its best epoch, %"] == "51.67 ± 1.53 (3)"
+
+
+def test_attacks_as_they_were_asked_for(tmp_path):
+    about = {"attack": "pgd", **BALL, "weights": "w", "data": "d", "clean": 0.84}
+    for seed in (0, 1):
+        run = write_run(tmp_path / str(seed), seed=seed)
+        entries = {"one": {**about, "steps": 10, "loss": "margin", "accuracy": 0.4 + seed / 10}, "damaged": {"eps": 1}}
+        (run / "attacks.json").write_text(json.dumps(entries))
+    (group,) = groups(runs([tmp_path]))
+    (found,) = attacked(group)
+    assert found.title == "PGD (steps 10, loss margin), ℓ∞ 8/255, 1,000 images"
+    assert cells(found.table) == [
+        {"method": "kd", "clean, %": "84.00 ± 0.00 (2)", "under attack, %": "45.00 ± 7.07 (2)"}
+    ]

@@ -86,6 +86,7 @@ def test_no_spread_is_no_certainty(tmp_path):
         ({"epochs": 6}, "epochs 6 against 3"),
         ({"batch_size": 128}, "batch size 128 against 64"),
         ({"protocol": "paper"}, "protocol paper against honest"),
+        ({"config": {"omit": ["3"]}}, "omit"),
         ({"config": {"optim.lr": 0.1}}, "optim.lr 0.1 against 0.05"),
         ({"manifest": {"data": {"name": "cifar100", "fingerprint": "beef"}}}, "fingerprints differ"),
     ],
