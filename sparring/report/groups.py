@@ -75,9 +75,14 @@ def settings(run: Run) -> dict[str, str]:
     told |= {key: value for key, value in flat(run.config).items() if key not in ASIDE | TOLD}
     told |= {"teacher": run.teacher, "start": run.result.get("start")}
     told |= {"role": "teacher"} if run.path.parent.name == TEACHERS else {}
-    named = {key: re.sub(r"seed[-_=]?\d+", "seed", str(value)) for key, value in told.items() if value is not None}
+    named = {key: re.sub(r"seed[-_=]?\d+", "seed", _said(value)) for key, value in told.items() if value is not None}
     known = {f"{role}'s weights": run.weights(role) for role in ("teacher", "start")} | {CONTENTS: run.fingerprint}
     return named | {key: value[:8] for key, value in known.items() if value}
+
+
+def _said(value: Any) -> str:
+    """A setting as one writes it: of several things "3, 5", of none "none"."""
+    return (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
 
 
 def _arms(found: list[Run]) -> list[Arm]:
