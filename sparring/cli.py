@@ -35,7 +35,7 @@ Net = Annotated[
     str | None,
     Parameter(help="A network to train alone: a name from `sparring list nets`, timm:NAME, hf:NAME, file.py:callable."),
 ]
-GOES_ON = ("demo", "reproduce")  # verbs that go on by themselves with what they find
+GOES_ON = ("demo", "reproduce", "evaluate")  # verbs that go on by themselves with what they find
 
 
 @app.command

@@ -162,17 +162,34 @@ def exits(found: dict[str, float]) -> list[str]:
     return head + [f"{name:<12}{100 * right:12.2f}{size:14,}{work:16,}" for name, right, size, work in rows]
 
 
+SAID = {  # what numbers are called on the screen
+    "accuracy": "clean",
+    "noise": "noise, worst of 20 draws",
+    "transfer": "PGD-100 against the teacher",
+    "apgd-ce": "after APGD-CE",
+    "apgd-dlr": "after APGD-DLR",
+    "apgd-t": "after APGD-T",
+    "fab": "after FAB",
+    "fab-t": "after FAB-T",
+    "square": "after Square",
+    "autoattack": "AutoAttack",
+    "disagreement": "50 steps towards disagreement",
+    "corruptions": "corruptions, mean",
+}
+
+
 def withstood(found: dict[str, float]) -> list[str]:
     """Accuracies by attack, {"accuracy": clean, "apgd-ce": …, "autoattack": …}, as the lines of a table in percent, and
     what the tests for masked gradients say, {"masking/noise": 0 where all is fine}."""
-    width = max(map(len, found))
+    shown = {name: SAID.get(name, name) for name in found}
+    width = max(map(len, shown.values()))
     lines = []
     for name, value in found.items():
-        head, _, test = name.partition("/")
+        _, _, test = name.partition("/")
         if test:
             lines.append(f"{'test: ' + test:<{width}} {'MASKED GRADIENTS?' if value else 'fine'}")
         else:
-            lines.append(f"{'clean' if head == 'accuracy' else head:<{width}} {100 * value:6.2f} %")
+            lines.append(f"{shown[name]:<{width}} {100 * value:6.2f} %")
     return lines
 
 

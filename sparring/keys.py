@@ -36,7 +36,7 @@ def joined(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 def number(text: str) -> float | None:
     """A number, also one written as one over another, as pixels are (8/255); None for any other text."""
     digits = r"\d+\.?\d*(?:e-?\d+)?|\.\d+"
-    found = re.fullmatch(rf"({digits})(?:/({digits}))?", text.strip())
+    found = re.fullmatch(rf"({digits})(?:\s*/\s*({digits}))?", text.strip())
     below = float(found[2] or 1) if found else 0.0
     return float(found[1]) / below if found and below else None
 

@@ -32,6 +32,11 @@ class Climb:
     loss: Loss = "ce"
     keep: Keep = "last"
 
+    @property
+    def reach(self) -> float:
+        """How long a step is."""
+        return self.ball.eps / PART if self.size is None else self.size
+
 
 def fgsm(ball: Ball, *, loss: Loss = "ce") -> Climb:
     """One step to the ball's rim."""
@@ -41,8 +46,7 @@ def fgsm(ball: Ball, *, loss: Loss = "ce") -> Climb:
 def moved(net: Network, batch: Batch, climb: Climb, teacher: Network | None = None) -> Tensor:
     """What an attack on `net` makes of a batch's images (B, C, H, W). teacher: whose answer "kl" goes away from."""
     loss = climbed(net, batch, climb.loss, teacher)
-    size = climb.ball.eps / PART if climb.size is None else climb.size
-    return pgd(batch.x, loss, climb.ball, size=size, steps=climb.steps, start=climb.start, keep=climb.keep)
+    return pgd(batch.x, loss, climb.ball, size=climb.reach, steps=climb.steps, start=climb.start, keep=climb.keep)
 
 
 def climbed(net: Network, batch: Batch, kind: Loss, teacher: Network | None) -> Rows:

@@ -36,6 +36,7 @@ def robust_accuracy(
     without the extra `attack`. For a run, which keeps what it finds, see `sparring.verbs.evaluate`.
     """
     library()
+    x, y = torch.as_tensor(x), torch.as_tensor(y)
     if x.ndim != 4 or len(x) != len(y) or not len(y):
         raise UserError(f"x is {tuple(x.shape)} and y {tuple(y.shape)}: give images (N, C, H, W) and N class numbers")
     if float(x.min()) < 0 or float(x.max()) > 1:

@@ -60,10 +60,10 @@ def require_classes(classes: int, trial: Trial) -> None:
     attacks = VERSIONS[trial.version]
     needed = 4 if "apgd-t" in attacks else 3
     if classes < needed:
-        instead = "use rand, or" if classes == 3 else "use"
+        instead = "use --attack rand, or" if classes == 3 else "use"
         raise UserError(
             f"AutoAttack {trial.version} needs {needed} classes for its losses, and here are {classes}: {instead} "
-            "sparring.parts.attack.pgd"
+            "--attack pgd (in Python sparring.parts.attack.pgd)"
         )
 
 

@@ -18,6 +18,7 @@ from sparring.recipes.build import Given
 from sparring.recipes.cached import unasked
 from sparring.recipes.elsewhere import elsewhere, variants_in
 from sparring.recipes.rows import START, TEACHER, VAE, Recipe, Row, Scale
+from sparring.recipes.run import say
 from sparring.recipes.stress import stress
 
 PLAN = ".recipe.json"  # ends the name of what a reproduced table's report is made from
@@ -59,6 +60,8 @@ def reproduce(name: str, recipe: Recipe, scale: Scale, out: Path, wish: Wish) ->
     plan = {"name": name, "about": recipe.about, "scale": scale, "rows": [plan_of(row, wish) for row in every]}
     with together():
         at_first(lambda: write_json(out / f"{name}{PLAN}", plan))
+        many = sum(len(row.variants) * (wish.seeds or row.seeds) for row in rows)
+        at_first(lambda: say(f"{name}, {scale} scale (--scale): {many} runs in {out}, and what they need"))
     for row in rows:
         play(row, out, wish, folders)
 

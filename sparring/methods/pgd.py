@@ -65,9 +65,9 @@ class Pgd(Part):
     ) -> None:
         super().__init__()
         self.ball = self.attacks_within = ball(eps, norm, setting.shape[0])
-        self.size, self.steps = self.ball.eps / PART if size is None else size, steps
-        if min(self.size, steps, warmup) < 0:
-            raise ValueError(f"size is {self.size:g}, steps {steps}, warmup {warmup:g}: give none below 0")
+        self.size, self.steps = self.ball.step(self.ball.eps / PART if size is None else size), steps
+        if steps < 1 or warmup < 0:
+            raise ValueError(f"steps is {steps}, warmup {warmup:g}: give 1 or more steps, and no warmup below 0")
         if teacher == "moving" and loss not in APART:
             raise ValueError(f"teacher=moving has no effect with loss={loss}: leave it out, or take loss=kl")
         self.warmup, self.grown = warmup, 0.0 if warmup else 1.0

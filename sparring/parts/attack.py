@@ -42,6 +42,14 @@ class Ball:
     eps: float
     norm: Norm = "linf"
 
+    def step(self, size: float, *, called: str = "size") -> float:
+        """A step's length as it is given. Raises ValueError, in which it is called what its user calls it, for none."""
+        if self.norm == "linf" and 1 < size < float("inf"):
+            raise ValueError(f"{called} is {size:g}, and pixels lie in [0, 1]: did you mean {size:g}/255?")
+        if not 0 <= size < float("inf"):
+            raise ValueError(f"{called} is {size:g}: give 0 or more, in pixels of [0, 1]")
+        return size
+
     def onto(self, moved: Tensor, x: Tensor) -> Tensor:
         """The images `moved` brought into the ball around `x`, then into the box."""
         if self.norm == "linf":

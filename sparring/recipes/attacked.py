@@ -83,7 +83,7 @@ def autoattack(run: Path, asked: Threat, version: Version) -> tuple[dict[str, An
     first = asked.pick(np.arange(min(trial.batch_size, len(asked.images))))
     heard = require_sound(asked.student, first, trial)
     entry = {**about(asked), "seconds": {}, **entry, **settings}
-    say(f"AutoAttack {key}; if it is stopped, the same command goes on")
+    say(f"AutoAttack {key} of {run}; if it is stopped, the same command goes on")
     with saying_that_it_goes_on():
         for step in cascade(asked.student, asked.pick, trial, standing):
             standing = step.standing
@@ -102,8 +102,7 @@ def saying_that_it_goes_on() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        told = "stopped; what was attacked is kept, and the same command goes on"
-        raise Interrupted(told, signal.SIGINT) from None
+        raise Interrupted("stopped; what was attacked is kept", signal.SIGINT) from None
 
 
 def settings_of(asked: Threat, trial: Trial) -> dict[str, Any]:

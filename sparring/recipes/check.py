@@ -86,7 +86,7 @@ class Check:
                 f"teacher     an earlier self, trained first by {self.first} for as many epochs, which come on top"
             )
         lines += [f"            → {line}" for line in other_size(self.prepared)]
-        lines += [f"matched     {line}" for line in self.prepared.method.about()]
+        lines += [f"set up      {line}" for line in self.prepared.method.about()]
         for name, found in self.rehearsals.items():
             terms = ", ".join(f"{term} {value:.4g}" for term, value in found.terms.items())
             lines.append(f"{name:<11} {terms}; gradient norm {found.gradient:.3g}")

@@ -44,9 +44,11 @@ def climbed(
             f"--loss kl goes away from a teacher's answer, and {run} has no teacher here: take ce or margin"
         )
     probe = partial(withstands, asked.student, climb=climb, teacher=teacher if climb.loss == "kl" else None)
-    right = masking.right_after(student, asked.pick, len(asked.images), kind, probe)
+    name = kind if kind == "fgsm" else f"{kind}-{climb.steps}"  # by which chance goes, here as in --robust
+    right = masking.right_after(student, asked.pick, len(asked.images), name, probe)
     clean = masking.right_after(student, asked.pick, len(asked.images), "clean", partial(masking.clean, student))
-    told = {name: value for name, value in options.items() if value is not None}
+    told = {name: getattr(climb, name) for name in options_of(KINDS[kind]).model_fields}
+    told |= {"size": climb.reach} if "size" in told else {}
     key = "-".join([kind, asked.key, *(f"{name}={value}" for name, value in sorted(told.items()))])
     entry = {"attack": kind, **asked.settings, **told, "clean": float(clean.mean()), "accuracy": float(right.mean())}
     write_json(run / FILE, {**entries(run / FILE), key.replace("/", "÷"): entry})
@@ -62,6 +64,11 @@ def attack(kind: str, ball: Ball, options: Mapping[str, Any]) -> Climb:
     if foreign := sorted(given.keys() - options_of(make).model_fields.keys()):
         raise UserError(f"--{foreign[0]} is no option of --attack {kind}: leave it out")
     chosen = checked_options(make, given, f"--attack {kind}")
-    if min(chosen.get("steps", 0), chosen.get("size") or 0) < 0:
-        raise UserError("--steps and --size are 0 or more")
-    return make(ball, **chosen)
+    if chosen.get("steps", 1) < 1:
+        raise UserError(f"--steps {chosen['steps']} is no attack: give 1 or more")
+    made = make(ball, **chosen)
+    try:
+        ball.step(made.reach, called="--size")
+    except ValueError as error:
+        raise UserError(f"{error}") from error
+    return made

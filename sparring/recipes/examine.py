@@ -95,7 +95,8 @@ def opened(run: Path, device: str | None = None) -> tuple[Config, datasets.Data,
             f"attack one, sparring.evaluate.robust_accuracy(sparring.nets.load({str(run)!r}), x, y)"
         )
     if not run.is_dir():
-        raise UserError(f"{run} is no folder; give a run directory")
+        net = f"; for a network alone see sparring.evaluate, such as robust_accuracy(nets.load({str(run)!r}), x, y)"
+        raise UserError(f"{run} is no folder; give a run directory{net if run.is_file() else ''}")
     if not (run / "result.json").exists():
         below = [path for path in run.rglob("result.json") if EARLIER not in path.parts]
         found = sorted(below, key=lambda path: (BASELINE in path.parts, path))

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from sparring import data as datasets
-from sparring.core import Batch, Moment
+from sparring.core import Batch, Moment, Network
 from sparring.engine.processes import agreed
 from sparring.errors import Interrupted
 from sparring.evaluate import answers, score, score_answers
@@ -50,15 +50,15 @@ class Exam:
 
     def __call__(self) -> dict[str, float]:
         with self.compute.autocast():
-            return score(self.student, self.batches, teacher_logits=self.teacher) | self.under_attack()
+            return score(self.student, self.batches, teacher_logits=self.teacher) | self.under_attack(self.student)
 
-    def under_attack(self) -> dict[str, float]:
-        """{"pgd-10": …}; {} where training does not attack."""
+    def under_attack(self, net: Network) -> dict[str, float]:
+        """{"pgd-10": …} of the student or the teacher; {} where training does not attack."""
         if self.ball is None:
             return {}
         pick = partial(datasets.picked, self.attacked, device=self.compute.device)
-        probe = partial(withstands, self.student, climb=Climb(self.ball, steps=STEPS))
-        return {WITHSTOOD: float(right_after(self.student, pick, len(self.attacked), "pgd", probe).mean())}
+        probe = partial(withstands, net, climb=Climb(self.ball, steps=STEPS))
+        return {WITHSTOOD: float(right_after(net, pick, len(self.attacked), WITHSTOOD, probe).mean())}
 
     def of_exits(self) -> dict[str, dict[str, float]]:
         """The scores there and the costs of each of the student's exits; {} of a student without exits."""

@@ -55,7 +55,8 @@ def robust(
     asked = threat(data, student, eps=eps, norm=norm, images=IMAGES if images is None else images, part=part)
     found, broken_by = attacked.autoattack(run, asked, "standard")
     curve, probes = planned(asked, teacher)
-    right = probed(run, asked, teacher, probes)
+    with attacked.saying_that_it_goes_on():
+        right = probed(run, asked, teacher, probes)
     verdicts = masking.checks(right, curve, broken_by)
     settings = settings_of(asked, teacher)
     before = entries(run / FILE).get(asked.key, {})

@@ -43,7 +43,7 @@ from sparring.recipes.ready import Ready
 from sparring.recipes.rehearse import doubt, rehearse
 from sparring.recipes.rows import Claim
 from sparring.recipes.slots import changes
-from sparring.recipes.teacher import judge_teacher, other_size
+from sparring.recipes.teacher import frail, judge_teacher, other_size
 from sparring.watch import Bar, Journal, Meter, Sink, require_tracker, tracker
 
 
@@ -119,7 +119,7 @@ def _run(config: Config, out: Path, given: Given, resume: bool, claim: Claim | N
         at_first(lambda: say(told))
     if config.teacher and prepared.teacher is None:
         at_first(lambda: say(f"{config.method} asks no teacher: {config.teacher} is left out"))
-    for line in [*other_size(prepared), *prepared.method.about()]:
+    for line in [*other_size(prepared), *frail(prepared, exams), *prepared.method.about()]:
         at_first(partial(say, f"{config.method}: {line}"))
     at_first(lambda: begin(out, prepared, origin))
     if prepared.config.protocol == "paper" and prepared.data.test:

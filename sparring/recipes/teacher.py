@@ -29,6 +29,19 @@ def judge_teacher(prepared: Prepared, exams: Mapping[str, Exam]) -> None:
     refuse_weak_teacher(prepared, accuracy, chance, {})
 
 
+def frail(prepared: Prepared, exams: Mapping[str, Exam]) -> list[str]:
+    """A line where the teacher falls to the attacks that its student will learn to withstand."""
+    if prepared.teacher is None or (exam := exams.get("validation")) is None:
+        return []
+    clean = (exam.of_teacher() or {})["accuracy"]
+    return [
+        f"the teacher is right on {clean:.1%} of the validation images, and on {left:.1%} under {name.upper()} within "
+        "the ball that the student is attacked in: was it trained to withstand that?"
+        for name, left in exam.under_attack(prepared.teacher).items()
+        if 2 * left < clean
+    ]
+
+
 def on_trial(prepared: Prepared) -> tuple[dict[str, float] | None, float]:
     """(the teacher's accuracy under each preprocessing, its own first; the share of the commonest class)."""
     data, teacher, part = prepared.data, prepared.teacher, tried_on(prepared)

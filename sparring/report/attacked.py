@@ -63,6 +63,19 @@ def attacked(group: Group) -> list[Attacked]:
     return found + [_climbed(group, told) for _, told in _by_key(climbs)]
 
 
+def stopped(group: Group) -> list[str]:
+    """The ensembles that were begun on a group's runs and never ended, which no table counts."""
+    needed = {"version", "norm", "eps", "part", "images"}
+    return [
+        f"{arm.label}, seed {run.seed}: AutoAttack {each['version']}, {where(each)}, was stopped, so it is not told "
+        "here; the same command goes on."
+        for arm in group.arms
+        for run in arm.runs
+        for each in kept(run, ATTACKS).values()
+        if isinstance(each, dict) and each.keys() >= needed and not each.get("finished")
+    ]
+
+
 def climbs_of(run: Run) -> dict[str, Mapping[str, Any]]:
     """What FGSM and PGD left of a run, by their keys."""
     return {key: each for key, each in kept(run, CLIMBS).items() if isinstance(each, dict) and each.keys() >= ABOUT}

@@ -17,7 +17,7 @@ from sparring.report.groups import BASELINE, Arm, Group, groups
 from sparring.report.ledger import Run, kept, runs
 from sparring.report.reproduced import reproduced
 from sparring.report.stored import stored
-from sparring.report.table import claim, costs, markdown_table, table
+from sparring.report.table import PGD, claim, costs, markdown_table, table
 from sparring.report.units import amount
 from sparring.report.verdict import every_pair, summary, verdicts
 
@@ -84,9 +84,11 @@ def sentences(group: Group) -> list[str]:
     """The verdict on each arm of a group, the best arm's first; or what is missing for there to be one."""
     beyond = ([line] if (line := teacher.sentence(group)) else []) + remarks(group)
     if found := verdicts(group):
-        return [verdict.sentence for verdict in found] + beyond
+        arms = {arm.label: arm for arm in group.arms}
+        return [f"{verdict.sentence}{withstood(arms[verdict.method])}" for verdict in found] + beyond
     best = summary(group.arms[0].values("test", "accuracy"))
     reached = f"reaches {best.mean * 100:.2f} % test accuracy (n={best.n})" if best else "was trained"
+    reached += f".{withstood(group.arms[0])}".rstrip(".")
     if not group.contenders:
         name = group.student if len(group.arms) == 1 else group.arms[0].label
         alone = f"{name} {reached}, on the labels alone. No distilled run of it is here to set beside it."
@@ -98,12 +100,19 @@ def sentences(group: Group) -> list[str]:
     ]
 
 
+def withstood(arm: Arm) -> str:
+    """What an arm whose training attacks keeps under attack, behind a sentence that is about images as they are."""
+    left = summary(arm.values("test", PGD))
+    return f" Under PGD-10 {left.mean * 100:.2f} % are left." if left else ""
+
+
 def remarks(group: Group) -> list[str]:
     """What a method had to say of its own runs when they ended, such as that it did nothing."""
     told = []
     for arm in group.arms:
         heard = [text for run in arm.runs for text in run.result.get("remarks", ())]
         told += [f"{arm.label}, {heard.count(text)} of {len(arm.runs)} runs: {text}." for text in dict.fromkeys(heard)]
+    told += attacked.stopped(group)
     return told + [line for arm in group.arms for run in arm.runs for line in undrawn(run)]
 
 

@@ -121,7 +121,11 @@ def _withstanding(group: Group, arm: Arm) -> Cell:
     """By how much an arm withstands PGD-10 better than adversarial training alone does, attacked and trained alike."""
     for other in group.arms:
         within = [{settings(run).get(f"perturb.{key}") for run in each.runs} for each in (arm, other) for key in BALL]
-        if other.method == ROBUST and within[:2] == within[2:] and not compare(arm, other).unequal:
+        if (
+            all(run.config.get("method") == ROBUST for run in other.runs)
+            and within[:2] == within[2:]
+            and not compare(arm, other).unequal
+        ):
             return paired(arm.runs, other.runs, lambda run: run.number("test", PGD))
     return EMPTY
 

@@ -253,7 +253,7 @@ def test_what_is_sound_passes():
 @pytest.mark.parametrize(
     ("classes", "version", "message"),
     [
-        (3, "standard", "needs 4 classes .* use rand"),
+        (3, "standard", "needs 4 classes .* use --attack rand"),
         (2, "standard", "needs 4 classes"),
         (2, "rand", "needs 3 classes"),
     ],

@@ -182,7 +182,8 @@ def test_an_attack_grows_while_it_warms_up() -> None:
     [
         ({"norm": "l2"}, r"no one radius for l2 .*: give eps"),
         ({"eps": -0.1}, r"eps is -0.1: give 0 or more"),
-        ({"warmup": -1.0}, r"give none below 0"),
+        ({"warmup": -1.0}, r"no warmup below 0"),
+        ({"size": 25.0}, r"size is 25, and pixels lie in .* did you mean 25/255"),
         ({"eps": 8.0}, r"pixels lie in \[0, 1\]: did you mean 8/255"),
         ({"teacher": "moving"}, r"teacher=moving has no effect with loss=ce"),
     ],

@@ -189,6 +189,8 @@ def test_attacks_as_one_asks_for_them(student):
     assert found["pgd"] <= weaker["fgsm"] + 1 / 40
     kept = json.loads((student / "attacks.json").read_text())
     assert {each["attack"] for each in kept.values()} == {"pgd", "fgsm"}
+    verbs.evaluate(student, attack="pgd", eps=0.1, images=40, climb={"size": 0.025, "keep": "best", "steps": 20})
+    assert set(json.loads((student / "attacks.json").read_text())) == set(kept)  # the same attack, said in other words
     assert verbs.evaluate(student, attack="pgd", eps=0, images=40)["pgd"] == found["accuracy"]
 
 
@@ -196,8 +198,9 @@ def test_attacks_as_one_asks_for_them(student):
     ("options", "told"),
     [
         ({"attack": "fgsm", "climb": {"steps": 3}}, "--steps is no option of --attack fgsm: leave it out"),
-        ({"attack": "pgd", "climb": {"steps": -3}}, "--steps and --size are 0 or more"),
+        ({"attack": "pgd", "climb": {"steps": -3}}, "--steps -3 is no attack: give 1 or more"),
         ({"attack": "pgd", "climb": {"size": "a"}}, "--size a is no distance"),
+        ({"attack": "pgd", "climb": {"size": 2}}, "--size is 2, and pixels lie in .* did you mean 2/255"),
         ({"attack": "pgd", "climb": {"loss": "kl"}}, "goes away from a teacher's answer"),
         ({"attack": "standard", "climb": {"steps": 3}}, "--steps is for --attack pgd"),
         ({"climb": {"loss": "ce"}}, "--loss is for --attack pgd"),

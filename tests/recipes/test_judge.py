@@ -33,3 +33,11 @@ def test_it_goes_by_the_perturbation(perturb, judged, tmp_path):
     told = {"perturb.pgd.eps": 0.1} if judged else {}
     done = run(configured(method="ce", student="mlp-16", epochs=1, perturb=perturb, **told), tmp_path / "run")
     assert [("pgd-10" in done.metrics[part]) for part in ("validation", "test")] == [judged, judged]
+
+
+def test_a_teacher_that_falls_to_the_attack_is_told(attacked, teacher, tmp_path, capsys):
+    told = {"method": "rslad", "epochs": 1, **LIMIT, "perturb.eps": 0.5}
+    run(configured(**told, teacher=str(teacher)), tmp_path / "frail")
+    assert "under PGD-10 within the ball that the student is attacked in: was it trained" in capsys.readouterr().err
+    run(configured(**{**told, "perturb.eps": 0.01}, teacher=str(attacked.out)), tmp_path / "robust")
+    assert "was it trained" not in capsys.readouterr().err

@@ -87,7 +87,7 @@ def test_a_radius_is_written_as_it_is_said():
 
 def trained(path, method, seed, eps, last, best=None):
     """A run that was attacked within eps, and what it withstood at its last epoch and at its best."""
-    told = {"test": {"accuracy": 0.9, "pgd-10": last}}
+    told = {"test": {"accuracy": 0.9, "pgd-10": last}, "changes": {"perturb.eps": eps}}
     if best is not None:
         told["test_at_best_validation"] = {"accuracy": 0.91, "pgd-10": best}
     write_run(path / f"{method}-{eps}-{seed}", method=method, seed=seed, config={"perturb.eps": eps}, **told)
@@ -119,3 +119,10 @@ def test_attacks_as_they_were_asked_for(tmp_path):
     assert cells(found.table) == [
         {"method": "kd", "clean, %": "84.00 ± 0.00 (2)", "under attack, %": "45.00 ± 7.07 (2)"}
     ]
+
+
+def test_an_attack_that_was_stopped_is_told(tmp_path):
+    told(write_run(tmp_path / "run"), finished=False)
+    text = markdown([tmp_path])
+    assert "kd, seed 0: AutoAttack standard, ℓ∞ 8/255, 1,000 images, was stopped" in text
+    assert "after Square" not in text
