@@ -67,10 +67,13 @@ def with_views(config: Config) -> Config:
 
 
 def unasked(config: Config) -> Config:
-    """`config` without its cache where it asks no teacher, showing the views that runs beside it with the cache see."""
-    if config.cache is None or resolved(config).targets["name"] not in TEACHERLESS:
+    """`config` without teacher and cache where it asks none, with the views that runs beside it with the cache see."""
+    if resolved(config).targets["name"] not in TEACHERLESS:
         return config
-    return config.model_copy(update={"cache": None, "cache_keep": "full", "views": config.views or config.epochs})
+    alone = config.model_copy(update={"teacher": None})
+    if config.cache is None:
+        return alone
+    return alone.model_copy(update={"cache": None, "cache_keep": "full", "views": config.views or config.epochs})
 
 
 def cached(targets: Part, objective: Objective, config: Config) -> CachedTeacher:

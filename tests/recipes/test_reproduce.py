@@ -172,10 +172,12 @@ def planned(monkeypatch, tmp_path):
 def test_nobody_trains_imagenets_pretrained_teacher_again(planned):
     jobs = planned("disk-table7", scale="full", changes={"data": "pictures"})
     assert set(jobs) == {f"resnet50-resnet18/{name}/seed-0" for name in ("ce", "kd", "semckd", "simkd", "disk")}
-    assert {config.teacher for config in jobs.values()} == {"torchvision:resnet50@pretrained"}
+    taught = {name: job for name, job in jobs.items() if "/ce/" not in name}
+    assert {config.teacher for config in taught.values()} == {"torchvision:resnet50@pretrained"}
+    assert jobs["resnet50-resnet18/ce/seed-0"].teacher is None  # whom it would not ask
     assert {config.student for config in jobs.values()} == {"torchvision:resnet18@pretrained"}
     jobs = planned("disk-table7", scale="full", changes={"data": "pictures", "teacher": "mine"})
-    assert {config.teacher for config in jobs.values()} == {"mine"}
+    assert {config.teacher for config in jobs.values()} == {"mine", None}
 
 
 @pytest.mark.parametrize(
