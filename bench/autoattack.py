@@ -22,7 +22,6 @@ from torch import Tensor, nn
 
 from sparring.core import Batch, Network
 from sparring.evaluate.autoattack import SURVIVES, Standing, Trial, cascade
-from sparring.parts.attack import Ball
 from sparring.recipes.examine import opened
 from sparring.recipes.manifest import git_commit, processor, weights_hash
 from sparring.recipes.threat import threat
@@ -55,8 +54,7 @@ def theirs(net: Network, batch: Batch, trial: Trial) -> np.ndarray:
     """Which images of a block stand (B,), by the authors' loop."""
     norm = "L2" if trial.ball.norm == "l2" else "Linf"
     attack = AutoAttack(Logits(net), eps=trial.ball.eps, norm=norm, seed=trial.seed + 1, version=trial.version)
-    moved = attack.run_standard_evaluation(batch.x, batch.y, batch_size=trial.batch_size)
-    moved = moved[0] if isinstance(moved, tuple) else moved
+    moved, _ = attack.run_standard_evaluation(batch.x, batch.y, batch_size=trial.batch_size)
     with torch.no_grad():
         return (net(moved).logits.argmax(1) == batch.y).numpy()
 
@@ -65,12 +63,13 @@ def measured(args: argparse.Namespace) -> dict[str, Any]:
     """Who stands by both, and the seconds of each, block by block."""
     _, data, net = opened(args.run, "cpu")
     asked = threat(data, net, eps=args.eps, norm=args.norm, images=args.images)
-    trial = Trial(Ball(asked.ball.eps, args.norm), args.version, batch_size=args.block)
+    trial = Trial(asked.ball, args.version, batch_size=args.block)
+    blocks = max(1, len(asked.images) // args.block)
     ways: dict[str, Callable[..., np.ndarray]] = {"ours": ours, "theirs": theirs}
     stands: dict[str, list[np.ndarray]] = {name: [] for name in ways}
     wall: dict[str, list[float]] = {name: [] for name in ways}
     cpu: dict[str, list[float]] = {name: [] for name in ways}
-    for turn, rows in enumerate(np.array_split(np.arange(len(asked.images)), len(asked.images) // args.block)):
+    for turn, rows in enumerate(np.array_split(np.arange(len(asked.images)), blocks)):
         batch = asked.pick(rows)
         for name in sorted(ways, reverse=turn % 2 == 1):
             began, used = time.perf_counter(), time.process_time()

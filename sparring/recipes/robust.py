@@ -34,6 +34,7 @@ SEVERITIES = (1, 3, 5)
 NAMES = ("probes", "right")
 
 
+@attacked.saying_that_it_goes_on()
 def robust(
     run: Path,
     *,
@@ -55,8 +56,7 @@ def robust(
     asked = threat(data, student, eps=eps, norm=norm, images=IMAGES if images is None else images, part=part)
     found, broken_by = attacked.autoattack(run, asked, "standard")
     curve, probes = planned(asked, teacher)
-    with attacked.saying_that_it_goes_on():
-        right = probed(run, asked, teacher, probes)
+    right = probed(run, asked, teacher, probes)
     verdicts = masking.checks(right, curve, broken_by)
     settings = settings_of(asked, teacher)
     before = entries(run / FILE).get(asked.key, {})
@@ -135,7 +135,9 @@ def corrupted(asked: Threat) -> dict[str, float]:
     """The accuracy by corruption, each the mean over severities, and over them all ("mean")."""
     say("corrupting the images")
     kind = corruptions.benchmark(asked.images.shape)
-    wanted, _ = stress.makeable((), SEVERITIES, kind)
+    wanted, skipped = stress.makeable((), SEVERITIES, kind)
+    for name, reason in skipped.items():
+        say(f"left out {name}: {reason}")
     batches = datasets.batches(asked.images, batch_size=256, device=asked.student.mean.device)
     with computing(asked.student.mean.device.type, bf16=False):
         found = corruptions.corruption_accuracies(asked.student, batches, wanted)

@@ -9,7 +9,7 @@ from typing import Any
 from sparring.report.groups import BASELINE, Arm, Group, settings
 from sparring.report.ledger import Run
 from sparring.report.units import duration, signed
-from sparring.report.verdict import Verdict, against_baseline, compare, interval, summary, word_of
+from sparring.report.verdict import Verdict, against_baseline, compare, interval, shared, summary, word_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +119,20 @@ def claim(arm: Arm) -> Mapping[str, Any] | None:
 
 def _withstanding(group: Group, arm: Arm) -> Cell:
     """By how much an arm withstands PGD-10 better than adversarial training alone does, attacked and trained alike."""
-    for other in group.arms:
-        within = [{settings(run).get(f"perturb.{key}") for run in each.runs} for each in (arm, other) for key in BALL]
-        if (
-            all(run.config.get("method") == ROBUST for run in other.runs)
-            and within[:2] == within[2:]
-            and not compare(arm, other).unequal
-        ):
-            return paired(arm.runs, other.runs, lambda run: run.number("test", PGD))
-    return EMPTY
+    rivals = [
+        other
+        for other in group.arms
+        if all(run.config.get("method") == ROBUST for run in other.runs) and _balls(other) == _balls(arm)
+    ]
+    alike = [other for other in rivals if not compare(arm, other).unequal]
+    most = max(alike, key=lambda other: len(shared(arm, other)), default=arm)
+    return paired(arm.runs, most.runs, lambda run: run.number("test", PGD))
+
+
+def _balls(arm: Arm) -> set[tuple[str | None, ...]]:
+    """Within what an arm's training attacks, as its runs were told."""
+    told = [settings(run) for run in arm.runs]
+    return {tuple(each.get(f"perturb.{key}") for key in BALL) for each in told}
 
 
 def _at_best(arm: Arm, metric: str) -> list[float]:
