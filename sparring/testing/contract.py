@@ -178,31 +178,28 @@ def same_seed_same_bits(make: Make, batches: Sequence[Batch], engine: Engine) ->
 
 
 def resume_anywhere(make: Make, batches: Sequence[Batch], engine: Engine) -> None:
-    """Raise where stopping after some step and going on in fresh objects ends elsewhere."""
-    total, last = 2 * len(batches), 0
-
-    def count(moment: Moment) -> None:
-        nonlocal last
-        last = moment.clock.batch
-
+    """Raise where going on in fresh objects from what was saved after some step ends elsewhere."""
     whole = made(make, seed=1)
-    trained(whole, batches, engine, count)
-    end = everything(whole.method)
-    for stop in range(1, last + 1):
-        first = made(make, seed=1)
-        moves = descents(first.method)
-        reached = run(first, moves, batches, engine, until=stop, total=total)
+    moves = descents(whole.method)
+    total, saved = 2 * len(batches), list[tuple[int, int, bytes]]()
+
+    def save(moment: Moment) -> None:
         file = io.BytesIO()
-        torch.save({"method": first.method.state_dict(), "moves": {n: d.state_dict() for n, d in moves.items()}}, file)
-        state = torch.load(io.BytesIO(file.getvalue()), weights_only=True)
-        second = made(make, seed=2)  # another seed: whatever is not in the state will differ
-        moves = descents(second.method)
-        second.method.load_state_dict(state["method"])
+        torch.save({"method": whole.method.state_dict(), "moves": {n: d.state_dict() for n, d in moves.items()}}, file)
+        saved.append((moment.step, moment.clock.batch + 1, file.getvalue()))
+
+    run(whole, moves, batches, engine, total=total, watchers=[save])
+    end = everything(whole.method)
+    for step, batch, file in saved[:-1]:
+        state = torch.load(io.BytesIO(file), weights_only=True)
+        fresh = made(make, seed=2)  # another seed: whatever is not in the state will differ
+        moves = descents(fresh.method)
+        fresh.method.load_state_dict(state["method"])
         for name, move in moves.items():
             move.load_state_dict(state["moves"][name])
-        run(second, moves, batches, engine, start=reached, first_batch=stop, total=total)
-        if changed := difference(end, everything(second.method)):
-            raise Broken(f"resume-anywhere: {changed} differs after stopping at batch {stop} and going on")
+        run(fresh, moves, batches, engine, start=step, first_batch=batch, total=total)
+        if changed := difference(end, everything(fresh.method)):
+            raise Broken(f"resume-anywhere: {changed} differs after stopping at batch {batch} and going on")
 
 
 RULES: dict[str, Callable[[Make, Sequence[Batch], Engine], None]] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -11,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD
 
-from sparring.core import Batch, Method, Moment
+from sparring.core import Batch, Method
 from sparring.engine import Compute, Descent
+from sparring.engine.fit import Watcher
 from sparring.parts.schedules import constant
 
 Bits = Mapping[str, Tensor]
@@ -51,14 +51,10 @@ def made(make: Callable[[], Case], seed: int) -> Case:
     return make()
 
 
-def trained(case: Case, batches: Sequence[Batch], engine: Engine, *watchers: Callable[[Moment], None]) -> None:
+def trained(case: Case, batches: Sequence[Batch], engine: Engine, *watchers: Watcher) -> None:
     """Train a case over the batches twice."""
     total = 2 * len(batches)
     run(case, descents(case.method), batches, engine, total=total, watchers=watchers)
-
-
-class Enough(Exception):
-    """Stops a run before its end."""
 
 
 def run(
@@ -70,34 +66,20 @@ def run(
     total: int,
     start: int = 0,
     first_batch: int | None = None,
-    until: int | None = None,
-    watchers: Sequence[Callable[[Moment], None]] = (),
-) -> int:
-    """The engine, from step `start` on, of a training of `total` steps, stopped once `until` batches are used.
-
-    Returns how many steps are done.
-    """
-    done = start
-
-    def stop(moment: Moment) -> None:
-        nonlocal done
-        done = moment.step
-        if moment.clock.batch + 1 == until:
-            raise Enough
-
-    with suppress(Enough):
-        engine(
-            case.method,
-            Few(batches),
-            descents=moves,
-            total_steps=total,
-            compute=Compute(torch.device("cpu")),
-            seed=1,
-            start=start,
-            first_batch=first_batch,
-            watchers=[*watchers, stop],
-        )
-    return done
+    watchers: Sequence[Watcher] = (),
+) -> None:
+    """The engine, from step `start` on, of a training of `total` steps, unless a watcher ends it."""
+    engine(
+        case.method,
+        Few(batches),
+        descents=moves,
+        total_steps=total,
+        compute=Compute(torch.device("cpu")),
+        seed=1,
+        start=start,
+        first_batch=first_batch,
+        watchers=watchers,
+    )
 
 
 def descents(method: Method) -> dict[str, Descent]:

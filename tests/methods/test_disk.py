@@ -174,7 +174,8 @@ def test_disk_measures_the_student_as_it_starts_in_the_guides_first_turn(hint: s
     with torch.no_grad():
         answers = [(student.eval()(b.x).logits, teacher(b.x).logits, b.y) for b in batches]
     s, t, y = (torch.cat(parts) for parts in zip(*answers, strict=True))
-    run(made, descents(made.method), batches, fit, total=4, until=4)  # the guide's first turn, no step of the student
+    first_turn = [lambda moment: moment.clock.batch == 3]  # the guide's, no step of the student
+    run(made, descents(made.method), batches, fit, total=4, watchers=first_turn)
     assert float(objective.allowed()) == pytest.approx(float((s.argmax(1) != y).float().mean()))
     wanted = lowest(TEMPERATURES, temperature_curve(s, t, 4.0, TEMPERATURES))
     torch.testing.assert_close(objective.student_temperature(), wanted.float(), rtol=1e-4, atol=0)
@@ -185,7 +186,7 @@ def test_lambda_at_the_end_is_the_one_that_was_used_last() -> None:
     used: list[float] = []
     advise = made.method.objective.overspent
     made.method.objective.overspent = lambda *a: (used.append(float(made.method.objective.lam)), advise(*a))[1]
-    run(made, descents(made.method), tiny_batches(2), fit, total=8, until=99)
+    run(made, descents(made.method), tiny_batches(2), fit, total=8)
     assert float(made.method.objective.lam) == used[-1] > used[0]
 
 
