@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,7 @@ SHOWN = {
     "square": "Square",
 }
 NORMS = {"linf": "ℓ∞", "l2": "ℓ2"}
+PLAIN_NUMBER = re.compile(r"(?<![\w.,/-])\d+(?![\w/-]|[.,]\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,18 +132,45 @@ def _pgd(run: Run, beside: str) -> float | None:
 
 
 def _remarks(arms: Sequence[Arm], told: Mapping[Path, Mapping[str, Any]], beside: str) -> list[str]:
-    """What the attacks themselves and the tests for masked gradients hold against each run."""
-    found = []
+    """What the attacks themselves and the tests for masked gradients hold against the runs."""
+    found: list[tuple[str, int | None, str]] = []
     for arm in arms:
         for run in arm.runs:
-            who = f"{arm.label}, seed {run.seed}"
-            found += [f"{who}: {remark}." for remark in told.get(run.path, {}).get("remarks", ())]
+            said = [f"{remark}." for remark in told.get(run.path, {}).get("remarks", ())]
             checks = (kept(run, ROBUST).get(beside) or {}).get("checks", ())
             failed = [check for check in checks if not check["passed"]]
             if checks and not failed:
-                found.append(f"{who}: none of {len(checks)} tests speaks of masked gradients.")
-            found += [f"{who}: masked gradients? {check['name']}: {check['says']}." for check in failed]
-    return found
+                said.append(f"none of {len(checks)} tests speaks of masked gradients.")
+            said += [f"masked gradients? {check['name']}: {check['says']}." for check in failed]
+            found += [(arm.label, run.seed, each) for each in said]
+    return said_once(found)
+
+
+def said_once(found: Sequence[tuple[str, int | None, str]]) -> list[str]:
+    """ "kd, seeds 0, 1: broke 3 to 7 images": what is said of several runs (label, seed, text), once for all of whom it
+    is said, with the range of a number in which they differ."""
+    alike: dict[str, list[tuple[str, int | None, str]]] = {}
+    for each in found:
+        alike.setdefault(PLAIN_NUMBER.sub("#", each[2]), []).append(each)
+    return [f"{_who(several)}: {_ranged([text for *_, text in several])}" for several in alike.values()]
+
+
+def _who(several: Sequence[tuple[str, int | None, str]]) -> str:
+    seeds: dict[str, list[str]] = {}
+    for label, seed, _ in several:
+        seeds.setdefault(label, []).append(str(seed))
+    return "; ".join(f"{label}, seed{'s' * (len(own) > 1)} {', '.join(own)}" for label, own in seeds.items())
+
+
+def _ranged(texts: Sequence[str]) -> str:
+    """Texts that are the same but for their numbers, as one."""
+    columns = iter(zip(*(map(int, PLAIN_NUMBER.findall(text)) for text in texts), strict=True))
+
+    def spanned(_: re.Match[str]) -> str:
+        low, high = min(column := next(columns)), max(column)
+        return str(low) if low == high else f"{low} to {high}"
+
+    return PLAIN_NUMBER.sub(spanned, texts[0])
 
 
 def where(told: Mapping[str, Any]) -> str:

@@ -164,8 +164,14 @@ def _method(known: Mapping[str, Any]) -> str:
     name, changed = known.get("method") or "unknown method", known.get("changes")
     if not changed:
         return name
-    told = (f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in changed.items())
-    return f"{name} + {', '.join(told)}"
+    return f"{name} + {', '.join(f'{key}={_typed(value)}' for key, value in changed.items())}"
+
+
+def _typed(value: Any) -> str:
+    """A value as one types it, to four digits."""
+    if isinstance(value, float):
+        return json.dumps(float(f"{value:.4g}"))
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -108,9 +108,11 @@ def test_a_mixed_method_is_called_by_what_it_is(tmp_path):
     write_run(tmp_path / "hot", method="kd-simkd", changes={"objective.t2": False}, accuracy=0.1)
     write_run(tmp_path / "alone", method="ce", changes={})
     write_run(tmp_path / "smooth", method="ce", changes={"objective.smoothing": 0.1}, accuracy=0.6)
+    write_run(tmp_path / "small", method="at", changes={"perturb.size": 0.75 / 7}, accuracy=0.7)
     (group,) = groups(runs(tmp_path))
     assert [arm.label for arm in group.baselines] == ["ce"]
     assert sorted(arm.label for arm in group.contenders) == [
+        "at + perturb.size=0.1071",
         "ce + objective.smoothing=0.1",
         "kd-simkd",
         "kd-simkd + objective.t2=false",

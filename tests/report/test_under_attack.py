@@ -57,6 +57,20 @@ def test_signs_of_masked_gradients_are_told(tmp_path):
     assert "weaker than &lt;b>noise" in markdown(tmp_path)
 
 
+def test_what_is_said_of_several_runs_is_said_once(tmp_path):
+    masked = "gradient masking? Square broke {} images at 8/255"
+    for method, seed, fell in (("ce", 0, 12), ("ce", 1, 3), ("kd", 0, 7)):
+        run = write_run(tmp_path / method / str(seed), method=method, seed=seed)
+        told(run, remarks=[masked.format(fell)] + ["nothing else"] * (method == "kd"))
+    (group,) = groups(runs(tmp_path))
+    (found,) = attacked(group)
+    assert sorted(found.remarks) == [
+        "ce, seeds 0, 1; kd, seed 0: gradient masking? Square broke 3 to 12 images at 8/255.",
+        "ce, seeds 0, 1; kd, seed 0: none of 1 tests speaks of masked gradients.",
+        "kd, seed 0: nothing else.",
+    ]
+
+
 def test_other_ensembles_are_not_mixed_and_unfinished_ones_not_shown(tmp_path):
     told(write_run(tmp_path / "a", method="ce"))
     told(write_run(tmp_path / "b", method="kd"), version="rand")
