@@ -35,6 +35,7 @@ Net = Annotated[
     str | None,
     Parameter(help="A network to train alone: a name from `sparring list nets`, timm:NAME, hf:NAME, file.py:callable."),
 ]
+KEYED = ("train", "distill", "check")  # verbs that take any key of the schema as key=value
 GOES_ON = ("demo", "reproduce", "evaluate")  # verbs that go on by themselves with what they find
 
 
@@ -252,7 +253,7 @@ def main() -> None:
         fail(str(error))
     except cyclopts.CycloptsError as error:
         cause = error.__cause__
-        fail(explain(cause, Config) if isinstance(cause, ValidationError) else str(error).strip())
+        fail(explain(cause, Config) if isinstance(cause, ValidationError) else unusable(error))
     except Interrupted as stopped:
         again = "the same command" if set(GOES_ON) & set(sys.argv[1:2]) else "the same command with --resume"
         fail(f"{stopped}; {again} goes on", 128 + stopped.signal)
@@ -260,6 +261,17 @@ def main() -> None:
         fail("stopped", 130)
     except BrokenPipeError:  # `sparring report … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def unusable(error: cyclopts.CycloptsError) -> str:
+    """What is wrong with the words of a command; an option that is only a key of the schema is named as one."""
+    if isinstance(error, cyclopts.UnknownOptionError) and set(KEYED) & set(sys.argv[1:2]):
+        from sparring.recipes.slots import keys_called
+
+        option = (error.token.keyword or error.token.value).partition("=")[0]
+        if keys := keys_called(option.removeprefix("--")):
+            return f"Unknown option: {option}. Write {' or '.join(f'{key}=…' for key in keys)} (without the --)"
+    return str(error).strip()
 
 
 def fail(text: str, code: int = 2) -> None:

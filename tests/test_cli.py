@@ -175,6 +175,8 @@ def test_reproduce_that_was_stopped_asks_for_no_flag_it_lacks(run: Run, monkeypa
 
 WRONG: list[tuple[list[str], str]] = [
     (["distill", "--studnet", "mlp-16"], "Unknown option: --studnet. Did you mean --student?"),
+    (["distill", "--student", "mlp-16", "--eps", "0.3"], "Unknown option: --eps. Write perturb.eps=… (without the --)"),
+    (["train", "--net", "mlp-16", "--lr=0.1"], "Write optim.lr=… or perturb.lr=…"),
     (["distill", "--student", "mlp-16", "epoch=3"], "unknown key 'epoch'. Did you mean 'epochs'?"),
     (["distill", "--student", "mlp-16", "--epochs", "x"], "epochs='x' will not do"),
     (["distill", "--student", "mlp-16", "--epochs", "0"], "epochs="),

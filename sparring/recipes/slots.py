@@ -15,7 +15,7 @@ from sparring.errors import first_line
 from sparring.keys import flat, joined
 from sparring.methods import METHODS, OBJECTIVE, PERTURB, TARGETS, Slot, Slots
 from sparring.parts.chain import Chain
-from sparring.recipes.config import SLOTS, Config, checked_options, options_of
+from sparring.recipes.config import SLOTS, Config, checked_options, known_keys, options_of
 from sparring.userfile import imported
 
 TABLES: dict[str, Mapping[str, Callable[..., Any]]] = {"perturb": PERTURB, "targets": TARGETS, "objective": OBJECTIVE}
@@ -172,6 +172,15 @@ def method_slots(name: str) -> Slots:
     if name not in METHODS:
         raise UserError(f"unknown method {name!r}. {did_you_mean(name, METHODS)}")
     return METHODS[name]
+
+
+def keys_called(name: str) -> list[str]:
+    """The dotted keys of the schema that end in `name`: "eps" → ["perturb.eps"]."""
+    schema = [key for key in known_keys(Config) if key.endswith(f".{name}")]
+    parts = [
+        slot for slot, table in TABLES.items() if any(name in options_of(part).model_fields for part in table.values())
+    ]
+    return schema + [f"{slot}.{name}" for slot in parts]
 
 
 def factory(slot: str, name: str) -> Callable[..., Any]:
