@@ -140,10 +140,11 @@ def begun(job: Job, out: Path) -> Job:
 
 
 def teacher_job(row: Row, out: Path, wish: Wish) -> Job | None:
-    """The run that trains a row's teacher, or None where one is given."""
+    """The run that trains a row's teacher, or None where one is given. Its seed is its own: whatever seeds are added to
+    a table later learn from the same teacher, and none from itself."""
     if wish.changes.get("teacher") or row.teacher is None:
         return None
-    changes = {**wish.changes, "epochs": in_proportion(row.teacher.epochs, row, wish)}
+    changes = {**wish.changes, "epochs": in_proportion(row.teacher.epochs, row, wish), "seed": row.teacher.seed}
     config = unasked(schema.merged(row.teacher, changes))
     apart = (f"-{config.size}px" if config.size else "") + (f"-{row.taught}" if row.taught else "")
     return Job(config, out / "teachers" / f"{plain_name(config.student)}{apart}")
@@ -153,7 +154,7 @@ def drawn(row: Row, out: Path, wish: Wish) -> str:
     """Train a row's autoencoder where it is missing, and return its folder."""
     assert row.vae is not None
     foreign = {*autoencoder.UNUSED, "method", "student", "optim", "augment"}
-    changes = {**wish.changes, "epochs": in_proportion(row.vae.epochs, row, wish)}
+    changes = {**wish.changes, "epochs": in_proportion(row.vae.epochs, row, wish), "seed": row.vae.seed}
     config = schema.merged(row.vae, {key: value for key, value in changes.items() if key not in foreign})
     folder = out / "augmentors" / plain_name(f"{Path(config.data).name}-{config.student}")
     return str(autoencoder.train_augmentor(config, folder, resume=True).out)
@@ -211,7 +212,8 @@ def plan_of(row: Row, wish: Wish) -> dict[str, Any]:
 
 def otherwise(row: Row, wish: Wish) -> str:
     """What a user wished for otherwise than the row has it, in a sentence; what the row leaves open is not told."""
-    told = schema.differences(row.student, schema.merged(row.student, wish.changes))
+    changes = {**wish.changes, "seed": row.student.seed}  # further seeds of the same
+    told = schema.differences(row.student, schema.merged(row.student, changes))
     left_open = [f"{key}: " for key in ("data", "teacher") if not getattr(row.student, key)]
     told = [change for change in told if not change.startswith(tuple(left_open))]
     lengths = ", other lengths in proportion" if "epochs" in wish.changes else ""

@@ -285,6 +285,17 @@ def test_a_table_is_run_measured_and_set_beside_what_is_published(table, tmp_pat
     assert before == {file: file.stat().st_mtime_ns for file in tmp_path.rglob("result.json")}
 
 
+def test_further_seeds_learn_from_the_same_teacher(table, tmp_path):
+    verbs.reproduce("small", tmp_path, variants=["taught"])
+    (trained,) = tmp_path.glob("teachers/*/result.json")
+    before = trained.stat().st_mtime_ns
+    verbs.reproduce("small", tmp_path, variants=["taught"], changes={"seed": 5}, seeds=2)
+    assert [*tmp_path.glob("teachers/*/result.json")] == [trained]
+    assert trained.stat().st_mtime_ns == before
+    assert lines(markdown([tmp_path]), "small, cpu scale: a-pair")["taught"]["test accuracy: ours, %"].endswith("(3)")
+    assert "seed: " not in markdown([tmp_path])
+
+
 def test_no_difference_is_taken_where_nothing_is_alike(table, tmp_path):
     verbs.reproduce("small", tmp_path, scale="smoke", variants=["alone"], seeds=2)
     row = lines(markdown([tmp_path]), "small, smoke scale: a-pair")["alone"]
