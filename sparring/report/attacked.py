@@ -134,7 +134,7 @@ def _pgd(run: Run, beside: str) -> float | None:
 def _remarks(arms: Sequence[Arm], told: Mapping[Path, Mapping[str, Any]], beside: str) -> list[str]:
     """What the attacks themselves and the tests for masked gradients hold against the runs."""
     found: list[tuple[str, int | None, str]] = []
-    for arm in arms:
+    for arm, name in zip(arms, _called(arms), strict=True):
         for run in arm.runs:
             said = [f"{remark}." for remark in told.get(run.path, {}).get("remarks", ())]
             checks = (kept(run, ROBUST).get(beside) or {}).get("checks", ())
@@ -142,8 +142,14 @@ def _remarks(arms: Sequence[Arm], told: Mapping[Path, Mapping[str, Any]], beside
             if checks and not failed:
                 said.append(f"none of {len(checks)} tests speaks of masked gradients.")
             said += [f"masked gradients? {check['name']}: {check['says']}." for check in failed]
-            found += [(arm.label, run.seed, each) for each in said]
+            found += [(name, run.seed, each) for each in said]
     return said_once(found)
+
+
+def _called(arms: Sequence[Arm]) -> list[str]:
+    """Each arm by its method alone, or by its whole label where another is of that method too."""
+    short = [arm.label.partition(" + ")[0] for arm in arms]
+    return [name if short.count(name) == 1 else arm.label for arm, name in zip(arms, short, strict=True)]
 
 
 def said_once(found: Sequence[tuple[str, int | None, str]]) -> list[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sparring.keys import LEAVES, WHERE, flat
@@ -17,6 +18,7 @@ ASIDE = WHERE | LEAVES | {"seed", "any_teacher"}
 CONTENTS = "data's contents"
 SAME = ("teacher's weights", "start's weights", CONTENTS)  # hashes of what may have changed under the same name
 TOLD = {"method", "student", "teacher", "data", "epochs", "batch_size", "protocol"}  # these are read from the result
+Told = Mapping[Path, Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,38 +90,49 @@ def _said(value: Any) -> str:
 def _arms(found: list[Run]) -> list[Arm]:
     """The arms of one method: runs that were told the same, but for the seed, belong together, unless two of one seed
     had other weights or data under the same names."""
-    told = [settings(run) for run in found]
-    keys = sorted({key for each in told for key in each} - set(SAME))
-    apart = [key for key in keys if len({each.get(key) for each in told}) > 1 and not _one_a_seed(key, found, told)]
+    told = named_alike(found)
+    keys = sorted({key for each in told.values() for key in each} - set(SAME))
+    apart = [key for key in keys if len({each.get(key) for each in told.values()}) > 1]
+    apart = [key for key in apart if not _one_a_seed(key, found, told)]
     arms: list[Arm] = []
-    for values, members in _sorted_by(apart, found):
-        differing = [key for key in SAME if _conflicting(key, members)]
-        for more, alike in _sorted_by(differing, members):
+    for values, members in _sorted_by(apart, found, told):
+        differing = [key for key in SAME if _conflicting(key, members, told)]
+        for more, alike in _sorted_by(differing, members, told):
             label = _label(members[0].method, apart + differing, values + more)
             twins = sum(arm.label.split(" #")[0] == label for arm in arms)
             arms.append(_arm(f"{label} #{twins + 1}" if twins else label, alike))
     return arms
 
 
-def _sorted_by(keys: list[str], found: list[Run]) -> list[tuple[tuple[str | None, ...], list[Run]]]:
+def named_alike(found: Iterable[Run]) -> dict[Path, dict[str, str]]:
+    """The settings of runs; teachers and starts that have the same weights are called by the first one's name."""
+    told = {run.path: settings(run) for run in found}
+    for role in ("teacher", "start"):
+        names: dict[str, str] = {}
+        for each in told.values():
+            if role in each and (weights := each.get(f"{role}'s weights")):
+                each[role] = names.setdefault(weights, each[role])
+    return told
+
+
+def _sorted_by(keys: list[str], found: list[Run], told: Told) -> list[tuple[tuple[str | None, ...], list[Run]]]:
     """The runs in pots of the same settings under some keys, each with these."""
     pots: dict[tuple[str | None, ...], list[Run]] = {}
     for run in found:
-        told = settings(run)
-        pots.setdefault(tuple(told.get(key) for key in keys), []).append(run)
+        pots.setdefault(tuple(told[run.path].get(key) for key in keys), []).append(run)
     return list(pots.items())
 
 
-def _one_a_seed(key: str, found: list[Run], told: list[dict[str, str]]) -> bool:
+def _one_a_seed(key: str, found: list[Run], told: Told) -> bool:
     """Whether each seed's student had a start of its own, which then is no more a difference than the seed."""
-    pairs = {(run.seed, each.get(key)) for run, each in zip(found, told, strict=True)}
+    pairs = {(run.seed, told[run.path].get(key)) for run in found}
     seeds, values = ({pair[at] for pair in pairs} for at in (0, 1))
     return key == "start" and None not in values and len(pairs) == len(seeds) == len(values)
 
 
-def _conflicting(key: str, found: list[Run]) -> bool:
+def _conflicting(key: str, found: list[Run], told: Told) -> bool:
     """Whether two runs of one seed are known to differ in something that has the same name."""
-    known = {(run.seed, value) for run in found if (value := settings(run).get(key)) is not None}
+    known = {(run.seed, value) for run in found if (value := told[run.path].get(key)) is not None}
     return len(known) > len({seed for seed, _ in known})
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from scipy.stats import t as student_t
 
-from sparring.report.groups import BASELINE, Arm, Group, settings
+from sparring.report.groups import BASELINE, Arm, Group, named_alike
 from sparring.report.ledger import Run
 from sparring.report.units import amount, signed
 
@@ -136,7 +136,7 @@ def _any_pair(a: Arm, b: Arm) -> list[tuple[Run, Run]]:
 
 def _unequal(a: Run, b: Run) -> list[str]:
     """Why a difference between two runs would not be their methods' alone."""
-    one, two = settings(a), settings(b)
+    one, two = (named_alike((a, b))[run.path] for run in (a, b))
     keys = ["epochs", "batch_size", "protocol", "teacher", "teacher's weights"]
     keys += ["start's weights"] if "start" in one else []  # of those made in Python each run may have had its own
     keys += sorted(key for key in one.keys() & two.keys() if key.split(".")[0] in TRAINING)

@@ -55,6 +55,14 @@ def test_a_teacher_for_each_seed_is_one_arm(tmp_path: Path) -> None:
     assert told_of(tmp_path) == [("kd", 2, 0)]
 
 
+def test_one_teacher_under_two_names_is_one_arm(tmp_path: Path) -> None:
+    for seed, name, weights in ((0, "/a/big", "a"), (1, "/a/copy", "a"), (2, "/b/big", "b")):
+        run = write_run(tmp_path / str(seed), seed=seed, manifest={"teacher": {"sha256": weights * 64}})
+        text = (run / "result.json").read_text().replace('"teacher": "resnet32x4"', f'"teacher": "{name}"')
+        (run / "result.json").write_text(text)
+    assert sorted(told_of(tmp_path)) == [("kd (teacher /a/big)", 2, 0), ("kd (teacher /b/big)", 1, 0)]
+
+
 @pytest.mark.parametrize("told", [{"start": "/b/{}"}, {"manifest": {"start": {"sha256": "{}" * 64, "spec": None}}}])
 def test_a_start_for_each_seed_is_one_arm(told: dict, tmp_path: Path) -> None:
     for seed in (0, 1):
