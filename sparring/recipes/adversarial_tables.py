@@ -146,7 +146,8 @@ def table3(scale: Scale) -> list[Row]:
         "poor-teacher": {name: reversed_kd[name] for name in ("ce", "rekd")},
         "teacher-free": {name: {"method": name} for name in free},
     }
-    teachers = {"reversed": first, "poor-teacher": first.model_copy(update={"epochs": 1}), "teacher-free": None}
+    poor = first.model_copy(update={"epochs": 1, "gradients": None})  # it is over before the others' are looked at
+    teachers = {"reversed": first, "poor-teacher": poor, "teacher-free": None}
     students = {"reversed": second, "poor-teacher": second, "teacher-free": base.model_copy(update={"student": small})}
     return [
         Row(

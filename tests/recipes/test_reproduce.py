@@ -16,6 +16,7 @@ from sparring.launch.reproduce import Wish, measure
 from sparring.nets.vdvae import SIZES
 from sparring.recipes import config as schema
 from sparring.recipes import da_tables, disk_numbers, disk_tables, hard_numbers, hard_tables, published
+from sparring.recipes.gradients import refuse_late
 from sparring.recipes.rows import START, TEACHER, VAE, Claim, Recipe, Row, start
 from sparring.recipes.slots import resolved
 from sparring.report import markdown
@@ -36,6 +37,7 @@ def test_all_that_a_recipe_names_exists(name, scale):
         ]
         for config in configs:
             resolved(config)  # methods, parts and every option
+            refuse_late(config)
             assert set(config.augment.split("+")) <= {*augmentations(), "default"}
             whom = config.student
             assert whom.startswith(("timm:", "torchvision:", START)) or whom in nets.names()
