@@ -37,8 +37,12 @@ def robust_accuracy(
     """
     library()
     x, y = torch.as_tensor(x), torch.as_tensor(y)
-    if x.ndim != 4 or len(x) != len(y) or not len(y):
+    if x.ndim != 4 or y.ndim != 1 or len(x) != len(y) or not len(y):
         raise UserError(f"x is {tuple(x.shape)} and y {tuple(y.shape)}: give images (N, C, H, W) and N class numbers")
+    if batch_size < 1:
+        raise UserError(f"batch_size is {batch_size}: give 1 or more")
+    if not bool(torch.isfinite(x).all()):
+        raise UserError("x holds pixels that are NaN or infinite: give pixels in [0, 1]")
     if float(x.min()) < 0 or float(x.max()) > 1:
         raise UserError(f"x lies in [{x.min():g}, {x.max():g}]: give pixels in [0, 1], and let the network normalise")
     if version not in VERSIONS:
@@ -54,7 +58,7 @@ def robust_accuracy(
         at = torch.from_numpy(rows).to(x.device)
         return Batch(x[at].float(), y[at].long(), at)
 
-    require_sound(asked, pick(np.arange(min(batch_size, len(y)))), trial)
+    require_sound(asked, pick(np.arange(min(batch_size, len(y)))), trial, y)
     standing = Standing.fresh(len(y))
     for step in cascade(asked, pick, trial, standing):
         standing = step.standing

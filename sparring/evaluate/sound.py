@@ -19,15 +19,24 @@ FLAT = 0.01  # the share of images that may have no gradient at all: dead units 
 
 
 @chance_restored()
-def require_sound(net: Network, batch: Batch, trial: Trial) -> list[str]:
+def require_sound(net: Network, batch: Batch, trial: Trial, labels: Tensor | None = None) -> list[str]:
     """Refuse a network that the attacks would flatter, by its answers to some images; returns what else to say of it.
 
-    Refused with a UserError: too few classes or pixels, a module that goes into train mode by itself, a forward that
-    changes the network or takes gradients, answers by chance (but for "rand"), probabilities, gradients that are zero.
+    labels: those of all images to come, where these are but some.
+
+    Refused with a UserError: too few classes or pixels, labels of classes that it does not know, a module that goes
+    into train mode by itself, a forward that changes the network or takes gradients, answers by chance (but for
+    "rand"), probabilities, gradients that are zero.
     """
     with attackable(net):
         answer = at_rest(net, batch.x)
         require_classes(answer.shape[1], trial)
+        y = batch.y if labels is None else labels
+        if int(y.min()) < 0 or int(y.max()) >= answer.shape[1]:
+            raise UserError(
+                f"the labels are {int(y.min())} to {int(y.max())}, and the network answers for {answer.shape[1]} "
+                "classes, 0 upwards: give class numbers as it was trained with"
+            )
         side = min(batch.x.shape[-2:])
         if trial.ball.norm == "l2" and side < 5 and "square" in VERSIONS[trial.version]:
             raise UserError(f"Square's l2 windows need images of 5 pixels a side, and these have {side}: use linf")
@@ -37,6 +46,12 @@ def require_sound(net: Network, batch: Batch, trial: Trial) -> list[str]:
 
 def at_rest(net: Network, x: Tensor) -> Tensor:
     """The logits (B, K) at `x`. Raises UserError where asking for them is more than a forward in eval mode."""
+    try:
+        logits(net, x)  # as anyone asks: what it makes at its first forward is made, and what fails fails plainly
+    except Exception as error:
+        raise UserError(
+            f"the network does not answer images of {tuple(x.shape)}: {type(error).__name__}: {first_line(error)}"
+        ) from error
     before = {name: value.clone() for name, value in net.state_dict().items()}
     try:
         with torch.inference_mode():

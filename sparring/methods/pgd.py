@@ -40,7 +40,8 @@ class Pgd(Part):
     a quarter of eps where it is not given); steps: how many. start: anywhere in the ball
     ("uniform"), x + 0.001 N(0, 1) ("gaussian") or at x. loss: "ce" or "margin" by the label; "kl", of the student's
     answer from the teacher's, or "disagreement", DA's mean squared difference of L1-normalised logits. teacher: for
-    these two, its answer to the images as they came to this part ("clean", RSLAD) or to those on their way ("moving",
+    these two, its answer to the images as they came to this part, with targets.at=clean to the first
+    of a chain ("clean", RSLAD), or to those on their way ("moving",
     AdaAD, DA). keep: the last iterate, or of each image the best. student: asked in "eval" mode, "quiet" (train mode,
     its running statistics stay) or "train" (they count the climb, as in ARD's code). precision: of the forwards on the
     way. warmup: epochs over which eps and size grow from nothing, without which a far attack (MNIST at 0.3) may keep a

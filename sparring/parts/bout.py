@@ -15,7 +15,7 @@ MISSING = {  # what a part needs: what to say where nothing offers it
     "target": "a target, and nothing in this bout offers one; "
     "give a teacher (--teacher) and let the targets ask it (targets=teacher), or choose others that have one",
     UNMOVED: "inputs as they come, since answers are kept (--cache) for the images' own views, and this perturbation "
-    "moves them; leave cache out, or give perturb=clean",
+    "moves them; leave cache out, or give perturb=clean, or under an attack targets.at=clean",
     "features": "a teacher's inner features, and these targets have none; give targets=teacher, which hands them out",
 }
 

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from sparring import data as datasets
+from sparring.engine import Compute
 from sparring.errors import UserError
 from sparring.evaluate import answers
 from sparring.evaluate.bias import best_bias, biased
 from sparring.files import write_json
-from sparring.recipes.build import Given, find_data
+from sparring.recipes.build import Given, find_data, precision
 from sparring.recipes.examine import opened, part_of
 
 FILE = "bias.json"
@@ -26,13 +27,16 @@ def debias(run: Path, *, device: str | None = None) -> dict[str, float]:
     nothing, or holds no images out.
     """
     config, data, student = opened(run, device)
+    here = student.mean.device
+    compute = Compute(here, *precision(config, Compute(here), student))
     if not data.omitted:
         raise UserError(f"{run} was trained on all classes; --bias is for students that one was kept from (--omit 3)")
     whole = find_data(config.model_copy(update={"omit": ()}), Given())
 
     def asked(part: datasets.Images) -> tuple[Tensor, Tensor]:
-        batches = datasets.batches(part, batch_size=256, device=student.mean.device, workers=config.workers)
-        return answers(student, batches), part.y.cpu()
+        batches = datasets.batches(part, batch_size=256, device=here, workers=config.workers)
+        with compute.autocast():  # as the run scored it
+            return answers(student, batches), part.y.cpu()
 
     if whole.validation is None:
         raise UserError(f"{run} held no images out (val=0), and --bias is chosen on such: train with val=0.1")

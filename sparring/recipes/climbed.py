@@ -51,7 +51,7 @@ def climbed(
     told |= {"size": climb.reach} if "size" in told else {}
     key = "-".join([kind, asked.key, *(f"{name}={value}" for name, value in sorted(told.items()))])
     entry = {"attack": kind, **asked.settings, **told, "clean": float(clean.mean()), "accuracy": float(right.mean())}
-    write_json(run / FILE, {**entries(run / FILE), key.replace("/", "÷"): entry})
+    write_json(run / FILE, {**entries(run / FILE), key: entry})
     return {"accuracy": entry["clean"], kind: entry["accuracy"]}
 
 

@@ -10,6 +10,7 @@ from sparring import nets
 from sparring.errors import UserError
 from sparring.files import read_json
 from sparring.methods import TEACHERLESS
+from sparring.methods.pgd import APART
 from sparring.recipes.build import Given, prepare
 from sparring.recipes.config import SLOTS, Config
 from sparring.recipes.folder import EARLIER
@@ -23,8 +24,9 @@ def earlier(config: Config) -> Config | None:
     """The run that must come first, to be the teacher of `config`; None where its method has none, one is given, or its
     targets ask none.
 
-    An earlier self that is attacked is attacked as the run itself is. Raises UserError for a cache in one folder, which
-    can hold one teacher's answers alone.
+    An earlier self that is attacked is attacked as the run itself is; without a teacher to be driven away from, it
+    climbs the cross-entropy of its labels. Raises UserError for a cache in one folder, which can hold one
+    teacher's answers alone.
     """
     method = method_slots(config.method).earlier
     if method is None or config.teacher is not None or resolved(config).targets["name"] in TEACHERLESS:
@@ -34,11 +36,14 @@ def earlier(config: Config) -> Config | None:
             f"{config.method} trains a teacher of its own for each seed, and --cache {config.cache} keeps the answers "
             "of one: give --cache auto, which finds a folder for each"
         )
-    alone = {"method": method, "seed": config.seed + SEED, "cache": None, "cache_keep": "full"}
+    alone = {"method": method, "seed": config.seed + SEED, "cache": None, "cache_keep": "full", "any_teacher": False}
     first = config.model_copy(update={**alone, **{slot: {} for slot in SLOTS}})
     if resolved(first).perturb["name"] == STILL:
         return first
-    return first.model_copy(update={"perturb": resolved(config).perturb})
+    perturb = resolved(config).perturb
+    if perturb.get("loss") in APART:
+        perturb |= {"loss": "ce", "teacher": "clean"}
+    return first.model_copy(update={"perturb": perturb})
 
 
 def refuse_in_vain(config: Config, given: Given) -> None:

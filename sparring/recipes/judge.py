@@ -158,7 +158,8 @@ class Judge:
         if (plateau := self.keeper.plateau) is None:
             return {}
         if plateau.hear(epoch, found, better=better):
-            why = f"{plateau.drops} times no better validation accuracy in {plateau.optim.patience} epochs"
+            what = f"accuracy under {WITHSTOOD.upper()}" if WITHSTOOD in found else "accuracy"
+            why = f"{plateau.drops} times no better validation {what} in {plateau.optim.patience} epochs"
             self.record.stopped = {"epoch": epoch, "why": why}
         return {"plateau": plateau.told()}
 

@@ -84,10 +84,10 @@ def rehearse(prepared: Ready, batch: Batch) -> dict[str, Rehearsal]:
 def doubt(prepared: Prepared, batch: Batch) -> str | None:
     """A sentence where the perturbation, as it begins, spoils one batch for the teacher; None where all is well.
 
-    Of mixed images nobody knows what would be right. Leaves no trace, as `rehearse`.
+    Of mixed images nobody knows what would be right; of attacked ones `frail` speaks. Leaves no trace, as `rehearse`.
     """
     method, teacher, compute = prepared.method, prepared.teacher, prepared.compute
-    if teacher is None:
+    if teacher is None or method.targets.asks_clean or method.perturb.attacks_within is not None:
         return None
     batch = compute.place(batch)
     gpus = [compute.device] if compute.device.type == "cuda" else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from torch import Tensor
 
@@ -12,6 +13,7 @@ from sparring.core import Network, UserError
 from sparring.data import Images
 from sparring.evaluate import score
 from sparring.recipes.build import STATISTICS, Prepared
+from sparring.recipes.folder import EARLIER
 from sparring.recipes.judge import Exam
 
 TRIAL = 2000  # images on which a teacher is tried where its answers are not wanted anyway
@@ -92,6 +94,13 @@ def refuse_weak_teacher(prepared: Prepared, accuracy: float, chance: float, othe
     enough = chance + 0.05 * (1 - chance)
     if accuracy >= enough or prepared.config.any_teacher:
         return
+    tried = f"the images it was tried on, where naming one class always gets {chance:.1%}"
+    if prepared.config.teacher and Path(prepared.config.teacher).name == EARLIER:
+        raise UserError(
+            f"the earlier self, {prepared.config.teacher}, is right on {accuracy:.1%} of {tried}: it learned hardly "
+            "anything (too few epochs, too high a rate, or attacks too far from the start: perturb.warmup=3 lets them "
+            "grow); go on all the same with --any-teacher"
+        )
     better = [f"teacher_normalise={name} {value:.1%}" for name, value in others.items() if value >= enough]
     sizes = [line for line in other_size(prepared) if line.startswith("the teacher")]
     why = sizes[0] if sizes else "its weights or its preprocessing are probably wrong"
@@ -100,6 +109,5 @@ def refuse_weak_teacher(prepared: Prepared, accuracy: float, chance: float, othe
     else:
         advice = "No other preprocessing helps" if others else "`sparring check` tries other preprocessing"
     raise UserError(
-        f"the teacher is right on {accuracy:.1%} of the images it was tried on, where naming one class always gets "
-        f"{chance:.1%}: {why}. {advice}; go on all the same with --any-teacher"
+        f"the teacher is right on {accuracy:.1%} of {tried}: {why}. {advice}; go on all the same with --any-teacher"
     )

@@ -43,8 +43,8 @@ class Threat:
 
     @property
     def key(self) -> str:
-        """What its files and entries are called by: "linf-0.0313725-test-1000"."""
-        return f"{self.ball.norm}-{self.ball.eps:.6g}-{self.part}-{len(self.images)}"
+        """What its files and entries are called by: "linf-0.03-test-1000"."""
+        return f"{self.ball.norm}-{self.ball.eps!r}-{self.part}-{len(self.images)}"
 
     @property
     def settings(self) -> dict[str, Any]:

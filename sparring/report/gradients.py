@@ -61,6 +61,8 @@ def gradients(group: Group) -> list[Map]:
     """The maps of a group's runs, by epoch; none where no run wrote its gradients down."""
     pots: dict[Any, list[tuple[Arm, list[Seen]]]] = {}
     for arm in group.arms:
+        if arm.teaches:
+            continue
         sorted_out: dict[Any, tuple[list[Run], list[Seen]]] = {}
         for run in arm.runs:
             if (found := seen(run)) is not None:

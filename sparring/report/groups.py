@@ -34,6 +34,11 @@ class Arm:
     runs: tuple[Run, ...]
     superseded: tuple[Run, ...] = ()
 
+    @property
+    def teaches(self) -> bool:
+        """Whether these are teachers that a reproduced table trained, which are no line of it."""
+        return all(run.path.parent.name == TEACHERS for run in self.runs)
+
     def values(self, *keys: str) -> list[float]:
         """One number of every run that has it, such as ``arm.values("test", "accuracy")``."""
         found = (run.number(*keys) for run in self.runs)
@@ -50,8 +55,8 @@ class Group:
 
     @property
     def baselines(self) -> tuple[Arm, ...]:
-        """The arms trained on the labels alone."""
-        return tuple(arm for arm in self.arms if arm.method == BASELINE)
+        """The arms trained on the labels alone, but for the teachers of a reproduced table."""
+        return tuple(arm for arm in self.arms if arm.method == BASELINE and not arm.teaches)
 
     @property
     def contenders(self) -> tuple[Arm, ...]:

@@ -103,7 +103,7 @@ def sentences(group: Group) -> list[str]:
 def withstood(arm: Arm) -> str:
     """What an arm whose training attacks keeps under attack, behind a sentence that is about images as they are."""
     left = summary(arm.values("test", PGD))
-    return f" Under PGD-10 {left.mean * 100:.2f} % are left." if left else ""
+    return f" Under PGD-10 {left.mean * 100:.2f} % are left (of up to 1,000 images)." if left else ""
 
 
 def remarks(group: Group) -> list[str]:

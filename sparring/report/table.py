@@ -118,15 +118,24 @@ def claim(arm: Arm) -> Mapping[str, Any] | None:
 
 
 def _withstanding(group: Group, arm: Arm) -> Cell:
-    """By how much an arm withstands PGD-10 better than adversarial training alone does, attacked and trained alike."""
-    rivals = [
-        other
-        for other in group.arms
-        if all(run.config.get("method") == ROBUST for run in other.runs) and _balls(other) == _balls(arm)
-    ]
-    alike = [other for other in rivals if not compare(arm, other).unequal]
-    most = max(alike, key=lambda other: len(shared(arm, other)), default=arm)
-    return paired(arm.runs, most.runs, lambda run: run.number("test", PGD))
+    """By how much an arm withstands PGD-10 better than adversarial training alone does, within the same ball and
+    trained alike: of several such, the one that departs least from its method, which is then named."""
+    rivals = [other for other in group.arms if _is_robust(other) and not other.teaches]
+    alike = [other for other in rivals if _balls(other) == _balls(arm) and not compare(arm, other).unequal]
+    if not alike or _is_robust(arm):
+        return EMPTY
+    plainest = min(alike, key=lambda other: (_departures(other), -len(shared(arm, other))))
+    cell = paired(arm.runs, plainest.runs, lambda run: run.number("test", PGD))
+    return Cell(f"{cell.text} ({plainest.label})", cell.key) if len(alike) > 1 and cell.text else cell
+
+
+def _is_robust(arm: Arm) -> bool:
+    return all(run.config.get("method") == ROBUST for run in arm.runs)
+
+
+def _departures(arm: Arm) -> int:
+    """How many options an arm has otherwise than its method's row."""
+    return max(len(run.result.get("changes") or ()) for run in arm.runs)
 
 
 def _balls(arm: Arm) -> set[tuple[str | None, ...]]:

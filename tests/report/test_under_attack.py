@@ -57,6 +57,22 @@ def test_signs_of_masked_gradients_are_told(tmp_path):
     assert "weaker than &lt;b>noise" in markdown(tmp_path)
 
 
+def test_the_plainest_adversarial_training_is_the_rival_and_named(tmp_path):
+    weak = {"perturb.eps": 0.1, "perturb.steps": 1}
+    for seed, (alone, taught) in enumerate([(0.50, 0.53), (0.52, 0.54), (0.51, 0.55)]):
+        trained(tmp_path, "rslad", seed, 0.1, taught)
+        told = {"test": {"accuracy": 0.95, "pgd-10": 0.4}, "changes": weak}
+        write_run(tmp_path / "weak" / str(seed), method="at", seed=seed, config=weak, **told)
+        if seed < 2:
+            trained(tmp_path, "at", seed, 0.1, alone)
+    (group,) = groups(runs([tmp_path]))
+    rows = {row["method"]: row for row in cells(table(group))}
+    head = "under PGD-10, against at, points [95 %]"
+    assert rows["rslad + perturb.eps=0.1"][head].startswith("+2.50 ")
+    assert rows["rslad + perturb.eps=0.1"][head].endswith("(2), cannot tell (at + perturb.eps=0.1)")
+    assert {rows[name][head] for name in rows if name.startswith("at ")} == {""}
+
+
 def test_what_is_said_of_several_runs_is_said_once(tmp_path):
     masked = "gradient masking? Square broke {} images at 8/255"
     for method, seed, fell in (("ce", 0, 12), ("ce", 1, 3), ("kd", 0, 7)):
