@@ -15,6 +15,7 @@ from sparring.evaluate import score
 from sparring.recipes.build import STATISTICS, Prepared
 from sparring.recipes.folder import EARLIER
 from sparring.recipes.judge import Exam
+from sparring.recipes.slots import method_slots
 
 TRIAL = 2000  # images on which a teacher is tried where its answers are not wanted anyway
 
@@ -95,9 +96,10 @@ def refuse_weak_teacher(prepared: Prepared, accuracy: float, chance: float, othe
     if accuracy >= enough or prepared.config.any_teacher:
         return
     tried = f"the images it was tried on, where naming one class always gets {chance:.1%}"
-    if prepared.config.teacher and Path(prepared.config.teacher).name == EARLIER:
+    config = prepared.config
+    if method_slots(config.method).earlier and config.teacher and Path(config.teacher).name == EARLIER:
         raise UserError(
-            f"the earlier self, {prepared.config.teacher}, is right on {accuracy:.1%} of {tried}: it learned hardly "
+            f"the earlier self, {config.teacher}, is right on {accuracy:.1%} of {tried}: it learned hardly "
             "anything (too few epochs, too high a rate, or attacks too far from the start: perturb.warmup=3 lets them "
             "grow); go on all the same with --any-teacher"
         )

@@ -14,6 +14,7 @@ from sparring.core import Batch, Network, UserError
 from sparring.data.load import load
 from sparring.evaluate import autoattack, robust_accuracy
 from sparring.evaluate.autoattack import SURVIVES, VERSIONS, Standing, Trial, cascade, remarks, struck
+from sparring.evaluate.climb import Climb, withstands
 from sparring.evaluate.sound import require_sound
 from sparring.parts.attack import Ball
 
@@ -100,6 +101,29 @@ def test_no_attack_alone_breaks_more(net, version, norm, eps):
         assert standing.farthest.get(attack, 0.0) <= eps + 1e-6
     assert net.training
     assert all(parameter.requires_grad for parameter in net.parameters())
+
+
+@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.1), ("l2", 0.5)])
+def test_apgd_breaks_what_pgd_breaks(net, norm, eps):
+    x, y = digits(360)  # of which one is 0.3 %
+    batch = picking(x, y)(np.arange(len(x)))
+    fell, _ = struck(net, batch, "apgd-ce", Trial(Ball(eps, norm)), seed=0)
+    torch.manual_seed(0)
+    held = withstands(net.eval(), batch, climb=Climb(Ball(eps, norm), steps=20))
+    net.train()
+    assert 0.1 < float(held.float().mean()) < 0.9
+    assert 1 - fell.mean() <= float(held.float().mean()) + 0.003
+
+
+def test_the_difference_of_logits_ratio_is_the_papers():
+    z = torch.tensor([[2.0, 1.0, 0.0, -1.0]])
+    made = autoattack.library()
+    plain = made.APGDAttack(lambda x: x, eps=0.1, loss="dlr")
+    assert [float(plain.dlr_loss(z, torch.tensor([y]))) for y in (0, 1)] == pytest.approx([-0.5, 0.5])
+    aimed = made.APGDAttack_targeted(lambda x: x, eps=0.1)
+    for target, wanted in ((1, -0.4), (3, -1.2)):
+        aimed.y_target = torch.tensor([target])
+        assert float(aimed.dlr_loss_targeted(z, torch.tensor([0]))) == pytest.approx(wanted)
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
@@ -237,6 +261,39 @@ def test_what_cannot_be_believed_is_refused(what, message):
     batch = picking(x, y)(np.arange(20))
     with pytest.raises(UserError, match=message):
         require_sound(Network(Odd(what)), batch, Trial(Ball(0.1)))
+
+
+def test_a_network_that_makes_something_at_its_first_forward_is_attacked():
+    class Lazy(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc, self.grid = nn.Linear(64, 10), None
+
+        def forward(self, x):
+            self.grid = torch.linspace(1, 2, 64) if self.grid is None else self.grid
+            return self.fc(x.flatten(1) * self.grid)
+
+    x, y = digits(20)
+    torch.manual_seed(0)
+    assert require_sound(Network(Lazy()), picking(x, y)(np.arange(20)), Trial(Ball(0.1))) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"x": torch.rand(20, 1, 9, 9)}, r"does not answer images of \(20, 1, 9, 9\): RuntimeError: mat1 and mat2"),
+        ({"x": torch.full((20, 1, 8, 8), torch.nan)}, r"NaN or infinite"),
+        ({"y": torch.full((20,), 10)}, r"the labels are 10 to 10, and the network answers for 10 classes"),
+        ({"y": torch.full((20,), -1)}, r"the labels are -1 to -1"),
+        ({"y": torch.zeros(20, 10)}, r"give images \(N, C, H, W\) and N class numbers"),
+        ({"batch_size": 0}, r"batch_size is 0: give 1 or more"),
+    ],
+)
+def test_what_cannot_be_asked_is_told(change, told):
+    x, y = digits(20)
+    given = {"x": x, "y": y, "eps": 0.1, **change}
+    with pytest.raises(UserError, match=told):
+        robust_accuracy(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), **given)
 
 
 def test_what_is_sound_passes():

@@ -14,6 +14,8 @@ from sparring.methods import METHODS, OBJECTIVE, PERTURB, TARGETS
 from sparring.methods.pgd import Pgd
 from sparring.parts.bout import Bout
 from sparring.parts.chain import Chain
+from sparring.recipes.config import Config
+from sparring.recipes.slots import resolved
 from sparring.testing import Case, check_method, tiny_batches, tiny_net, tiny_setting
 
 BATCH = Batch(torch.zeros(2, 1, 1, 1), Y, torch.arange(2))
@@ -45,6 +47,10 @@ def test_reg_in_its_readings() -> None:
     near(scored("tfkd-reg-literal", virtual("tfkd-reg-literal")), 1.667117532)
     near(scored("tfkd-reg-paper", virtual("tfkd-reg-paper")), 0.865916507)
     near(scored("tfkd-reg", virtual("tfkd-reg", form="direct")), 0.930319074)
+    alone = {"ce": 0.0, "kd": 1.0}
+    near(scored("tfkd-reg", virtual("tfkd-reg"), **alone), 0.247418669)
+    near(scored("tfkd-reg", virtual("tfkd-reg"), **alone, reduction="elementwise"), 0.082472890)
+    near(scored("tfkd-reg", virtual("tfkd-reg", form="direct"), **alone), 0.879304368)
 
 
 def test_kd_as_tfkds_code_has_it() -> None:
@@ -52,11 +58,74 @@ def test_kd_as_tfkds_code_has_it() -> None:
     near(scored("kd-tfkd", Output(T), reduction="batchmean"), 0.493567851)
     near(scored("rekd", Output(T), kd=0.6 * 400 / 3), 0.414119250)  # K-free weights: the same where K is 3
     near(scored("tfkd-self", Output(T), kd=0.95 * 36 / 3), 0.112499657)
+    near(scored("tfkd-self", Output(T), kd=0.95 * 36), 0.243900235)
+    weights = {"ce": 0.05, "T": 20.0}
+    near(scored("tfkd-self", Output(T), kd=0.95 * 400 / 3, **weights), 0.109696178)
+    near(scored("tfkd-self", Output(T), kd=0.95 * 400, **weights), 0.235489796)
 
 
 def test_label_smoothing_in_both_conventions() -> None:
     near(scored("ls", Output(T)), 0.977654041)
     near(scored("ls-tfkd", Output(T)), 0.998487374)
+
+
+CE7 = {
+    "steps": 7,
+    "start": "uniform",
+    "loss": "ce",
+    "keep": "last",
+    "student": "eval",
+    "teacher": "clean",
+    "warmup": 0.0,
+}
+KL10 = {**CE7, "steps": 10, "start": "gaussian", "loss": "kl"}
+HALF = {"ce": 0.5, "kd": 0.5, "t2": True, "reduction": "batchmean", "standardise": False}
+ROBUST = {"ce": 0.0, "clean_ce": 0.0, "reduction": "batchmean"}
+ROWS = {  # sheet adversarial.md, §§ 3 to 5: perturb, targets, objective
+    "at": (CE7, {"name": "none"}, {"name": "ce", "smoothing": 0.0}),
+    "akd": (CE7, {"at": "perturbed"}, {**HALF, "T": 1.0}),
+    "at-tfkd-self": (CE7, {"at": "clean"}, {**HALF, "T": 4.0}),
+    "at-tfkd-reg": (CE7, {"name": "virtual", "a": 0.9, "form": "direct"}, {**HALF, "T": 1.0}),
+    "ard": ({**CE7, "steps": 10}, {"at": "clean"}, {**ROBUST, "T": 30.0, "kd": 1.0, "clean_kd": 0.0}),
+    "rslad": (KL10, {"at": "clean"}, {**ROBUST, "T": 1.0, "kd": 5 / 6, "clean_kd": 1 / 6}),
+    "adaad": ({**KL10, "teacher": "moving"}, {"at": "perturbed"}, {**HALF, "T": 1.0, "ce": 0.0, "kd": 1.0}),
+    "da-pgd": (
+        {**CE7, "loss": "disagreement", "teacher": "moving"},
+        {"at": "perturbed"},
+        {**HALF, "T": 4.0, "ce": 0.1, "kd": 0.9},
+    ),
+}
+
+
+@pytest.mark.parametrize("method", ROWS)
+def test_a_row_is_what_its_paper_says(method: str) -> None:
+    config = resolved(Config(method=method))
+    for slot, wanted in zip((config.perturb, config.targets, config.objective), ROWS[method], strict=True):
+        assert {key: slot[key] for key in wanted} == pytest.approx(wanted)
+    assert config.perturb["name"] == "pgd"
+    assert METHODS[method].earlier == ("at" if method == "at-tfkd-self" else None)
+
+
+def test_the_student_is_attacked_in_eval_mode_from_anywhere_in_the_ball() -> None:
+    asked: list[tuple[bool, torch.Tensor]] = []
+
+    class Listening(type(tiny_net())):
+        def forward(self, x, taps=()):
+            asked.append((self.training, x.detach().clone()))
+            return super().forward(x, taps)
+
+    student, setting = tiny_net(), tiny_setting(None)
+    student.__class__ = Listening
+    (batch,) = tiny_batches(1)
+    batch = replace(batch, x=0.25 + 0.5 * batch.x)  # so that no pixel meets the box
+    for start, low, high in (("uniform", 0.09, 0.1), ("gaussian", 0.002, 0.006)):
+        asked.clear()
+        Pgd(setting, eps=0.1, steps=3, start=start)(batch, student.train(), TARGETS["none"](setting))
+        assert [training for training, _ in asked] == [False] * 3
+        away = asked[0][1] - batch.x
+        assert low < float(away.max()) < high
+        assert low < -float(away.min()) < high
+        assert student.training
 
 
 def test_ard_and_rslad() -> None:
@@ -66,6 +135,10 @@ def test_ard_and_rslad() -> None:
     slot = METHODS["rslad"].objective
     near(OBJECTIVE[slot.name](THREE)(both, Output(T), BATCH).total(), 0.228288343)
     near(OBJECTIVE[slot.name](THREE, reduction="elementwise")(both, Output(T), BATCH).total(), 0.076096114)
+    apart = Output(S, clean=Output(T))  # at the clean images the student answers as the teacher does
+    near(OBJECTIVE[slot.name](THREE)(apart, Output(T), BATCH).total(), 5 / 6 * 0.228288343)
+    whole = OBJECTIVE["robust-kd"](THREE, kd=0.0, clean_kd=0.0, clean_ce=0.5)(apart, Output(T), BATCH).total()
+    near(whole, 0.5 * float(F.cross_entropy(T, Y)))
 
 
 def test_adversarial_self() -> None:

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from sparring.core import Clock
 from sparring.files import read_json, write_json
 from sparring.launch import reproduce as play
+from sparring.parts.schedules import constant
 from sparring.recipes import adversarial_tables as tables
 from sparring.recipes.config import merged
+from sparring.recipes.optim import schedule
 from sparring.recipes.rows import TEACHER
 from sparring.recipes.slots import resolved
 from sparring.report import markdown
@@ -38,6 +41,26 @@ def test_what_is_printed_stands_beside_the_full_rows_alone() -> None:
     assert {reversed_kd.claims[TEACHER]["accuracy"].mean, reversed_kd.claims["rekd"]["accuracy"].mean} == {94.98, 95.46}
     assert (poor.teacher.epochs, free.teacher) == (1, None)
     assert free.claims["tfkd-self"]["accuracy"].sd == 0.13
+
+
+def test_the_full_rows_are_trained_as_their_papers_say() -> None:
+    (row,) = tables.table5("full")
+    assert (row.student.batch_size, row.student.epochs, row.student.optim.lr) == (128, 50, 0.1)
+    fall = schedule(row.student.optim, constant)
+    assert [fall(Clock(epoch * 10, 10, 500, epoch * 10)) for epoch in (0, 49)] == pytest.approx([1.0, 0.01])
+    for name, changes in row.variants.items():
+        perturb = resolved(merged(row.student, changes)).perturb
+        steps = {"ard": 10, "rslad": 10, "clean-akd": None}.get(name, 7)
+        wanted = {"eps": 8 / 255, "size": 2 / 255, "steps": steps, "warmup": 0.0} if steps else {"name": "clean"}
+        assert {key: perturb[key] for key in wanted} == wanted
+    for row in tables.table3("full"):
+        optim = row.student.optim
+        assert (row.student.batch_size, optim.lr, optim.warmup, optim.momentum, optim.weight_decay) == (
+            *(128, 0.1, 1.0),
+            *(0.9, 5e-4),
+        )
+        assert [round(part * row.student.epochs) for part in optim.milestones] == [60, 120, 160]
+        assert optim.decay == 0.2
 
 
 @pytest.mark.parametrize("scale", ["full", "cpu", "smoke"])

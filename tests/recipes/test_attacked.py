@@ -44,6 +44,12 @@ def entry(student, key=KEY):
     return json.loads((student / "autoattack.json").read_text())[key]
 
 
+def test_radii_that_differ_by_little_are_two(student):
+    attack(student, attack="rand", eps=8 / 255)
+    attack(student, attack="rand", eps=0.0313725)
+    assert len(json.loads((student / "autoattack.json").read_text())) == 2
+
+
 def test_what_stands_is_kept_image_by_image(student):
     found = attack(student)
     assert list(found) == ["accuracy", "apgd-ce", "apgd-t", "fab-t", "square", "autoattack"]

@@ -64,6 +64,19 @@ def test_it_is_attacked_as_the_run_is() -> None:
     chained = earlier(configured(method="at-tfkd-self", perturb={"name": "noise+pgd", "pgd": {"eps": 0.2}}))
     assert chained.perturb["pgd"]["eps"] == 0.2
     assert earlier(configured(method="tfkd-self", perturb={"name": "noise"})).perturb == {}
+    away = {"name": "pgd", "eps": 0.1, "loss": "kl", "teacher": "moving"}
+    alone = earlier(configured(method="at-tfkd-self", perturb=away, targets={"at": "perturbed"})).perturb
+    assert (alone["eps"], alone["loss"], alone["teacher"]) == (0.1, "ce", "clean")  # it has no teacher to leave
+
+
+def test_one_near_chance_is_told_and_can_be_gone_on_with(tmp_path) -> None:
+    config, out = configured(method="tfkd-self", epochs=1, optim={"lr": 1e-9}), tmp_path / "self"
+    with pytest.raises(UserError, match=r"the earlier self, .*earlier, is right on .* learned hardly anything"):
+        run_all([Job(config, out)], Given(), resume=False)
+    before = (out / "earlier" / "result.json").stat().st_mtime_ns
+    run_all([Job(config.model_copy(update={"any_teacher": True}), out)], Given(), resume=True)
+    assert (out / "earlier" / "result.json").stat().st_mtime_ns == before
+    assert (out / "result.json").exists()
 
 
 @pytest.mark.parametrize(

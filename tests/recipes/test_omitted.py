@@ -101,6 +101,8 @@ def test_the_trick_on_a_run(teacher, tmp_path) -> None:
     assert found["only"] == pytest.approx(metrics["test_only"]["accuracy"])
     assert found["only/biased"] >= found["only"]
     assert read_json(out / "bias.json")["bias"] == found["bias"] >= 0
+    half = configured(omit=3, student="small-cnn", precision="bf16", epochs=1)
+    assert run(half, tmp_path / "half").metrics["test"]["accuracy"] == debias(tmp_path / "half")["accuracy"]
     run(configured(), tmp_path / "whole")
     with pytest.raises(UserError, match=r"was trained on all classes"):
         debias(tmp_path / "whole")

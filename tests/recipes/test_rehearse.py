@@ -99,6 +99,8 @@ def test_an_augmentor_that_spoils_images_or_cuts_its_gradient_is_told(teacher, t
         rehearse(*first_of("Cut"))
     mixed = prepare(configured(teacher=str(teacher), method="kd", perturb="mixup"), Given())
     assert doubt(mixed, batch) is None  # nobody knows what is right of mixed images
+    attacked = prepare(configured(teacher=str(teacher), method="akd", perturb={"eps": 0.9}), Given())
+    assert doubt(attacked, batch) is None  # it was told whether its teacher withstands that
 
 
 def test_parameters_that_the_loss_does_not_move_are_told(tmp_path):
