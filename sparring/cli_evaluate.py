@@ -35,6 +35,7 @@ def evaluate(
     start: Literal["uniform", "gaussian", "none"] | None = None,
     loss: Literal["ce", "margin", "kl"] | None = None,
     keep: Literal["last", "best"] | None = None,
+    best_epoch: bool = False,
     device: str | None = None,
 ) -> None:
     """Accuracy, top-5, NLL, calibration error, agreement with the teacher, parameters, MACs and latency of a run; and
@@ -82,6 +83,8 @@ def evaluate(
         That PGD or FGSM climbs: cross-entropy, the margin, or the distance from the teacher's answer (kl).
     keep
         Of PGD's iterates the last, or of each image the best.
+    best_epoch
+        Attack the student as it was after the epoch that was best on validation images, not after the last.
     device
         Where, in place of the run's own.
     """
@@ -102,6 +105,7 @@ def evaluate(
         norm=norm,
         images=images,
         climb={"steps": steps, "size": size, "start": start, "loss": loss, "keep": keep},
+        best_epoch=best_epoch,
         device=device,
     )
     if attack is not None or robust:

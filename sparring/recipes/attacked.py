@@ -29,7 +29,7 @@ from sparring.evaluate.autoattack import (
 )
 from sparring.evaluate.sound import require_sound
 from sparring.files import write_json
-from sparring.recipes.examine import opened
+from sparring.recipes.examine import at_best, opened
 from sparring.recipes.run import say
 from sparring.recipes.threat import Threat, entries, keep, kept, threat
 
@@ -45,11 +45,13 @@ def attacked(
     norm: str = "linf",
     images: int | None = None,
     part: str = "test",
+    best_epoch: bool = False,
     device: str | None = None,
 ) -> dict[str, float]:
     """The share of images (in [0, 1]) on which a run's student is right, and right still after each attack.
 
-    version: "standard", "plus" or "rand"; eps, norm, images, part: see `threat`. Returns {"accuracy": clean, "apgd-ce":
+    version: "standard", "plus" or "rand"; eps, norm, images, part: see `threat`. best_epoch: the student as it was
+    then, in place of the last epoch's, which has an entry of its own. Returns {"accuracy": clean, "apgd-ce":
     …, "autoattack": what survives them all}. Kept in the run's autoattack.json, and image by image in an npz beside it.
     One that was stopped goes on. Raises UserError for mistakes and for a network that AutoAttack would flatter.
     """
@@ -57,7 +59,9 @@ def attacked(
         raise UserError(f"--attack {version} does not exist. {did_you_mean(version, VERSIONS)}")
     library()
     _, data, student = opened(run, device)
-    asked = threat(data, student, eps=eps, norm=norm, images=images, part=part)
+    if best_epoch:
+        at_best(run, student)
+    asked = threat(data, student, eps=eps, norm=norm, images=images, part=part, best_epoch=best_epoch)
     return scores(autoattack(run, asked, version)[0])
 
 

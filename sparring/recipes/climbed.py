@@ -13,7 +13,7 @@ from sparring.evaluate.climb import Climb, fgsm, withstands
 from sparring.files import write_json
 from sparring.parts.attack import Ball
 from sparring.recipes.config import checked_options, options_of
-from sparring.recipes.examine import reopened
+from sparring.recipes.examine import at_best, reopened
 from sparring.recipes.threat import entries, radius, threat
 
 FILE = "attacks.json"
@@ -29,15 +29,19 @@ def climbed(
     norm: str = "linf",
     images: int | None = None,
     part: str = "test",
+    best_epoch: bool = False,
     device: str | None = None,
 ) -> dict[str, float]:
     """The share of images (in [0, 1]) on which a run's student is right, and right still after "fgsm" or "pgd".
 
     options: of pgd steps, size ("2/255" too), start, loss and keep, of fgsm loss; see `evaluate.climb.Climb`. eps,
-    norm, images, part: see `threat`. Kept in the run's attacks.json. Raises UserError for mistakes.
+    norm, images, part, best_epoch: as for AutoAttack (`attacked`). Kept in the run's attacks.json. Raises UserError for
+    mistakes.
     """
     _, data, student, teacher = reopened(run, device)
-    asked = threat(data, student, eps=eps, norm=norm, images=images, part=part)
+    if best_epoch:
+        at_best(run, student)
+    asked = threat(data, student, eps=eps, norm=norm, images=images, part=part, best_epoch=best_epoch)
     climb = attack(kind, asked.ball, options)
     if climb.loss == "kl" and teacher is None:
         raise UserError(

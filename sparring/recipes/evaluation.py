@@ -33,6 +33,7 @@ def evaluate(
     norm: str | None = None,
     images: int | None = None,
     climb: Mapping[str, Any] | None = None,
+    best_epoch: bool = False,
     device: str | None = None,
 ) -> dict[str, float]:
     """How good, how calibrated, how close to its teacher and how costly a run's student is; see `recipes.examine`.
@@ -45,7 +46,8 @@ def evaluate(
     or "fgsm", with `climb` for the options of these; see `recipes.climbed`. robust:
     instead, all of clean, PGD, AutoAttack, disagreement and corruptions, with tests for masked gradients; see
     `recipes.robust`. For both, eps: how far pixels move, 0.1 or "8/255" (as is the custom for colour where it is left
-    out); norm: "linf" or "l2"; images: how many. bias: instead, of a student that never saw some class, its test
+    out); norm: "linf" or "l2"; images: how many. best_epoch: attack the student as it was after the epoch that was best
+    on validation images. bias: instead, of a student that never saw some class, its test
     accuracy with a constant added to that class's logit; see `recipes.bias`.
     """
     asked = {
@@ -69,10 +71,10 @@ def evaluate(
     options = {name: value for name, value in (climb or {}).items() if value is not None}
     if options and attack not in KINDS:
         raise UserError(f"--{next(iter(options))} is for --attack pgd, which was not asked for")
-    run, ball = (
-        Path(run if isinstance(run, str | Path) else run.out),
-        ball | {"norm": norm or "linf", "part": part, "device": device},
-    )
+    if best_epoch and attack is None:
+        raise UserError("--best-epoch is for --attack, which was not given")
+    run = Path(run if isinstance(run, str | Path) else run.out)
+    ball |= {"norm": norm or "linf", "part": part, "device": device}
     if bias and part != "test":
         raise UserError(f"--part {part} has no place beside --bias, which is chosen on validation and told of the test")
     if bias:
@@ -80,9 +82,9 @@ def evaluate(
     if robust:
         return hold_out(run, **ball)
     if attack in KINDS:
-        return climbed(run, attack, options, **ball)
+        return climbed(run, attack, options, best_epoch=best_epoch, **ball)
     if attack is not None:
-        return attacked(run, attack, **ball)
+        return attacked(run, attack, best_epoch=best_epoch, **ball)
     if on is not None:
         return elsewhere(run, Path(on), kind, device=device)
     if corruptions is not None:

@@ -22,6 +22,7 @@ from sparring.recipes.build import Given, asks_teacher, find_data, network, plac
 from sparring.recipes.config import Config
 from sparring.recipes.exits import by_exit
 from sparring.recipes.folder import EARLIER, as_it_lies
+from sparring.recipes.keeper import BEST
 from sparring.recipes.keepsakes import KEEPSAKES
 from sparring.recipes.run import say
 from sparring.report.groups import BASELINE
@@ -108,6 +109,15 @@ def opened(run: Path, device: str | None = None) -> tuple[Config, datasets.Data,
     student = nets.load(str(run), classes=data.classes, shape=data.shape)
     Compute(choose_device(device or config.device)).place_module(student)
     return config, data, student
+
+
+def at_best(run: Path, student: Network) -> None:
+    """Make a run's student what it was after the epoch that was best on validation images (by PGD-10 where training
+    attacked it). Raises UserError where none was kept."""
+    file = run / "checkpoints" / BEST
+    if not file.exists():
+        raise UserError(f"{run} has no weights of its best epoch ({file}); leave --best-epoch out, for the last one's")
+    weights.put(student.body, weights.read(file)[0], file)
 
 
 def climb(out: Path, data: datasets.Data, teacher: Network, students: Mapping[str, Network]) -> None:

@@ -23,13 +23,14 @@ from sparring.report.stored import stored
 
 @dataclass(frozen=True, slots=True)
 class Threat:
-    """A ball around some images of a run's student."""
+    """A ball around some images of a run's student, as it was after its last epoch or its best."""
 
     ball: Ball
     student: Network
     images: datasets.Images
     part: str
     fingerprint: str
+    best_epoch: bool = False
 
     @property
     def rows(self) -> np.ndarray:
@@ -44,12 +45,14 @@ class Threat:
     @property
     def key(self) -> str:
         """What its files and entries are called by: "linf-0.03-test-1000"."""
-        return f"{self.ball.norm}-{self.ball.eps!r}-{self.part}-{len(self.images)}"
+        which = "-best" if self.best_epoch else ""
+        return f"{self.ball.norm}-{self.ball.eps!r}-{self.part}-{len(self.images)}{which}"
 
     @property
     def settings(self) -> dict[str, Any]:
         """What a measurement must share to be this one's."""
         told = {"norm": self.ball.norm, "eps": self.ball.eps, "part": self.part, "images": len(self.images)}
+        told |= {"epoch": "best"} if self.best_epoch else {}
         return told | {"weights": weights_hash(self.student), "data": self.fingerprint}
 
     def pick(self, positions: np.ndarray) -> Batch:
@@ -65,14 +68,19 @@ def threat(
     norm: str = "linf",
     images: int | None = None,
     part: str = "test",
+    best_epoch: bool = False,
 ) -> Threat:
-    """The ball and the images that were asked for. eps: as "8/255" too; images: how many, evenly spread over the part
-    (all where it has fewer, or for None). Raises UserError for mistakes, and where eps must be given."""
+    """The ball and the images that were asked for.
+
+    eps: as "8/255" too; images: how many, evenly spread over the part (all where it has fewer, or for None);
+    best_epoch: whether the student is that of its best epoch (`examine.at_best`). Raises UserError for mistakes, and
+    where eps must be given.
+    """
     if images is not None and images < 1:
         raise UserError(f"--images {images}: give 1 or more")
     whole = part_of(data, part)
     chosen = whole if images is None else datasets.some(whole, images)
-    return Threat(within(eps, norm, data.shape[0]), student, chosen, part, data.fingerprint)
+    return Threat(within(eps, norm, data.shape[0]), student, chosen, part, data.fingerprint, best_epoch)
 
 
 def within(eps: float | str | None, norm: str, channels: int) -> Ball:

@@ -115,7 +115,7 @@ def _climbed(group: Group, told: Mapping[Path, Mapping[str, Any]]) -> Attacked:
     """What FGSM or PGD left of the arms, as someone asked for it."""
     one = next(iter(told.values()))
     arms = [arm for arm in group.arms if any(run.path in told for run in arm.runs)]
-    options = ", ".join(f"{name} {value}" for name, value in one.items() if name not in ABOUT)
+    options = ", ".join(f"{name} {value}" for name, value in one.items() if name not in ABOUT | {"epoch"})
     columns: dict[str, list[Cell]] = {"method": [Cell(arm.label, arm.label) for arm in arms]}
     for key, head in (("clean", "clean, %"), ("accuracy", "under attack, %")):
         columns[head] = [_spread(arm, lambda run, key=key: number(told.get(run.path, {}), key)) for arm in arms]
@@ -182,7 +182,7 @@ def _ranged(texts: Sequence[str]) -> str:
 def where(told: Mapping[str, Any]) -> str:
     """ "ℓ∞ 8/255, 1,000 images": within which ball and on what an entry was measured."""
     part = "" if told["part"] == "test" else f", {told['part']} part"
-    return f"{ball(told)}, {told['images']:,} images{part}"
+    return f"{ball(told)}, {told['images']:,} images{part}{', best epoch' if told.get('epoch') == 'best' else ''}"
 
 
 def ball(told: Mapping[str, Any]) -> str:

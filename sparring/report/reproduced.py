@@ -115,7 +115,14 @@ def _value(run: Run, metric: str) -> float | None:
 def _attacked(run: Run, attack: Mapping[str, Any]) -> float | None:
     """What AutoAttack's standard ensemble left of a run, asked as the row asks."""
     images, there = attack["images"], (run.result.get("images") or {}).get("test")
-    asked = {"version": "standard", "norm": "linf", "eps": attack["eps"], "part": "test", "finished": True}
+    asked = {
+        "version": "standard",
+        "norm": "linf",
+        "eps": attack["eps"],
+        "part": "test",
+        "finished": True,
+        "epoch": None,
+    }
     asked["images"] = there if images is None else min(images, there or images)
     for each in kept(run, "autoattack.json").values():
         if all(each.get(name) == value for name, value in asked.items()):

@@ -7,7 +7,10 @@ import signal
 
 import numpy as np
 import pytest
+import torch
 from runs import child, configured, ended
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from sparring import report, verbs
 from sparring.cli_evaluate import withstood
@@ -15,6 +18,7 @@ from sparring.errors import UserError
 from sparring.parts.attack import Ball
 from sparring.recipes import attacked, threat
 from sparring.recipes.run import run
+from sparring.report.attacked import attacked as drawn
 
 pytest.importorskip("pyautoattack", reason="the extra `attack` is not installed")
 KEY = "standard-linf-0.1-test-20"
@@ -48,6 +52,31 @@ def test_radii_that_differ_by_little_are_two(student):
     attack(student, attack="rand", eps=8 / 255)
     attack(student, attack="rand", eps=0.0313725)
     assert len(json.loads((student / "autoattack.json").read_text())) == 2
+
+
+def test_the_best_epoch_has_an_entry_of_its_own(student):
+    last = attack(student, attack="rand")
+    torch.manual_seed(0)
+    worse = {name: torch.randn_like(value) for name, value in load_file(student / "student.safetensors").items()}
+    best = student / "checkpoints" / "best.safetensors"
+    with safe_open(best, "pt") as opened:
+        save_file(worse, best, opened.metadata())
+    then = attack(student, attack="rand", best_epoch=True)
+    assert then["accuracy"] < last["accuracy"]
+    told = json.loads((student / "autoattack.json").read_text())
+    assert {key: each.get("epoch") for key, each in told.items()} == {
+        "rand-linf-0.1-test-20": None,
+        "rand-linf-0.1-test-20-best": "best",
+    }
+    assert attack(student, attack="rand") == last
+    assert attack(student, attack="fgsm", best_epoch=True)["accuracy"] == then["accuracy"]
+    titles = {found.title for found in drawn(report.groups(report.runs([student]))[0])}
+    assert "AutoAttack rand, ℓ∞ 0.1, 20 images, best epoch" in titles
+    best.unlink()
+    with pytest.raises(UserError, match="has no weights of its best epoch"):
+        attack(student, attack="rand", best_epoch=True)
+    with pytest.raises(UserError, match="--best-epoch is for --attack"):
+        verbs.evaluate(student, best_epoch=True)
 
 
 def test_what_stands_is_kept_image_by_image(student):
