@@ -53,6 +53,7 @@ def ours(net: Network, batch: Batch, trial: Trial) -> np.ndarray:
 def theirs(net: Network, batch: Batch, trial: Trial) -> np.ndarray:
     """Which images of a block stand (B,), by the authors' loop."""
     norm = "L2" if trial.ball.norm == "l2" else "Linf"
+    assert trial.version != "few"  # it is ours
     attack = AutoAttack(Logits(net), eps=trial.ball.eps, norm=norm, seed=trial.seed + 1, version=trial.version)
     moved, _ = attack.run_standard_evaluation(batch.x, batch.y, batch_size=trial.batch_size)
     with torch.no_grad():

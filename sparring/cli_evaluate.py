@@ -24,7 +24,7 @@ def evaluate(
     severity: Annotated[tuple[str, ...], Several] = (),
     on: Path | None = None,
     kind: Annotated[str | None, Parameter(name="--as")] = None,
-    attack: Literal["standard", "plus", "rand", "pgd", "fgsm"] | None = None,
+    attack: Literal["standard", "plus", "rand", "few", "pgd", "fgsm"] | None = None,
     robust: bool = False,
     bias: bool = False,
     eps: str | None = None,
@@ -59,8 +59,8 @@ def evaluate(
     kind
         Which variant that is, where it cannot be told: real, v2, a, r, c, sketch or style.
     attack
-        Instead, accuracy under AutoAttack's ensemble; rand is for networks that answer by chance. One that was stopped
-        goes on with the same command. Or under PGD or FGSM.
+        Instead, accuracy under AutoAttack's ensemble; rand is for networks that answer by chance, few for two or three
+        classes. One that was stopped goes on with the same command. Or under PGD or FGSM.
     robust
         Instead, clean, PGD, AutoAttack, disagreement and corruptions in one table and one picture, with tests for
         masked gradients.

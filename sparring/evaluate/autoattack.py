@@ -27,7 +27,7 @@ from sparring.core.seeds import chance_restored, seed_for
 from sparring.evaluate.answers import resting
 from sparring.parts.attack import Ball
 
-Version = Literal["standard", "plus", "rand"]
+Version = Literal["standard", "plus", "rand", "few"]
 Pick = Callable[[np.ndarray], Batch]
 """Positions of images (B,) → these images, on the network's device."""
 
@@ -35,6 +35,7 @@ VERSIONS: dict[Version, tuple[str, ...]] = {
     "standard": ("apgd-ce", "apgd-t", "fab-t", "square"),
     "plus": ("apgd-ce", "apgd-dlr", "fab", "square", "apgd-t", "fab-t"),
     "rand": ("apgd-ce", "apgd-dlr"),
+    "few": ("apgd-ce", "fab-t", "square"),  # ours, for two or three classes: standard without a loss that needs four
 }
 CLEAN, SQUARE = "clean", "square"
 SURVIVES = ""
@@ -197,7 +198,7 @@ def logits(net: Network, x: Tensor) -> Tensor:
 def remarks(standing: Standing, version: Version) -> list[str]:
     """What the outcome itself says against it."""
     fell = int((standing.broken_by == SQUARE).sum())
-    if version != "standard" or not fell:
+    if version not in ("standard", "few") or not fell:
         return []
     return [
         f"gradient masking? Square, which sees no gradients, broke {fell} image{'s' if fell > 1 else ''} that APGD and "

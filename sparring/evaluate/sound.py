@@ -73,12 +73,11 @@ def require_classes(classes: int, trial: Trial) -> None:
     """Refuse too few classes for the losses of the ensemble: the difference of logits ratio needs 3, its targeted form
     4."""
     attacks = VERSIONS[trial.version]
-    needed = 4 if "apgd-t" in attacks else 3
+    needed = 4 if "apgd-t" in attacks else 3 if "apgd-dlr" in attacks else 2
     if classes < needed:
-        instead = "use --attack rand, or" if classes == 3 else "use"
+        instead = "use --attack few, its attacks without such a loss" if classes > 1 else "there is nothing to attack"
         raise UserError(
-            f"AutoAttack {trial.version} needs {needed} classes for its losses, and here are {classes}: {instead} "
-            "--attack pgd (in Python sparring.parts.attack.pgd)"
+            f"AutoAttack {trial.version} needs {needed} classes for its losses, and here are {classes}: {instead}"
         )
 
 

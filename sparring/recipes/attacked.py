@@ -50,8 +50,8 @@ def attacked(
 ) -> dict[str, float]:
     """The share of images (in [0, 1]) on which a run's student is right, and right still after each attack.
 
-    version: "standard", "plus" or "rand"; eps, norm, images, part: see `threat`. best_epoch: the student as it was
-    then, in place of the last epoch's, which has an entry of its own. Returns {"accuracy": clean, "apgd-ce":
+    version: "standard", "plus", "rand" or "few"; eps, norm, images, part: see `threat`. best_epoch: the student as it
+    was then, in place of the last epoch's, which has an entry of its own. Returns {"accuracy": clean, "apgd-ce":
     …, "autoattack": what survives them all}. Kept in the run's autoattack.json, and image by image in an npz beside it.
     One that was stopped goes on. Raises UserError for mistakes and for a network that AutoAttack would flatter.
     """

@@ -42,8 +42,8 @@ def evaluate(
     "translate/3": …, "mean": …}; see `recipes.stress`.
     on: instead, its accuracy on the variant of ImageNet in this folder; kind: which, where it cannot be told (real, v2,
     a, r, c, sketch, style): {"a": …}; see `recipes.elsewhere`.
-    attack: instead, its accuracy under AutoAttack "standard", "plus" or "rand"; see `recipes.attacked`; or under "pgd"
-    or "fgsm", with `climb` for the options of these; see `recipes.climbed`. robust:
+    attack: instead, its accuracy under AutoAttack "standard", "plus", "rand" or "few"; see `recipes.attacked`; or under
+    "pgd" or "fgsm", with `climb` for the options of these; see `recipes.climbed`. robust:
     instead, all of clean, PGD, AutoAttack, disagreement and corruptions, with tests for masked gradients; see
     `recipes.robust`. For both, eps: how far pixels move, 0.1 or "8/255" (as is the custom for colour where it is left
     out); norm: "linf" or "l2"; images: how many. best_epoch: attack the student as it was after the epoch that was best

@@ -17,6 +17,7 @@ from sparring.cli_evaluate import withstood
 from sparring.errors import UserError
 from sparring.parts.attack import Ball
 from sparring.recipes import attacked, threat
+from sparring.recipes.robust import ensemble
 from sparring.recipes.run import run
 from sparring.report.attacked import attacked as drawn
 
@@ -46,6 +47,11 @@ def attack(student, **options):
 
 def entry(student, key=KEY):
     return json.loads((student / "autoattack.json").read_text())[key]
+
+
+@pytest.mark.parametrize(("classes", "wanted"), [(2, "few"), (3, "few"), (4, "standard")])
+def test_what_few_classes_can_be_asked(classes, wanted):
+    assert ensemble(classes) == wanted
 
 
 def test_radii_that_differ_by_little_are_two(student):
