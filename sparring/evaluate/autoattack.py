@@ -137,7 +137,8 @@ def struck(net: Network, batch: Batch, attack: str, trial: Trial, seed: int) -> 
     with attackable(net):
         moved = batch.x if attack == CLEAN else moves(net, batch, attack, trial, seed)
         with torch.no_grad():
-            wrong = net(moved).logits.argmax(1) != batch.y
+            answer = net(moved).logits
+        wrong = (answer.argmax(1) != batch.y) | ~answer.isfinite().all(1)  # of NaN, argmax makes class 0
         far = distances(moved, batch.x, trial.ball)
     if not bool((far <= trial.ball.eps + SLACK * max(1.0, trial.ball.eps)).all()):
         raise RuntimeError(f"{attack} moved an image by {far.max():g}, out of the ball of {trial.ball.eps:g}")

@@ -67,4 +67,5 @@ def withstands(net: Network, batch: Batch, *, climb: Climb, teacher: Network | N
 def holds(net: Network, batch: Batch, x: Tensor) -> Tensor:
     """Where the network is right at `x` (B,)."""
     with torch.no_grad():
-        return logits(net, x).argmax(1) == batch.y
+        answer = logits(net, x)
+    return (answer.argmax(1) == batch.y) & answer.isfinite().all(1)  # of NaN, argmax makes class 0

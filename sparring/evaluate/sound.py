@@ -99,7 +99,12 @@ def by_chance(net: Network, x: Tensor, trial: Trial) -> list[str]:
 
 
 def require_logits(answer: Tensor) -> None:
-    """Refuse answers (B, K) that are probabilities: their softmax is flat where the network is sure."""
+    """Refuse answers (B, K) that are no numbers, or probabilities: their softmax is flat where the network is sure."""
+    if not bool(torch.isfinite(answer).all()):
+        raise UserError(
+            "the network answers NaN or infinity, of which nobody can say what class they name: let its forward give "
+            "finite numbers"
+        )
     inside = bool((answer > -NEAR).all()) and bool((answer < 1 + NEAR).all())
     if inside and bool(((answer.sum(1) - 1).abs() < NEAR).all()):
         raise UserError(
@@ -116,14 +121,14 @@ def flat(net: Network, batch: Batch) -> list[str]:
         (gradient,) = torch.autograd.grad(ahead, leaf)
     except RuntimeError as error:
         raise UserError(
-            f"no gradient of the answers reaches the pixels ({first_line(error)}): give AutoAttack a network that can "
+            f"no gradient of the answers reaches the pixels ({first_line(error)}): give the attack a network that can "
             "be differentiated, or one that stands in for it"
         ) from error
     count = int((gradient.flatten(1).abs().amax(1) == 0).sum())
     told = f"the gradient is exactly zero at {count} of {len(batch)} images"
     if count > FLAT * len(batch):
         raise UserError(
-            f"{told}, so attacks that climb see nothing (a rounding, a threshold, dead units?): give AutoAttack the "
+            f"{told}, so attacks that climb see nothing (a rounding, a threshold, dead units?): give the attack the "
             "network without it, or a smooth one that stands in for it"
         )
     return [f"{told}, where attacks that climb see nothing"] if count else []

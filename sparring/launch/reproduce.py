@@ -13,7 +13,7 @@ from sparring.files import plain_name, read_json, write_json
 from sparring.launch.local import Job, run_all, seeded
 from sparring.recipes import autoencoder
 from sparring.recipes import config as schema
-from sparring.recipes.attacked import attacked
+from sparring.recipes.attacked import attacked, library
 from sparring.recipes.build import Given
 from sparring.recipes.cached import unasked
 from sparring.recipes.elsewhere import elsewhere, variants_in
@@ -54,7 +54,13 @@ def reproduce(name: str, recipe: Recipe, scale: Scale, out: Path, wish: Wish) ->
     for (key, where), sentence in recipe.needs.items():
         if where == scale and not wish.changes.get(key):
             raise UserError(f"{name} needs --{key}: {sentence}")
+    if (out / "result.json").exists():
+        raise UserError(f"{out} is a run, and a table's runs lie in a folder of their own: give another --out")
+    if wish.seeds is not None and wish.seeds < 1:
+        raise UserError(f"--seeds {wish.seeds}: give 1 or more")
     every = recipe.rows(scale)
+    if any(row.attack for row in every):
+        library()
     rows = [narrowed(row, name, wish) for row in chosen(every, name, wish)]
     folders = variants_in(wish.on) if wish.on else {}
     plan = {"name": name, "about": recipe.about, "scale": scale, "rows": [plan_of(row, wish) for row in every]}
@@ -165,7 +171,10 @@ def measure(runs: Sequence[Path], row: Row, folders: Mapping[str, Path]) -> None
     done before."""
     for run in runs:
         if row.attack is not None:
-            attacked(run, "standard", eps=row.attack.eps, images=row.attack.images)
+            try:
+                attacked(run, "standard", eps=row.attack.eps, images=row.attack.images)
+            except UserError as error:  # of this one; the others go on
+                say(f"{run} is not attacked: {error}")
         seen = kept(run / "corruptions.json").get("accuracy", {})
         for corruption in row.corruptions:
             name, _, severity = corruption.partition("/")

@@ -7,16 +7,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sparring.errors import UserError
 from sparring.evaluate import masking
+from sparring.evaluate.autoattack import attackable
 from sparring.evaluate.climb import Climb, fgsm, withstands
+from sparring.evaluate.sound import flat
 from sparring.files import write_json
 from sparring.parts.attack import Ball
 from sparring.recipes.config import checked_options, options_of
 from sparring.recipes.examine import at_best, reopened
+from sparring.recipes.run import say
 from sparring.recipes.threat import entries, radius, threat
 
 FILE = "attacks.json"
+TRIED = 250  # images at which there had better be gradients
 KINDS: dict[str, Callable[..., Climb]] = {"fgsm": fgsm, "pgd": Climb}
 
 
@@ -47,6 +53,10 @@ def climbed(
         raise UserError(
             f"--loss kl goes away from a teacher's answer, and {run} has no teacher here: take ce or margin"
         )
+    with attackable(student):
+        first = asked.pick(np.arange(min(TRIED, len(asked.images))))
+        for remark in flat(student, first):
+            say(remark)
     probe = partial(withstands, asked.student, climb=climb, teacher=teacher if climb.loss == "kl" else None)
     name = kind if kind == "fgsm" else f"{kind}-{climb.steps}"  # by which chance goes, here as in --robust
     right = masking.right_after(student, asked.pick, len(asked.images), name, probe)

@@ -148,6 +148,8 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
             if isinstance(place.get(name), str):  # perturb=da perturb.p=1
                 place[name] = {"name": place[name]}
             place = place.setdefault(name, {})
+            if not isinstance(place, dict):
+                raise UserError(f"{key} reaches into {name}, which is {place!r} here: leave one of the two out")
         if isinstance(place.get(last), dict) and isinstance(value, str):
             place[last]["name"] = value
         elif isinstance(place.get(last), dict) and isinstance(value, Mapping):

@@ -16,6 +16,7 @@ from sparring.engine.device import choose_device
 from sparring.errors import UserError
 from sparring.evaluate import disagreement as climbs
 from sparring.evaluate import latency, macs, parameters, score
+from sparring.files import read_json
 from sparring.nets import weights
 from sparring.recipes import config as schema
 from sparring.recipes.build import Given, asks_teacher, find_data, network, place_teacher, precision
@@ -106,9 +107,20 @@ def opened(run: Path, device: str | None = None) -> tuple[Config, datasets.Data,
         raise UserError(f"{run} holds no finished run (no result.json); {hint}")
     config = as_it_lies(run, schema.read(run / "config.yaml"))
     data = find_data(config, Given())
+    tell_of_other_images(run, data)
     student = nets.load(str(run), classes=data.classes, shape=data.shape)
     Compute(choose_device(device or config.device)).place_module(student)
     return config, data, student
+
+
+def tell_of_other_images(run: Path, data: datasets.Data) -> None:
+    """Say where the data are others than a run was trained on: its test images may be among those."""
+    manifest = read_json(run / "manifest.json") if (run / "manifest.json").exists() else {}
+    if manifest.get("data", {}).get("fingerprint") not in (None, data.fingerprint):
+        say(
+            f"the images of {data.name} are others than when {run} was trained (by their fingerprint): it may have "
+            "learned from some that are test images now"
+        )
 
 
 def at_best(run: Path, student: Network) -> None:

@@ -104,6 +104,7 @@ def _run(config: Config, out: Path, given: Given, resume: bool, claim: Claim | N
     origin = manifest(prepared)
     refuse_other_run(out, prepared.config, origin)
     if resume and (out / "result.json").exists():
+        at_first(Checkpoints(out / "checkpoints").clear)
         return finished(out, prepared)
     if prepared.compute.world > 1:
         for player in prepared.method.players.values():

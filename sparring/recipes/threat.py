@@ -15,9 +15,11 @@ from sparring.core import Batch, Network
 from sparring.errors import UserError
 from sparring.files import atomic
 from sparring.keys import number
-from sparring.parts.attack import Ball, ball
+from sparring.parts import attack
+from sparring.parts.attack import Ball
 from sparring.recipes.examine import part_of
 from sparring.recipes.manifest import weights_hash
+from sparring.recipes.run import say
 from sparring.report.stored import stored
 
 
@@ -78,15 +80,18 @@ def threat(
     """
     if images is not None and images < 1:
         raise UserError(f"--images {images}: give 1 or more")
+    ball = within(eps, norm, data.shape[0])
+    if ball.eps == 0:
+        say("--eps 0 lets nothing move: what stands is what was right to begin with")
     whole = part_of(data, part)
     chosen = whole if images is None else datasets.some(whole, images)
-    return Threat(within(eps, norm, data.shape[0]), student, chosen, part, data.fingerprint, best_epoch)
+    return Threat(ball, student, chosen, part, data.fingerprint, best_epoch)
 
 
 def within(eps: float | str | None, norm: str, channels: int) -> Ball:
     """The ball that a command line asks for, its radius as "8/255" too. Raises UserError for mistakes."""
     try:
-        return ball(radius(eps) if isinstance(eps, str) else eps, norm, channels, called="--eps")
+        return attack.ball(radius(eps) if isinstance(eps, str) else eps, norm, channels, called="--eps")
     except ValueError as error:
         raise UserError(f"{error}") from error
 

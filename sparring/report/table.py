@@ -146,7 +146,8 @@ def _balls(arm: Arm) -> set[tuple[str | None, ...]]:
 
 def _at_best(arm: Arm, metric: str) -> list[float]:
     """A metric of every run that has it on its test images, at the epoch that was best on validation images."""
-    pairs = ((run.number("test_at_best_validation", metric), run.number("test", metric)) for run in arm.runs)
+    chosen = [run for run in arm.runs if run.result.get("best_epoch")]  # none without validation images
+    pairs = ((run.number("test_at_best_validation", metric), run.number("test", metric)) for run in chosen)
     found = (last if best is None else best for best, last in pairs)  # the last where that was the best
     return [value for value in found if value is not None]
 

@@ -14,7 +14,7 @@ from sparring.core import Batch, Network, UserError
 from sparring.data.load import load
 from sparring.evaluate import autoattack, robust_accuracy
 from sparring.evaluate.autoattack import SURVIVES, VERSIONS, Standing, Trial, cascade, remarks, struck
-from sparring.evaluate.climb import Climb, withstands
+from sparring.evaluate.climb import Climb, holds, withstands
 from sparring.evaluate.sound import require_sound
 from sparring.parts.attack import Ball
 
@@ -240,6 +240,8 @@ class Odd(nn.Module):
                     x = x + torch.autograd.grad(self.fc(leaf).sum(), leaf)[0]
             case "softmax":
                 return self.fc(x).softmax(1)
+            case "nan":
+                return self.fc(x) * torch.nan
         return self.fc(x)
 
 
@@ -253,6 +255,7 @@ class Odd(nn.Module):
         ("counts", "changes its body.seen"),
         ("adapts", "it seems to adapt to each image"),
         ("softmax", "look like probabilities"),
+        ("nan", "answers NaN or infinity"),
     ],
 )
 def test_what_cannot_be_believed_is_refused(what, message):
@@ -294,6 +297,14 @@ def test_what_cannot_be_asked_is_told(change, told):
     given = {"x": x, "y": y, "eps": 0.1, **change}
     with pytest.raises(UserError, match=told):
         robust_accuracy(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), **given)
+
+
+def test_an_answer_of_nan_is_wrong():
+    x, y = torch.rand(6, 1, 8, 8), torch.zeros(6).long()
+    torch.manual_seed(0)
+    batch, net = picking(x, y)(np.arange(6)), Network(Odd("nan"))
+    assert not holds(net, batch, x).any()
+    assert struck(net, batch, "clean", Trial(Ball(0.1)), seed=0)[0].all()
 
 
 def test_what_is_sound_passes():

@@ -16,7 +16,7 @@ from sparring import report, verbs
 from sparring.cli_evaluate import withstood
 from sparring.errors import UserError
 from sparring.parts.attack import Ball
-from sparring.recipes import attacked, threat
+from sparring.recipes import attacked, climbed, threat
 from sparring.recipes.robust import ensemble
 from sparring.recipes.run import run
 from sparring.report.attacked import attacked as drawn
@@ -47,6 +47,32 @@ def attack(student, **options):
 
 def entry(student, key=KEY):
     return json.loads((student / "autoattack.json").read_text())[key]
+
+
+def test_pgd_too_needs_gradients_and_a_ball(student, monkeypatch, capsys):
+    attack(student, attack="fgsm", eps=0)
+    assert "--eps 0 lets nothing move" in capsys.readouterr().err
+    real = climbed.reopened
+
+    def rounded(*given):
+        config, data, net, teacher = real(*given)
+        net.register_forward_pre_hook(lambda _, args: (args[0].mul(16).round().div(16), *args[1:]))
+        return config, data, net, teacher
+
+    monkeypatch.setattr(climbed, "reopened", rounded)
+    for kind in ("pgd", "fgsm"):
+        with pytest.raises(UserError, match=r"exactly zero at 20 of 20 images, so attacks that climb see nothing"):
+            attack(student, attack=kind)
+
+
+def test_other_images_than_it_was_trained_on_are_told(student, capsys):
+    attack(student, attack="fgsm")
+    assert "are others than when" not in capsys.readouterr().err
+    manifest = json.loads((student / "manifest.json").read_text())
+    manifest["data"]["fingerprint"] = "0" * 64
+    (student / "manifest.json").write_text(json.dumps(manifest))
+    attack(student, attack="fgsm")
+    assert "the images of digits are others than when" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("classes", "wanted"), [(2, "few"), (3, "few"), (4, "standard")])

@@ -17,7 +17,7 @@ from sparring.nets.vdvae import SIZES
 from sparring.recipes import config as schema
 from sparring.recipes import da_tables, disk_numbers, disk_tables, hard_numbers, hard_tables, published
 from sparring.recipes.gradients import refuse_late
-from sparring.recipes.rows import START, TEACHER, VAE, Claim, Recipe, Row, start
+from sparring.recipes.rows import START, TEACHER, VAE, Attack, Claim, Recipe, Row, start
 from sparring.recipes.slots import resolved
 from sparring.report import markdown
 
@@ -296,6 +296,28 @@ def test_further_seeds_learn_from_the_same_teacher(table, tmp_path):
     assert trained.stat().st_mtime_ns == before
     assert lines(markdown([tmp_path]), "small, cpu scale: a-pair")["taught"]["test accuracy: ours, %"].endswith("(3)")
     assert "seed: " not in markdown([tmp_path])
+
+
+def test_a_student_that_cannot_be_attacked_stops_no_other(table, tmp_path, monkeypatch, capsys):
+    def refused(run, *_, **__):
+        asked.append(run.parent.name)
+        raise UserError("no gradients")
+
+    asked = []
+    monkeypatch.setattr("sparring.launch.reproduce.attacked", refused)
+    measure(
+        [tmp_path / "a" / "0", tmp_path / "b" / "0"], replace(small()[0], corruptions=(), attack=Attack(0.1, 9)), {}
+    )
+    assert asked == ["a", "b"]
+    assert capsys.readouterr().err.count("is not attacked: no gradients") == 2
+
+
+def test_where_a_table_has_no_place(table, tmp_path):
+    (tmp_path / "result.json").write_text("{}")
+    with pytest.raises(UserError, match=r"is a run, and a table's runs lie in a folder of their own"):
+        verbs.reproduce("small", tmp_path)
+    with pytest.raises(UserError, match=r"--seeds 0: give 1 or more"):
+        verbs.reproduce("small", tmp_path / "new", seeds=0)
 
 
 def test_no_difference_is_taken_where_nothing_is_alike(table, tmp_path):
