@@ -18,7 +18,7 @@ def flat(values: Mapping[str, Any], *, between: str = ".", prefix: str = "") -> 
     """Nested values under the names of their ways joined: `{"optim": {"lr": 1}}` as `{"optim.lr": 1}`."""
     result: dict[str, Any] = {}
     for key, value in values.items():
-        name = prefix + key
+        name = f"{prefix}{key}"
         inside = isinstance(value, Mapping)
         result |= flat(value, between=between, prefix=name + between) if inside else {name: value}
     return result

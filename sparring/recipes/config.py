@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -132,8 +133,11 @@ def make(values: Mapping[str, Any]) -> Config:
 
     Raises UserError for an unknown key (with the nearest known one) or a value of the wrong type.
     """
+    inside = nested(values)
+    if odd := [key for key, value in flat(inside).items() if isinstance(value, float) and not isfinite(value)]:
+        raise UserError(f"{odd[0]} is infinite or NaN: give a number")
     try:
-        return Config.model_validate(nested(values))
+        return Config.model_validate(inside)
     except ValidationError as error:
         raise UserError(explain(error, Config)) from error
 
@@ -142,7 +146,7 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
     """`{"optim.lr": 1}` as `{"optim": {"lr": 1}}`; a bare slot name and its dotted options join."""
     result: dict[str, Any] = {}
     for key, value in values.items():
-        *path, last = key.split(".")
+        *path, last = str(key).split(".")
         place = result
         for name in path:
             if isinstance(place.get(name), str):  # perturb=da perturb.p=1

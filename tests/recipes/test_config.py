@@ -29,6 +29,7 @@ def test_every_method_survives_config_yaml(method: str, tmp_path: Path) -> None:
     ("values", "told"),
     [
         ({"epoch": 3}, "unknown key 'epoch'. Did you mean 'epochs'?"),
+        ({"perturb.eps": float("nan")}, "perturb.eps is infinite or NaN"),
         ({"epochs": 1, "epochs.x": 1}, "epochs.x reaches into epochs, which is 1 here"),
         ({"perturb": ["pgd"], "perturb.eps": 0.1}, "perturb.eps reaches into perturb"),
         ({"optim.learning": 3}, "unknown key 'optim.learning'. Did you mean 'optim.lr'?"),
