@@ -113,8 +113,8 @@ def require_logits(answer: Tensor) -> None:
         )
 
 
-def flat(net: Network, batch: Batch) -> list[str]:
-    """Refuse a network whose margin has no gradient at more than a few of the images; the few are told."""
+def flat(net: Network, batch: Batch, allowed: float = FLAT) -> list[str]:
+    """Refuse a network whose margin has no gradient at more than an allowed share of the images; fewer are told."""
     leaf = batch.x.clone().requires_grad_()
     ahead = margin(logits(net, leaf), batch.y).sum()
     try:
@@ -126,7 +126,7 @@ def flat(net: Network, batch: Batch) -> list[str]:
         ) from error
     count = int((gradient.flatten(1).abs().amax(1) == 0).sum())
     told = f"the gradient is exactly zero at {count} of {len(batch)} images"
-    if count > FLAT * len(batch):
+    if count > allowed * len(batch):
         raise UserError(
             f"{told}, so attacks that climb see nothing (a rounding, a threshold, dead units?): give the attack the "
             "network without it, or a smooth one that stands in for it"

@@ -55,8 +55,9 @@ def climbed(
         )
     with attackable(student):
         first = asked.pick(np.arange(min(TRIED, len(asked.images))))
-        for remark in flat(student, first):
-            say(remark)
+        remarks = flat(student, first, allowed=1.0)
+    for remark in remarks:
+        say(remark)
     probe = partial(withstands, asked.student, climb=climb, teacher=teacher if climb.loss == "kl" else None)
     name = kind if kind == "fgsm" else f"{kind}-{climb.steps}"  # by which chance goes, here as in --robust
     right = masking.right_after(student, asked.pick, len(asked.images), name, probe)
@@ -65,6 +66,7 @@ def climbed(
     told |= {"size": climb.reach} if "size" in told else {}
     key = "-".join([kind, asked.key, *(f"{name}={value}" for name, value in sorted(told.items()))])
     entry = {"attack": kind, **asked.settings, **told, "clean": float(clean.mean()), "accuracy": float(right.mean())}
+    entry |= {"remarks": remarks} if remarks else {}
     write_json(run / FILE, {**entries(run / FILE), key: entry})
     return {"accuracy": entry["clean"], kind: entry["accuracy"]}
 

@@ -115,12 +115,18 @@ def _climbed(group: Group, told: Mapping[Path, Mapping[str, Any]]) -> Attacked:
     """What FGSM or PGD left of the arms, as someone asked for it."""
     one = next(iter(told.values()))
     arms = [arm for arm in group.arms if any(run.path in told for run in arm.runs)]
-    options = ", ".join(f"{name} {value}" for name, value in one.items() if name not in ABOUT | {"epoch"})
+    options = ", ".join(f"{name} {value}" for name, value in one.items() if name not in ABOUT | {"epoch", "remarks"})
     columns: dict[str, list[Cell]] = {"method": [Cell(arm.label, arm.label) for arm in arms]}
     for key, head in (("clean", "clean, %"), ("accuracy", "under attack, %")):
         columns[head] = [_spread(arm, lambda run, key=key: number(told.get(run.path, {}), key)) for arm in arms]
     title = f"{one['attack'].upper()}{f' ({options})' if options else ''}, {where(one)}"
-    return Attacked(title, filled(columns), ())
+    said = [
+        (name, run.seed, f"{remark}.")
+        for arm, name in zip(arms, _called(arms), strict=True)
+        for run in arm.runs
+        for remark in told.get(run.path, {}).get("remarks", ())
+    ]
+    return Attacked(title, filled(columns), tuple(said_once(said)))
 
 
 def _spread(arm: Arm, pick: Any) -> Cell:

@@ -60,9 +60,20 @@ def test_pgd_too_needs_gradients_and_a_ball(student, monkeypatch, capsys):
         return config, data, net, teacher
 
     monkeypatch.setattr(climbed, "reopened", rounded)
+    told = "the gradient is exactly zero at 20 of 20 images, where attacks that climb see nothing"
     for kind in ("pgd", "fgsm"):
-        with pytest.raises(UserError, match=r"exactly zero at 20 of 20 images, so attacks that climb see nothing"):
-            attack(student, attack=kind)
+        attack(student, attack=kind)
+        assert told in capsys.readouterr().err
+    assert f"seed 0: {told}" in report.markdown([student])
+
+    def cut(*given):
+        config, data, net, teacher = real(*given)
+        net.register_forward_pre_hook(lambda _, args: (args[0].detach(), *args[1:]))
+        return config, data, net, teacher
+
+    monkeypatch.setattr(climbed, "reopened", cut)
+    with pytest.raises(UserError, match=r"no gradient of the answers reaches the pixels"):
+        attack(student, attack="pgd")
 
 
 def test_other_images_than_it_was_trained_on_are_told(student, capsys):
