@@ -117,9 +117,14 @@ def keep(file: Path, settings: str, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def entries(file: Path) -> dict[str, Any]:
-    """What a JSON file of several measurements holds, by key; nothing where it cannot be read."""
+    """What a JSON file of several measurements holds, by key; {} where there is none yet. Raises UserError where it is
+    damaged, rather than to begin it anew over what it holds."""
+    if not file.exists():
+        return {}
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(entry, dict) for entry in found.values()):
+        raise UserError(f"{file} cannot be read, and measurements may be in it: restore it, or move it away")
+    return found

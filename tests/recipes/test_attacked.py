@@ -76,6 +76,15 @@ def test_pgd_too_needs_gradients_and_a_ball(student, monkeypatch, capsys):
         attack(student, attack="pgd")
 
 
+@pytest.mark.parametrize("text", ['{"standard-linf', '{"some": null}', "[]"])
+@pytest.mark.parametrize(("kind", "name"), [("rand", "autoattack"), ("pgd", "attacks")])
+def test_a_damaged_file_is_not_begun_anew(student, kind, name, text):
+    (student / f"{name}.json").write_text(text)
+    with pytest.raises(UserError, match=rf"{name}\.json cannot be read, and measurements may be in it"):
+        attack(student, attack=kind)
+    assert (student / f"{name}.json").read_text() == text
+
+
 def test_other_images_than_it_was_trained_on_are_told(student, capsys):
     attack(student, attack="fgsm")
     assert "are others than when" not in capsys.readouterr().err
