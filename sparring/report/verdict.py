@@ -136,7 +136,8 @@ def _any_pair(a: Arm, b: Arm) -> list[tuple[Run, Run]]:
 
 def _unequal(a: Run, b: Run) -> list[str]:
     """Why a difference between two runs would not be their methods' alone."""
-    one, two = (named_alike((a, b))[run.path] for run in (a, b))
+    told = named_alike((a, b))
+    one, two = told[a.path], told[b.path]
     keys = ["epochs", "batch_size", "protocol", "teacher", "teacher's weights"]
     keys += ["start's weights"] if "start" in one else []  # of those made in Python each run may have had its own
     keys += sorted(key for key in one.keys() & two.keys() if key.split(".")[0] in TRAINING)
