@@ -44,6 +44,7 @@ def climbed(
     norm, images, part, best_epoch: as for AutoAttack (`attacked`). Kept in the run's attacks.json. Raises UserError for
     mistakes.
     """
+    entries(run / FILE)  # where it is damaged, that is told before the work
     _, data, student, teacher = reopened(run, device)
     if best_epoch:
         at_best(run, student)

@@ -53,6 +53,7 @@ def robust(
     the run's robust.json, and drawn beside it; what was measured before is read. Raises UserError for mistakes.
     """
     library()
+    entries(run / FILE)  # where it is damaged, that is told before the work
     _, data, student, teacher = reopened(run, device)
     asked = threat(data, student, eps=eps, norm=norm, images=IMAGES if images is None else images, part=part)
     found, broken_by = attacked.autoattack(run, asked, ensemble(len(data.class_names)))
