@@ -6,14 +6,20 @@ import json
 import math
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
+from time import time
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from sparring.errors import UserError
 
 ADVICE = "make room there or choose another place"
+LOCK = ".lock"  # in a folder that `locked` gives to one process at a time
 
 
 @contextmanager
@@ -89,10 +95,45 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def sweep(folder: Path) -> None:
-    """Remove the temporary files that a killed process left in `folder`."""
+def sweep(folder: Path, *, older: float = 0.0) -> None:
+    """Remove the temporary files that killed processes left in `folder`: those of some age (seconds), where others may
+    be at work there."""
     for left in folder.glob(".*.tmp"):
-        left.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another process has removed it, or put it in its place
+            if time() - left.stat().st_mtime >= older:
+                left.unlink()
+
+
+@contextmanager
+def locked(folder: Path, *, wait: float = 30.0) -> Iterator[None]:
+    """Have `folder` alone, among all processes that ask, for as long as the block lasts; one that is killed lets go.
+
+    Raises UserError where another still has it after `wait` seconds, or where it cannot be written.
+    """
+    lock = FileLock(folder / LOCK, timeout=wait)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise UserError(f"another process is at work in {folder}: wait for its end, or give another place") from None
+    except OSError as error:
+        raise UserError(f"cannot write into {folder}: {error.strerror or error}; give another place") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def require_writable(folder: Path, *, advice: str = ADVICE, free: int = 2**20) -> None:
+    """Raise UserError where nothing can be written into `folder`, or its disk has less than `free` bytes left."""
+    try:
+        with NamedTemporaryFile(dir=folder):
+            pass
+        left = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise UserError(f"cannot write into {folder}: {error.strerror or error}; {advice}") from error
+    if left < free:
+        raise UserError(f"the disk of {folder} has {left / 2**20:.1f} MiB free, too little; {advice}")
 
 
 def plain_name(spec: str) -> str:

@@ -73,7 +73,7 @@ def was_told(store: Store) -> bool:
         return True
 
 
-def at_first(work: Callable[[], None]) -> None:
+def at_first(work: Callable[[], object]) -> None:
     """The first process does `work`; the others wait for it, and end with it where it fails."""
     if rank() == 0:
         work()

@@ -28,10 +28,9 @@ from sparring.evaluate.autoattack import (
     remarks,
 )
 from sparring.evaluate.sound import require_sound
-from sparring.files import write_json
 from sparring.recipes.examine import at_best, opened
 from sparring.recipes.run import say
-from sparring.recipes.threat import Threat, entries, keep, kept, threat
+from sparring.recipes.threat import Threat, entries, keep, kept, put, threat
 
 FILE = "autoattack.json"
 ARRAYS = ("rows", "labels", "broken_by", "attacks", "done", "farthest")
@@ -93,10 +92,10 @@ def autoattack(run: Path, asked: Threat, version: Version) -> tuple[dict[str, An
             standing = step.standing
             keep(file, told, arrays_of(asked, standing))
             entry["seconds"][step.attack] = entry["seconds"].get(step.attack, 0.0) + step.seconds
-            write(run, key, summary(entry, standing, heard))
+            put(run / FILE, key, summary(entry, standing, heard))
             speak(step, version)
     entry = summary(entry, standing, heard, finished=True)
-    write(run, key, entry)
+    put(run / FILE, key, entry)
     return entry, standing.broken_by
 
 
@@ -158,11 +157,6 @@ def summary(
     told: dict[str, Any] = {CLEAN: after[CLEAN], "after": {attack: after[attack] for attack in tried}}
     told |= {"accuracy": min(after.values()), "farthest": dict(standing.farthest), "finished": finished}
     return {**entry, **told, "remarks": [*heard, *remarks(standing, version)]}
-
-
-def write(run: Path, key: str, entry: Mapping[str, Any]) -> None:
-    """Put an entry into autoattack.json, beside the others."""
-    write_json(run / FILE, {**entries(run / FILE), key: entry})
 
 
 def speak(step: Progress, version: Version) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from math import log, prod
 from pathlib import Path
@@ -19,7 +19,7 @@ from sparring.core.losses import term
 from sparring.core.mode import mode
 from sparring.core.seeds import chance_restored, seed_for
 from sparring.engine import Checkpoints, Compute
-from sparring.engine.device import choose_device
+from sparring.engine.device import choose_device, peak_memory
 from sparring.engine.processes import at_first, together
 from sparring.evaluate import parameters
 from sparring.files import read_json, write_json
@@ -28,13 +28,13 @@ from sparring.nets.spec import AUGMENTOR
 from sparring.nets.vdvae import VDVAE, vdvae
 from sparring.recipes.build import Given, find_data, precision
 from sparring.recipes.config import Config, Optim
-from sparring.recipes.folder import begin, claim_folder, refuse_other_run
+from sparring.recipes.folder import begun, claim_folder, refuse_other_run
 from sparring.recipes.judge import Exams
 from sparring.recipes.keeper import Record
 from sparring.recipes.manifest import manifest
 from sparring.recipes.paths import anchored
 from sparring.recipes.rehearse import rehearse
-from sparring.recipes.run import peak_memory, saying_what_is_kept, train, training_stream
+from sparring.recipes.run import saying_what_is_kept, train, training_stream
 from sparring.report.gallery import gallery
 
 METHOD = "autoencoder"  # what config.yaml calls such a run's method
@@ -123,9 +123,10 @@ def train_augmentor(
         if not (resume and (out / "result.json").exists()):
             stream = training_stream(making)
             rehearse(making, next(iter(stream(0))))
-            at_first(lambda: begin(out, making, origin))
             exams = {"validation": Exam(making, making.data.validation)} if making.data.validation else {}
-            conclude(making, train(making, stream, out, exams, checkpoint_seconds), exams, out)
+            with ExitStack() as held:
+                at_first(lambda: held.enter_context(begun(out, making, origin, resume=resume)))
+                conclude(making, train(making, stream, out, exams, checkpoint_seconds), exams, out)
             at_first(Checkpoints(out / "checkpoints").clear)
         vae = autoencoders.load(out, making.data.shape)
         return Augmentor(vae, read_json(out / "result.json"), out)

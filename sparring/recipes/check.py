@@ -11,6 +11,7 @@ from sparring import data as datasets
 from sparring.core import Batch, Clock, Method, Player
 from sparring.core.seeds import chance_restored
 from sparring.engine import fit
+from sparring.engine.device import peak_memory
 from sparring.evaluate import macs, parameters
 from sparring.parts.bout import Bout
 from sparring.recipes.build import Given, Prepared, prepare
@@ -19,7 +20,7 @@ from sparring.recipes.earlier import earlier, refuse_in_vain, standing_in
 from sparring.recipes.folder import claim_folder
 from sparring.recipes.optim import descents
 from sparring.recipes.rehearse import Rehearsal, doubt, rehearse, untouched
-from sparring.recipes.run import peak_memory, training_stream
+from sparring.recipes.run import training_stream
 from sparring.recipes.teacher import on_trial, other_size, refuse_weak_teacher
 from sparring.report.units import duration
 from sparring.watch import require_tracker

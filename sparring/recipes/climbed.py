@@ -14,12 +14,11 @@ from sparring.evaluate import masking
 from sparring.evaluate.autoattack import attackable
 from sparring.evaluate.climb import Climb, fgsm, withstands
 from sparring.evaluate.sound import flat
-from sparring.files import write_json
 from sparring.parts.attack import Ball
 from sparring.recipes.config import checked_options, options_of
 from sparring.recipes.examine import at_best, reopened
 from sparring.recipes.run import say
-from sparring.recipes.threat import entries, radius, threat
+from sparring.recipes.threat import entries, put, radius, threat
 
 FILE = "attacks.json"
 TRIED = 250  # images at which there had better be gradients
@@ -68,7 +67,7 @@ def climbed(
     key = "-".join([kind, asked.key, *(f"{name}={value}" for name, value in sorted(told.items()))])
     entry = {"attack": kind, **asked.settings, **told, "clean": float(clean.mean()), "accuracy": float(right.mean())}
     entry |= {"remarks": remarks} if remarks else {}
-    write_json(run / FILE, {**entries(run / FILE), key: entry})
+    put(run / FILE, key, entry)
     return {"accuracy": entry["clean"], kind: entry["accuracy"]}
 
 

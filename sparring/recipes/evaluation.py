@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sparring.errors import UserError
+from sparring.files import require_writable, sweep
 from sparring.recipes.attacked import attacked
 from sparring.recipes.bias import debias
 from sparring.recipes.climbed import KINDS, climbed
@@ -15,6 +16,8 @@ from sparring.recipes.examine import examine
 from sparring.recipes.robust import robust as hold_out
 from sparring.recipes.run import Result
 from sparring.recipes.stress import stress
+
+HOUR = 3600.0  # seconds: no file is under way for longer
 
 
 def evaluate(
@@ -61,22 +64,20 @@ def evaluate(
     if sum(asked.values()) > 1:
         both = " and ".join(f"--{name}" for name, given in asked.items() if given)
         raise UserError(f"{both} are different measurements: ask for one at a time")
-    if severity and corruptions is None:
-        raise UserError("--severity is for --corruptions, which was not given")
-    if kind is not None and on is None:
-        raise UserError("--as says which variant of ImageNet lies in --on FOLDER, which was not given")
+    refuse_alone(asked, severity=bool(severity), kind=kind is not None, best_epoch=best_epoch)
     ball: dict[str, Any] = {"eps": eps, "norm": norm, "images": images}
     if (given := [name for name, value in ball.items() if value is not None]) and not (attack or robust):
         raise UserError(f"--{given[0]} is for --attack and --robust, of which none was given")
     options = {name: value for name, value in (climb or {}).items() if value is not None}
     if options and attack not in KINDS:
         raise UserError(f"--{next(iter(options))} is for --attack pgd, which was not asked for")
-    if best_epoch and attack is None:
-        raise UserError("--best-epoch is for --attack, which was not given")
     run = Path(run if isinstance(run, str | Path) else run.out)
     ball |= {"norm": norm or "linf", "part": part, "device": device}
     if bias and part != "test":
         raise UserError(f"--part {part} has no place beside --bias, which is chosen on validation and told of the test")
+    if any(asked.values()) and run.is_dir():  # what is kept must have a place, before it is measured
+        require_writable(run)
+        sweep(run, older=HOUR)
     if bias:
         return debias(run, device=device)
     if robust:
@@ -90,3 +91,13 @@ def evaluate(
     if corruptions is not None:
         return stress(run, corruptions, severity, part=part, device=device)
     return examine(run, part=part, curve=curve, device=device)
+
+
+def refuse_alone(asked: Mapping[str, bool], *, severity: bool, kind: bool, best_epoch: bool) -> None:
+    """Raise UserError for an option that was given without the measurement that it belongs to."""
+    if severity and not asked["corruptions"]:
+        raise UserError("--severity is for --corruptions, which was not given")
+    if kind and not asked["on"]:
+        raise UserError("--as says which variant of ImageNet lies in --on FOLDER, which was not given")
+    if best_epoch and not asked["attack"]:
+        raise UserError("--best-epoch is for --attack, which was not given")

@@ -25,6 +25,7 @@ from sparring.recipes.exits import by_exit
 from sparring.recipes.folder import EARLIER, as_it_lies
 from sparring.recipes.keeper import BEST
 from sparring.recipes.keepsakes import KEEPSAKES
+from sparring.recipes.manifest import files, weights_hash
 from sparring.recipes.run import say
 from sparring.report.groups import BASELINE
 
@@ -45,6 +46,7 @@ def examine(run: Path, *, part: str, curve: bool, device: str | None) -> dict[st
     here = student.mean.device
     batches = datasets.batches(images, batch_size=256, device=here, workers=config.workers)
     compute = Compute(here, *precision(config, Compute(here), student))
+    compute.place_module(student)
     if teacher is not None:
         place_teacher(config, compute, teacher)
     with compute.autocast():  # as the run scored it
@@ -107,20 +109,32 @@ def opened(run: Path, device: str | None = None) -> tuple[Config, datasets.Data,
         raise UserError(f"{run} holds no finished run (no result.json); {hint}")
     config = as_it_lies(run, schema.read(run / "config.yaml"))
     data = find_data(config, Given())
-    tell_of_other_images(run, data)
     student = nets.load(str(run), classes=data.classes, shape=data.shape)
+    tell_of_changes(run, config, data, student)
     Compute(choose_device(device or config.device)).place_module(student)
     return config, data, student
 
 
-def tell_of_other_images(run: Path, data: datasets.Data) -> None:
-    """Say where the data are others than a run was trained on: its test images may be among those."""
+def tell_of_changes(run: Path, config: Config, data: datasets.Data, student: Network) -> None:
+    """Say where data, weights or Python files are others than when a run was trained: its test images may be among
+    those it learned from, and what is measured may be of another network."""
     manifest = read_json(run / "manifest.json") if (run / "manifest.json").exists() else {}
     if manifest.get("data", {}).get("fingerprint") not in (None, data.fingerprint):
         say(
             f"the images of {data.name} are others than when {run} was trained (by their fingerprint): it may have "
             "learned from some that are test images now"
         )
+    tell_of_other_weights(run, "weights", student)
+    then = manifest.get("files", {})
+    for file, now in files(config, student, None).items():
+        if then.get(file, now) != now:
+            say(f"{file} is not what it was when {run} was trained: its student may compute something else now")
+
+
+def tell_of_other_weights(run: Path, key: str, student: Network) -> None:
+    """Say where a student has not the weights whose hash its run's result has under `key`."""
+    if read_json(run / "result.json").get(key) not in (None, weights_hash(student)):
+        say(f"the student's weights are not those that {run} was trained to: what is measured is not of that run")
 
 
 def at_best(run: Path, student: Network) -> None:
@@ -130,6 +144,7 @@ def at_best(run: Path, student: Network) -> None:
     if not file.exists():
         raise UserError(f"{run} has no weights of its best epoch ({file}); leave --best-epoch out, for the last one's")
     weights.put(student.body, weights.read(file)[0], file)
+    tell_of_other_weights(run, "best_weights", student)
 
 
 def climb(out: Path, data: datasets.Data, teacher: Network, students: Mapping[str, Network]) -> None:

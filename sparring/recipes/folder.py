@@ -3,40 +3,49 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 from sparring.core import UserError
-from sparring.files import read_json, sweep, write_json
+from sparring.files import LOCK, locked, read_json, require_writable, sweep, write_json
 from sparring.keys import LEAVES
 from sparring.recipes import config as schema
 from sparring.recipes.config import Config
 from sparring.recipes.paths import anchored
 from sparring.recipes.ready import Ready
 
+ELSEWHERE = "give another place with --out"
 EARLIER = "earlier"  # in a run's directory, the run that trained its teacher, an earlier self
 RESUMED = ("started", "command", "device", "threads", "processes", "torch", "git_commit")  # told of each resumption
 
 
 def claim_folder(out: Path, resume: bool) -> None:
-    """Raise UserError where `out` cannot be written, or holds a run that is not to be resumed; make nothing yet."""
+    """Raise UserError where `out` cannot be written, holds a run that is not to be resumed, or another process is at
+    work there; make nothing yet."""
     try:
-        if out.exists() and not out.is_dir():
-            raise UserError(f"--out {out} is a file; give a folder that does not exist yet")
-        started = any((out / name).exists() for name in ("config.yaml", "result.json", EARLIER))
-        if started and not resume:
-            raise UserError(
-                f"{out} holds a run already: with the same arguments add --resume to go on with it, with others give "
-                "another --out"
-            )
-        if out.is_dir() and not started and any(p for p in out.iterdir() if not p.name.startswith(".")):
-            raise UserError(f"{out} is not empty and holds no run; give a folder of its own with --out")
-        with NamedTemporaryFile(dir=standing(out)):
-            pass
+        refuse_taken(out, resume)
     except OSError as error:
-        raise UserError(f"cannot write into {out}: {error.strerror}; give another place with --out") from error
+        raise UserError(f"cannot write into {out}: {error.strerror}; {ELSEWHERE}") from error
+    require_writable(standing(out), advice=ELSEWHERE, free=0)  # how much it takes is known when it is made
+    if (out / LOCK).exists():
+        with locked(out, wait=0):
+            pass
+
+
+def refuse_taken(out: Path, resume: bool) -> None:
+    """Raise UserError where `out` holds a run that is not to be resumed, or something else."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out} is a file; give a folder that does not exist yet")
+    started = any((out / name).exists() for name in ("config.yaml", "result.json", EARLIER))
+    if started and not resume:
+        raise UserError(
+            f"{out} holds a run already: with the same arguments add --resume to go on with it, with others give "
+            "another --out"
+        )
+    if out.is_dir() and not started and any(p for p in out.iterdir() if not p.name.startswith(".")):
+        raise UserError(f"{out} is not empty and holds no run; give a folder of its own with --out")
 
 
 def standing(out: Path) -> Path:
@@ -103,14 +112,19 @@ def refuse_other_run(out: Path, config: Config, origin: Mapping[str, Any]) -> No
         )
 
 
-def begin(out: Path, prepared: Ready, origin: Mapping[str, Any]) -> None:
-    """Write down what is run and where its numbers come from; of a resumed run, where it went on."""
+@contextmanager
+def begun(out: Path, prepared: Ready, origin: Mapping[str, Any], *, resume: bool) -> Iterator[None]:
+    """Have the folder alone while the run lasts: write down what is run and where its numbers come from; of a resumed
+    run, where it went on. Raises UserError where another process has come first."""
     refuse_full_disk(out, prepared)
-    sweep(out)
-    sweep(out / "checkpoints")
-    if (out / "manifest.json").exists():
-        first = read_json(out / "manifest.json")
-        again = {key: origin[key] for key in RESUMED}
-        origin = {**first, "resumed": [*first.get("resumed", []), again]}
-    schema.write(prepared.config, out / "config.yaml")
-    write_json(out / "manifest.json", origin)
+    with locked(out, wait=1):
+        refuse_taken(out, resume)
+        sweep(out)
+        sweep(out / "checkpoints")
+        if (out / "manifest.json").exists():
+            first = read_json(out / "manifest.json")
+            again = {key: origin[key] for key in RESUMED}
+            origin = {**first, "resumed": [*first.get("resumed", []), again]}
+        schema.write(prepared.config, out / "config.yaml")
+        write_json(out / "manifest.json", origin)
+        yield

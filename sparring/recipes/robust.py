@@ -16,15 +16,15 @@ import numpy as np
 from sparring import data as datasets
 from sparring.core import Network
 from sparring.core.network import computing
+from sparring.errors import UserError
 from sparring.evaluate import corruptions, disagreement, masking
 from sparring.evaluate.autoattack import Version, library
 from sparring.evaluate.climb import Climb, withstands
-from sparring.files import write_json
 from sparring.recipes import attacked, stress
 from sparring.recipes.examine import reopened
 from sparring.recipes.manifest import weights_hash
 from sparring.recipes.run import say
-from sparring.recipes.threat import Threat, entries, keep, kept, threat
+from sparring.recipes.threat import Threat, entries, keep, kept, put, threat
 from sparring.report import attacked as drawing
 from sparring.report import runs
 
@@ -72,14 +72,21 @@ def robust(
         "corruptions": before.get("corruptions") or corrupted(asked),
         "checks": [asdict(verdict) for verdict in verdicts],
     }
-    write_json(run / FILE, {**entries(run / FILE), asked.key: entry})
-    (about,) = runs([run])
-    picture = run / f"robust-{asked.key}.png"
-    drawing.picture(entry, about, picture)
-    say(f"the picture: {picture}")
+    put(run / FILE, asked.key, entry)
+    drawn(entry, run, run / f"robust-{asked.key}.png")
     for verdict in verdicts:
         say(f"{'fine' if verdict.passed else 'MASKED GRADIENTS?'} {verdict.name}: {verdict.says}")
     return scores(entry)
+
+
+def drawn(entry: Mapping[str, Any], run: Path, picture: Path) -> None:
+    """Draw an entry of a run's; where that cannot be written, its numbers are kept already."""
+    (about,) = runs([run])
+    try:
+        drawing.picture(entry, about, picture)
+        say(f"the picture: {picture}")
+    except UserError as error:
+        say(f"without the picture: {error}")
 
 
 def ensemble(classes: int) -> Version:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -22,27 +21,26 @@ from sparring.core.seeds import chance_restored
 from sparring.engine import Checkpoints, fit, synchronised
 from sparring.engine.processes import at_first, together
 from sparring.errors import Interrupted
-from sparring.evaluate import latency, macs, parameters
 from sparring.files import read_json, write_json
 from sparring.nets import weights
 from sparring.parts.schedules import constant
-from sparring.recipes.build import Given, Prepared, asks_teacher, prepare
+from sparring.recipes.build import Given, Prepared, prepare
 from sparring.recipes.config import Config
 from sparring.recipes.earlier import seconds_before
+from sparring.recipes.facts import facts, size
 from sparring.recipes.fetched import Fetched
-from sparring.recipes.folder import begin, claim_folder, refuse_other_run
+from sparring.recipes.folder import begun, claim_folder, refuse_other_run
 from sparring.recipes.gradients import observers, written
 from sparring.recipes.judge import Exam, Exams, Judge, apart, listening
 from sparring.recipes.keeper import BEST, Keeper, Record
 from sparring.recipes.keepsakes import keep
-from sparring.recipes.manifest import manifest
+from sparring.recipes.manifest import manifest, weights_hash
 from sparring.recipes.optim import descents
 from sparring.recipes.paths import anchored
 from sparring.recipes.plateau import Plateau
 from sparring.recipes.ready import Ready
 from sparring.recipes.rehearse import doubt, rehearse
 from sparring.recipes.rows import Claim
-from sparring.recipes.slots import changes
 from sparring.recipes.teacher import frail, judge_teacher, other_size
 from sparring.watch import Bar, Journal, Meter, Sink, require_tracker, tracker
 
@@ -122,12 +120,13 @@ def _run(config: Config, out: Path, given: Given, resume: bool, claim: Claim | N
         at_first(lambda: say(f"{config.method} asks no teacher: {config.teacher} is left out"))
     for line in [*other_size(prepared), *frail(prepared, exams), *prepared.method.about()]:
         at_first(partial(say, f"{config.method}: {line}"))
-    at_first(lambda: begin(out, prepared, origin))
     if prepared.config.protocol == "paper" and prepared.data.test:
         exams["test"] = Exam(prepared, prepared.data.test)
-    record = train(prepared, stream, out, exams, every)
-    result = conclude(prepared, record, exams, out, claim)
-    at_first(Checkpoints(out / "checkpoints").clear)
+    with ExitStack() as held:
+        at_first(lambda: held.enter_context(begun(out, prepared, origin, resume=resume)))
+        record = train(prepared, stream, out, exams, every)
+        result = conclude(prepared, record, exams, out, claim)
+        at_first(Checkpoints(out / "checkpoints").clear)
     return result
 
 
@@ -206,15 +205,9 @@ def conclude(prepared: Prepared, record: Record, exams: Mapping[str, Exam], out:
         result |= apart(prepared)
         if exits := exam.of_exits():
             result["exits"] = exits
-        best = out / "checkpoints" / BEST
-        last_is_best = config.optim.schedule == "plateau" or record.best_epoch in (None, config.epochs)
-        if not last_is_best and best.exists():
-            last = {name: value.clone() for name, value in student.state_dict().items()}
-            weights.put(student.body, weights.read(best)[0], best)
-            result["test_at_best_validation"] = exam()
-            student.load_state_dict(last)
         if record.best_on_test:
             result["test_best"] = record.best_on_test
+    result |= {"weights": weights_hash(student)} | at_best_epoch(prepared, record, exams, out)
     if prepared.teacher is not None:
         scores = {part: exam.of_teacher() for part, exam in exams.items()}
         result["teacher_facts"] = {"name": prepared.teacher.name} | scores | size(prepared.teacher, prepared)
@@ -234,48 +227,20 @@ def conclude(prepared: Prepared, record: Record, exams: Mapping[str, Exam], out:
     return Result(student.eval(), result, out)
 
 
-def facts(prepared: Prepared, record: Record) -> dict[str, Any]:
-    """What result.json says of a run beside its test scores: what it was, what it cost, how its student is fed."""
-    config, data, student = prepared.config, prepared.data, prepared.student
-    return {
-        "method": config.method,
-        "student": nets.origin_of(student).called or config.student,
-        **({"start": config.student} if nets.origin_of(student).called not in (None, config.student) else {}),
-        "changes": changes(config),
-        "teacher": config.teacher if asks_teacher(config) else None,
-        "data": config.data,
-        "seed": config.seed,
-        "epochs": config.epochs,
-        "batch_size": config.batch_size,
-        "images": {"train": len(data.train), "validation": len(data.validation or ()), "test": len(data.test or ())},
-        "protocol": config.protocol,
-        "validation": record.last or None,
-        "best_epoch": record.best_epoch,
-        **({"stopped": record.stopped} if record.stopped else {}),
-        **size(student, prepared),
-        "steps": record.step,
-        "batches": record.batch,  # more than steps where others than the student moved too
-        "seconds": record.seconds,
-        "data_share": record.waited / max(record.seconds, 1e-9),
-        "images_per_second": record.step * config.batch_size / max(record.seconds, 1e-9),
-        "peak_memory_bytes": peak_memory(prepared.compute.device),
-        "preprocessing": {
-            "shape": data.shape,
-            "mean": student.mean.flatten().tolist(),
-            "std": student.std.flatten().tolist(),
-        },
-        "class_names": data.class_names,
-    }
-
-
-def size(net: Network, prepared: Prepared) -> dict[str, float]:
-    """What a network costs its user: parameters, and for one image multiply-adds and seconds on the run's device."""
-    shape, device, net = prepared.data.shape, prepared.compute.device, nets.deepest(net)
-    return {
-        "parameters": parameters(net),
-        "macs": macs(net, shape),
-        "latency": latency(net, shape, device, repeats=10),
-    }
+def at_best_epoch(prepared: Prepared, record: Record, exams: Exams, out: Path) -> dict[str, Any]:
+    """The hash of the weights that were best on validation images, where they were kept; and, where they are not those
+    of the last epoch, what they get on the test set."""
+    config, student, best = prepared.config, prepared.student, out / "checkpoints" / BEST
+    if not best.exists():
+        return {}
+    last = {name: value.clone() for name, value in student.state_dict().items()}
+    weights.put(student.body, weights.read(best)[0], best)
+    found: dict[str, Any] = {"best_weights": weights_hash(student)}
+    last_is_best = config.optim.schedule == "plateau" or record.best_epoch in (None, config.epochs)
+    if "test" in exams and not last_is_best:
+        found["test_at_best_validation"] = exams["test"]()
+    student.load_state_dict(last)
+    return found
 
 
 def finished(out: Path, prepared: Prepared) -> Result:
@@ -283,14 +248,6 @@ def finished(out: Path, prepared: Prepared) -> Result:
     file = out / "student.safetensors"
     weights.put(prepared.student.body, weights.read(file)[0], file)
     return Result(prepared.student.eval(), read_json(out / "result.json"), out)
-
-
-def peak_memory(device: torch.device) -> int:
-    """The most memory held at once: on the GPU where the run is on one, else by the process."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def say(text: str) -> None:

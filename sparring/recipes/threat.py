@@ -13,7 +13,7 @@ import numpy as np
 from sparring import data as datasets
 from sparring.core import Batch, Network
 from sparring.errors import UserError
-from sparring.files import atomic
+from sparring.files import atomic, locked, write_json
 from sparring.keys import number
 from sparring.parts import attack
 from sparring.parts.attack import Ball
@@ -114,6 +114,12 @@ def keep(file: Path, settings: str, arrays: Mapping[str, np.ndarray]) -> None:
     whole: dict[str, Any] = {"settings": np.array(settings), **arrays}
     with atomic(file) as temporary, temporary.open("wb") as opened:
         np.savez_compressed(opened, **whole)
+
+
+def put(file: Path, key: str, entry: Mapping[str, Any]) -> None:
+    """Put a measurement into a JSON file of several, beside what is there and what other processes put there."""
+    with locked(file.parent):
+        write_json(file, {**entries(file), key: entry})
 
 
 def entries(file: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from sparring.core import Network
 from sparring.errors import UserError
 from sparring.recipes.build import Given, prepare
 from sparring.recipes.config import merged
-from sparring.recipes.folder import begin, refuse_other_run
+from sparring.recipes.folder import begun, refuse_other_run
 from sparring.recipes.manifest import manifest
 from sparring.recipes.paths import anchored
 from sparring.recipes.slots import resolved, split
@@ -69,7 +69,8 @@ def test_a_run_goes_on_with_its_teacher_in_the_same_precision(monkeypatch, tmp_p
         monkeypatch.setattr("sparring.recipes.build.fast_bf16", lambda device, fast=fast: fast)
         made = prepared(teacher, perceptron)
         origins[fast] = manifest(made)
-    begin(tmp_path, made, origins[True])
+    with begun(tmp_path, made, origins[True], resume=False):
+        pass
     refuse_other_run(tmp_path, made.config, origins[True])
     with pytest.raises(UserError, match=r"other arguments .the teacher's precision, which --precision decides.; give"):
         refuse_other_run(tmp_path, made.config, origins[False])
