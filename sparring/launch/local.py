@@ -77,6 +77,11 @@ def run_after_earlier(job: Job, given: Given, resume: bool) -> Result:
     config, first = job.config, earlier(job.config) if given.teacher is None else None
     if first is None:
         return run(config, job.out, given=given, resume=resume, claim=job.claim)
+    if (job.out / "result.json").exists() and not (job.out / EARLIER).exists():
+        raise UserError(
+            f"{job.out} is finished, and {job.out / EARLIER}, which taught it, is gone: restore that, or give another "
+            "--out"
+        )
     refuse_in_vain(config, given)
     taught = run(first, job.out / EARLIER, given=given, resume=resume)
     if given.student is None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from runs import configured
 
+from sparring import verbs
 from sparring.engine import Checkpoints, Descent
 from sparring.errors import UserError
 from sparring.launch.local import grid, run_all
@@ -139,6 +140,16 @@ def test_a_disk_too_small(disk):
 def test_a_disk_that_is_read_only(disk):
     with pytest.raises(UserError, match=r"cannot write into .*: Read-only file system; give another place with --out"):
         run(configured(), disk("ro") / "run")
+
+
+@pytest.mark.parametrize(("options", "told"), [("ro", "Read-only file system"), ("size=900k", "0.9 MiB free")])
+def test_what_is_measured_must_have_a_place(disk, options, told):
+    place = disk(options)
+    for asked in ({"attack": "pgd"}, {"robust": True}, {"corruptions": ()}, {"curve": True}, {"bias": True}):
+        with pytest.raises(UserError, match=told):
+            verbs.evaluate(place, **asked)
+    with pytest.raises(UserError, match="holds no finished run"):
+        verbs.evaluate(place)
 
 
 def test_a_disk_that_fills_up_on_the_way(tmp_path, monkeypatch):
