@@ -18,7 +18,7 @@ def without(data: Data, classes: Sequence[str]) -> Data:
     The test images stay all there; their number of classes, K, and the pixels' statistics too. Raises UserError for a
     class that there is not, and where fewer than two would be left.
     """
-    gone = sorted({number_of(data, name) for name in classes})
+    gone = sorted({number_of(data, name) for name in named(classes, data.class_names)})
     if data.classes - len(gone) < 2:
         raise UserError(
             f"omit={','.join(classes)} leaves {data.classes - len(gone)} of {data.classes} classes to learn from: omit "
@@ -26,6 +26,19 @@ def without(data: Data, classes: Sequence[str]) -> Data:
         )
     parts = {name: left(part, gone) for name in ("train", "validation") if (part := getattr(data, name)) is not None}
     return replace(data, **parts, omitted=tuple(gone))
+
+
+def named(words: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Words that were parted at commas, joined again where they are one class's name: "tench, Tinca tinca" is."""
+    whole = {",".join(word.strip() for word in name.split(",")): name for name in names}
+    found, start = [], 0
+    while start < len(words):
+        ends = range(len(words), start, -1)
+        end = next((end for end in ends if ",".join(words[start:end]) in whole), start + 1)
+        joined = ",".join(words[start:end])
+        found.append(whole.get(joined, joined))
+        start = end
+    return found
 
 
 def number_of(data: Data, name: str) -> int:

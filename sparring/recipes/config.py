@@ -121,7 +121,8 @@ class Config(BaseModel):
     @field_validator("omit", mode="before")
     @classmethod
     def _one_alone(cls, classes: Any) -> Any:
-        each = classes if isinstance(classes, list | tuple) else [] if classes is None else [classes]
+        given = sorted(classes, key=str) if isinstance(classes, set) else classes
+        each = given if isinstance(given, list | tuple) else [given] * (given is not None)
         return tuple(word.strip() for one in each for word in str(one).split(",") if word.strip())
 
 

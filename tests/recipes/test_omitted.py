@@ -34,7 +34,7 @@ def test_only_the_test_shows_the_class() -> None:
 @pytest.mark.parametrize("given", [3, "3", ["3"], ("3",), " 3 ", ("3,",)])
 def test_ways_to_name_it(given) -> None:
     assert schema.make({"omit": given}).omit == ("3",)
-    for several in ("3,5", "3, 5", ("3,5",), [3, 5]):
+    for several in ("3,5", "3, 5", ("3,5",), [3, 5], {5, 3}):
         assert schema.make({"omit": several}).omit == ("3", "5")
 
 
@@ -42,6 +42,16 @@ def test_a_class_by_its_name_before_its_number() -> None:
     named = replace(find_data(configured(), Given()), class_names=("one", "0", *"23456789"))
     assert datasets.without(named, ["0"]).omitted == (1,)
     assert datasets.without(named, ["one", "9"]).omitted == (0, 9)
+
+
+def test_a_class_whose_name_has_commas() -> None:
+    names = ("tench, Tinca tinca", "tench", "cock", "Tinca tinca, tench", *"456789")
+    found = replace(find_data(configured(), Given()), class_names=names)
+    for given in ("tench, Tinca tinca, 7", ["tench, Tinca tinca", 7], "tench,Tinca tinca,7"):
+        assert datasets.without(found, schema.make({"omit": given}).omit).omitted == (0, 7)
+    assert datasets.without(found, schema.make({"omit": "cock,tench"}).omit).omitted == (1, 2)
+    with pytest.raises(UserError, match="omit=Tinca: digits has no such class"):
+        datasets.without(found, schema.make({"omit": "tench, Tinca"}).omit)
 
 
 @pytest.mark.parametrize(
