@@ -83,6 +83,8 @@ class Pgd(Part):
 
     def about(self) -> Sequence[str]:
         """How far and how often images are moved."""
+        if self.ball.eps == 0:
+            return ["eps is 0, so no image moves: this is no adversarial training"]
         grown = f", growing over {self.warmup:g} epochs" if self.warmup else ""
         way = f"{self.steps} steps of {self.size:.4g}{grown}"
         return [f"images move by up to {self.ball.eps:.4g} ({self.ball.norm}), in {way}"]

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from sparring.core import Batch, Losses, UserError
 from sparring.core.mode import mode
 from sparring.errors import first_line
+from sparring.evaluate.autoattack import attackable
+from sparring.evaluate.sound import flat
 from sparring.parts.part import met
 from sparring.recipes.build import Prepared
 from sparring.recipes.ready import Ready
@@ -82,12 +84,16 @@ def rehearse(prepared: Ready, batch: Batch) -> dict[str, Rehearsal]:
 
 @torch.no_grad()
 def doubt(prepared: Prepared, batch: Batch) -> str | None:
-    """A sentence where the perturbation, as it begins, spoils one batch for the teacher; None where all is well.
+    """A sentence where the perturbation, as it begins, spoils one batch for the teacher, or where an attack finds no
+    gradient of the student to climb; None where all is well.
 
-    Of mixed images nobody knows what would be right; of attacked ones `frail` speaks. Leaves no trace, as `rehearse`.
+    Of mixed images nobody knows what would be right; of a teacher's attacked ones `frail` speaks. Leaves no trace, as
+    `rehearse`.
     """
     method, teacher, compute = prepared.method, prepared.teacher, prepared.compute
-    if teacher is None or method.targets.asks_clean or method.perturb.attacks_within is not None:
+    if method.perturb.attacks_within is not None:
+        return unclimbable(prepared, batch)
+    if teacher is None or method.targets.asks_clean:
         return None
     batch = compute.place(batch)
     gpus = [compute.device] if compute.device.type == "cuda" else []
@@ -103,6 +109,15 @@ def doubt(prepared: Prepared, batch: Batch) -> str | None:
         f"the teacher is right on {before} of {len(batch)} images, and on {after} as they are perturbed at the "
         "beginning: the student will learn from answers to images that are spoilt; was the augmentor (its VAE) trained?"
     )
+
+
+@torch.enable_grad()
+def unclimbable(prepared: Prepared, batch: Batch) -> str | None:
+    """A sentence where no pixel of some images changes the student's answer by its gradient, so that what climbs it
+    stays where it began."""
+    with untouched(prepared.method), attackable(prepared.student):
+        told = flat(prepared.student, prepared.compute.place(batch), allowed=1.0)
+    return f"of the student, as it begins, {told[0]}: was something in it rounded or cut off?" if told else None
 
 
 def place_of(error: Exception) -> str:

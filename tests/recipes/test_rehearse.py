@@ -3,6 +3,7 @@
 import pytest
 import torch
 from runs import configured
+from torch import nn
 
 from sparring.core import Losses
 from sparring.errors import UserError
@@ -101,6 +102,23 @@ def test_an_augmentor_that_spoils_images_or_cuts_its_gradient_is_told(teacher, t
     assert doubt(mixed, batch) is None  # nobody knows what is right of mixed images
     attacked = prepare(configured(teacher=str(teacher), method="akd", perturb={"eps": 0.9}), Given())
     assert doubt(attacked, batch) is None  # it was told whether its teacher withstands that
+
+
+def test_a_student_that_an_attack_cannot_climb_is_told():
+    def told(student):
+        prepared = prepare(configured(method="at", perturb={"eps": 0.1}), Given(student=student))
+        return doubt(prepared, next(iter(training_stream(prepared)(0))))
+
+    class Rounded(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(64, 10)
+
+        def forward(self, x):
+            return self.linear((x.flatten(1) * 8).round() / 8)
+
+    assert told(nn.Sequential(nn.Flatten(), nn.Linear(64, 10))) is None
+    assert "the gradient is exactly zero at 64 of 64 images, where attacks that climb see nothing" in told(Rounded())
 
 
 def test_parameters_that_the_loss_does_not_move_are_told(tmp_path):
