@@ -24,8 +24,9 @@ class Interrupted(Exception):
 def did_you_mean(given: str, known: Iterable[str]) -> str:
     """Did you mean 'x'?, where a known name is close to the given one; else the first of the known names."""
     known = sorted(known)
-    if close := get_close_matches(given, known, n=1, cutoff=0.6):
-        return f"Did you mean {close[0]!r}?"
+    plain = {name.lower().replace("_", "-"): name for name in known}
+    if close := get_close_matches(given.lower().replace("_", "-"), plain, n=1, cutoff=0.6):
+        return f"Did you mean {plain[close[0]]!r}?"
     if not known:
         return "There is none to choose from."
     return "Known: " + ", ".join(known[:12]) + (", and others." if len(known) > 12 else ".")

@@ -29,6 +29,7 @@ from sparring.recipes.manifest import files, weights_hash
 from sparring.recipes.run import say
 from sparring.report.groups import BASELINE
 
+NEAR = 5  # folders below a given one in which a run is looked for; the whole disk may lie below it
 CURVE_IMAGES = 512  # test images that the disagreement curve climbs from
 
 
@@ -96,13 +97,14 @@ def opened(run: Path, device: str | None = None) -> tuple[Config, datasets.Data,
     if asked := nets.exit_asked(str(run)):
         raise UserError(
             f"{run} is an exit, and what is measured are runs: evaluate {asked[1]}, which tells of all its exits; to "
-            f"attack one, sparring.evaluate.robust_accuracy(sparring.nets.load({str(run)!r}), x, y)"
+            f"attack one, sparring.evaluate.robust_accuracy(sparring.nets.load({str(run)!r}), x, y, eps=…)"
         )
     if not run.is_dir():
-        net = f"; for a network alone see sparring.evaluate, such as robust_accuracy(nets.load({str(run)!r}), x, y)"
+        net = f"; for a network alone see sparring.evaluate: robust_accuracy(nets.load({str(run)!r}), x, y, eps=…)"
         raise UserError(f"{run} is no folder; give a run directory{net if run.is_file() else ''}")
     if not (run / "result.json").exists():
-        below = [path for path in run.rglob("result.json") if EARLIER not in path.parts]
+        below = [path for depth in range(1, NEAR) for path in run.glob("*/" * depth + "result.json")]
+        below = [path for path in below if EARLIER not in path.parts]
         found = sorted(below, key=lambda path: (BASELINE in path.parts, path))
         inner = found[0].parent if found else None
         hint = f"there is one in {inner}" if inner else "give a run directory, or --resume that run"

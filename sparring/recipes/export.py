@@ -14,6 +14,7 @@ from sparring.nets.exits import DEEPEST
 from sparring.nets.spec import STUDENT
 from sparring.recipes.examine import opened
 
+ELSES = {".pt", ".pth", ".bin", ".ckpt", ".onnx", ".pkl"}  # what other files of weights are called
 COMPARED = 512  # images on which what was written is compared with what it was taken from
 
 
@@ -43,6 +44,8 @@ def export(run: str | Path, exit: str, out: str | Path, *, device: str | None = 
     """
     run, out = Path(run), Path(out)
     file = out if out.suffix == ".safetensors" else out / STUDENT
+    if out.suffix in ELSES:
+        raise UserError(f"--out {out}: what is written is safetensors, so give a name that ends so, or a folder")
     if file.exists():
         raise UserError(f"{file} is there already: give another --out")
     config, data, student = opened(run, device)

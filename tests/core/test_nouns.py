@@ -97,4 +97,6 @@ def test_a_network_normalises_and_can_be_tapped() -> None:
 
 def test_did_you_mean() -> None:
     assert did_you_mean("alpa", ["alpha", "beta"]) == "Did you mean 'alpha'?"
+    assert did_you_mean("AT", ["at", "da"]) == "Did you mean 'at'?"
+    assert did_you_mean("res_net", ["ResNet", "beta"]) == "Did you mean 'ResNet'?"
     assert did_you_mean("zzz", ["beta", "alpha"]) == "Known: alpha, beta."

@@ -250,6 +250,7 @@ def test_the_command_line(
         ("export", run, "--exit", "exit7", "--out", tmp_path / "x"): "resnet8 has no exit 'exit7': it has exit1, exit2",
         ("export", plain, "--exit", "exit1", "--out", tmp_path / "x"): "resnet8 has no exits, so no exit1",
         ("export", run, "--exit", "exit1", "--out", run): "is there already: give another --out",
+        ("export", run, "--exit", "exit1", "--out", f"{run}.pt"): "what is written is safetensors",
         ("export", run, "--exit", "exit1", "--out", run / "result.json"): "cannot be made a folder",
         ("export", tmp_path / "no", "--exit", "exit1", "--out", tmp_path / "x"): "is no folder",
         ("distill", *student, "mlp-16"): "an exit is put behind each stage",
