@@ -14,6 +14,7 @@ from sparring.errors import UserError
 from sparring.report.reading import Odd, read, read_lines
 
 JOURNAL = "metrics.jsonl"
+FACTS = ("result.json", "manifest.json", "config.yaml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Run:
 
     method: its name, and where the run departs from it: "kd-simkd + perturb=da". result, manifest, config: the contents
     of result.json, manifest.json and config.yaml, as far as they can be read ({} where a file is missing).
+    odd: what of these files cannot be read, by file.
     problem: why the run does not count ("not finished", an unreadable result), or None for a finished one.
     """
 
@@ -34,6 +36,7 @@ class Run:
     result: Mapping[str, Any] = field(default_factory=dict)
     manifest: Mapping[str, Any] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
+    odd: Mapping[str, Sequence[Odd]] = field(default_factory=dict)
     problem: str | None = None
 
     @property
@@ -133,8 +136,8 @@ def _directories(root: Path) -> list[Path]:
 
 
 def _read(path: Path) -> Run:
-    config, manifest = read(path / "config.yaml")[0], read(path / "manifest.json")[0]
-    result, odd = read(path / "result.json")
+    told = {name: read(path / name) for name in FACTS}
+    result, manifest, config = (told[name][0] for name in FACTS)
     known = {**config, **result}
     return Run(
         path=path,
@@ -146,7 +149,8 @@ def _read(path: Path) -> Run:
         result=result,
         manifest=manifest,
         config=config,
-        problem=_problem(path, result, odd),
+        odd={name: odd for name, (_, odd) in told.items()},
+        problem=_problem(path, result, told["result.json"][1]),
     )
 
 

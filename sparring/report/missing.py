@@ -9,7 +9,7 @@ from sparring.report import augmented, guided, landscape
 from sparring.report.forms import FORMS
 from sparring.report.ledger import JOURNAL, Run, runs
 from sparring.report.planned import PLANS, planned
-from sparring.report.reading import Odd, read, read_lines, sentence
+from sparring.report.reading import read, read_lines, sentence
 from sparring.report.stored import stored
 
 PICTURES = {each.ARRAYS: each.NEEDED for each in (augmented, guided, landscape)}
@@ -33,7 +33,7 @@ def left_out(paths: Iterable[str | Path]) -> list[str]:
 
 def missing(run: Run) -> list[str]:
     """A line for each file of a run of which something cannot be read, and for each picture that cannot be drawn."""
-    odd: dict[str, list[Odd]] = {name: read(run.path / name)[1] for name in FORMS}
+    odd = {**run.odd, **{name: read(run.path / name)[1] for name in FORMS if name not in run.odd}}
     odd[JOURNAL] = read_lines(run.path / JOURNAL)[1]
     told = [sentence(run.path / name, each, *AGAIN.get(name, ())) for name, each in odd.items() if each]
     lost = [
