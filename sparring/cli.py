@@ -176,6 +176,8 @@ def report(*runs: Path, out: Path | None = None) -> None:
         raise UserError(f"--out {out}: the report is a web page, so give a name that ends in .html")
     page = reports.page(runs, out or reports.default_place(runs))
     print(reports.markdown(runs))
+    for line in reports.left_out(runs):
+        print(line, file=sys.stderr)
     print(f"The report: {page}")
 
 

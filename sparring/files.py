@@ -75,15 +75,20 @@ def read_lines(path: Path | str) -> list[dict[str, Any]]:
 
     A line that is no whole object, such as the last one of a process that was killed, is passed over.
     """
+    return [line for _, line in numbered(path) if isinstance(line, dict)]
+
+
+def numbered(path: Path | str) -> list[tuple[int, Any]]:
+    """What the lines of such a file hold, each with its number from 1; lines that are no JSON are passed over."""
     try:
         text = Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return []
     found = []
-    for line in text.splitlines():
-        with suppress(ValueError):
-            found.append(json.loads(line))
-    return [line for line in found if isinstance(line, dict)]
+    for number, line in enumerate(text.splitlines(), 1):
+        with suppress(ValueError, RecursionError):
+            found.append((number, json.loads(line)))
+    return found
 
 
 def finite(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from sparring.report.groups import Arm, Group, groups
 from sparring.report.ledger import Run, runs
+from sparring.report.missing import left_out
 from sparring.report.page import default_place, markdown, page
 from sparring.report.table import Table, markdown_table, table
 from sparring.report.verdict import Verdict, compare, every_pair, verdicts
@@ -16,6 +17,7 @@ __all__ = [
     "default_place",
     "every_pair",
     "groups",
+    "left_out",
     "markdown",
     "markdown_table",
     "page",

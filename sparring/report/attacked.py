@@ -40,7 +40,7 @@ SHOWN = {
     "square": "Square",
 }
 NORMS = {"linf": "ℓ∞", "l2": "ℓ2"}
-PLAIN_NUMBER = re.compile(r"(?<![\w.,/-])\d+(?![\w/-]|[.,]\d)")
+PLAIN_NUMBER = re.compile(r"(?<![\w.,/-])\d{1,18}(?![\w/-]|[.,]\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,27 +60,21 @@ def attacked(group: Group) -> list[Attacked]:
     that were asked for by their options."""
     by_runs = [run for arm in group.arms for run in arm.runs]
     ensembles = {run.path: finished(run) for run in by_runs}
-    climbs = {run.path: climbs_of(run) for run in by_runs}
+    climbs = {run.path: kept(run, CLIMBS) for run in by_runs}
     found = [_attacked(group, key, told) for key, told in _by_key(ensembles)]
     return found + [_climbed(group, told) for _, told in _by_key(climbs)]
 
 
 def stopped(group: Group) -> list[str]:
     """The ensembles that were begun on a group's runs and never ended, which no table counts."""
-    needed = {"version", "norm", "eps", "part", "images"}
     return [
         f"{arm.label}, seed {run.seed}: AutoAttack {each['version']}, {where(each)}, was stopped, so it is not told "
         "here; the same command goes on."
         for arm in group.arms
         for run in arm.runs
         for each in kept(run, ATTACKS).values()
-        if isinstance(each, dict) and each.keys() >= needed and not each.get("finished")
+        if not each["finished"]
     ]
-
-
-def climbs_of(run: Run) -> dict[str, Mapping[str, Any]]:
-    """What FGSM and PGD left of a run, by their keys."""
-    return {key: each for key, each in kept(run, CLIMBS).items() if isinstance(each, dict) and each.keys() >= ABOUT}
 
 
 def _by_key(told: Mapping[Path, Mapping[str, Any]]) -> list[tuple[str, dict[Path, Mapping[str, Any]]]]:
@@ -91,7 +85,7 @@ def _by_key(told: Mapping[Path, Mapping[str, Any]]) -> list[tuple[str, dict[Path
 
 def finished(run: Run) -> dict[str, Mapping[str, Any]]:
     """A run's entries that ended, by their keys."""
-    return {key: each for key, each in kept(run, ATTACKS).items() if isinstance(each, dict) and each.get("finished")}
+    return {key: each for key, each in kept(run, ATTACKS).items() if each["finished"]}
 
 
 def _attacked(group: Group, key: str, told: Mapping[Path, Mapping[str, Any]]) -> Attacked:
@@ -105,7 +99,7 @@ def _attacked(group: Group, key: str, told: Mapping[Path, Mapping[str, Any]]) ->
     columns: dict[str, list[Cell]] = {"method": [Cell(arm.label, arm.label) for arm in arms]}
     columns["clean, %"] = column("clean")
     columns["PGD-20, %"] = [_spread(arm, lambda run: _pgd(run, beside)) for arm in arms]
-    for attack in one["after"]:
+    for attack in dict.fromkeys(attack for each in told.values() for attack in each["after"]):
         columns[f"after {SHOWN.get(attack, attack)}, %"] = column("after", attack)
     columns["AutoAttack, %"] = column("accuracy")
     return Attacked(f"AutoAttack {one['version']}, {where(one)}", filled(columns), tuple(_remarks(arms, told, beside)))
@@ -143,7 +137,7 @@ def _remarks(arms: Sequence[Arm], told: Mapping[Path, Mapping[str, Any]], beside
     for arm, name in zip(arms, _called(arms), strict=True):
         for run in arm.runs:
             said = [f"{remark}." for remark in told.get(run.path, {}).get("remarks", ())]
-            checks = (kept(run, ROBUST).get(beside) or {}).get("checks", ())
+            checks = kept(run, ROBUST).get(beside, {}).get("checks", ())
             failed = [check for check in checks if not check["passed"]]
             if checks and not failed:
                 said.append(f"none of {len(checks)} tests speaks of masked gradients.")
@@ -161,9 +155,9 @@ def _called(arms: Sequence[Arm]) -> list[str]:
 def said_once(found: Sequence[tuple[str, int | None, str]]) -> list[str]:
     """ "kd, seeds 0, 1: broke 3 to 7 images": what is said of several runs (label, seed, text), once for all of whom it
     is said, with the range of a number in which they differ."""
-    alike: dict[str, list[tuple[str, int | None, str]]] = {}
+    alike: dict[tuple[str, ...], list[tuple[str, int | None, str]]] = {}
     for each in found:
-        alike.setdefault(PLAIN_NUMBER.sub("#", each[2]), []).append(each)
+        alike.setdefault(tuple(PLAIN_NUMBER.split(each[2])), []).append(each)
     return [f"{_who(several)}: {_ranged([text for *_, text in several])}" for several in alike.values()]
 
 

@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from sparring.report.groups import Arm, Group
-from sparring.report.ledger import Run, disagreement, history, loss_terms
+from sparring.report.ledger import Run, disagreement, history, loss_terms, number
 from sparring.report.units import duration
 from sparring.report.verdict import summary
 
@@ -64,9 +64,9 @@ def disagreement_curve(group: Group) -> str | None:
     for arm in group.arms:
         for run in arm.runs:
             rows = disagreement(run)
-            names = list(dict.fromkeys(str(row.get("student")) for row in rows))
+            names = list(dict.fromkeys(row["student"] for row in rows))
             for name in names:
-                mine = [row for row in rows if str(row.get("student")) == name]
+                mine = [row for row in rows if row["student"] == name]
                 sides = found.setdefault(arm.label if len(names) == 1 else name, {"student": [], "teacher": []})
                 for side, points in sides.items():
                     points.append(_climb(mine, f"{side}_accuracy"))
@@ -193,12 +193,12 @@ def _line(ax: Axes, name: str, runs: Sequence[Points], colour: str, *, dash: str
 
 
 def _validation(run: Run) -> list[tuple[float, float]]:
-    scored = [(line["epoch"], (line.get("validation") or {}).get("accuracy")) for line in history(run)]
-    return [(float(epoch), 100 * value) for epoch, value in scored if isinstance(value, int | float)]
+    scored = [(line["epoch"], number(line, "validation", "accuracy")) for line in history(run)]
+    return [(float(epoch), 100 * value) for epoch, value in scored if value is not None]
 
 
 def _climb(rows: Sequence[Mapping[str, Any]], key: str) -> list[tuple[float, float]]:
-    return [(float(row["steps"]), 100 * row[key]) for row in rows if isinstance(row.get(key), int | float)]
+    return [(float(row["steps"]), 100 * row[key]) for row in rows]
 
 
 def _colours() -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from sparring.report.forms import ADDED
 from sparring.report.groups import Arm, Group
 from sparring.report.heat import heat
 from sparring.report.ledger import Run, kept
@@ -18,7 +19,6 @@ from sparring.report.verdict import compare, summary
 
 FILE = "gradients.json"
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-ADDED = "added"  # the stage of what a method put into its student (exits, a projector)
 Layer = tuple[str, str, int]  # its path, its stage, how many weights it has
 
 
@@ -78,19 +78,18 @@ def gradients(group: Group) -> list[Map]:
 def seen(run: Run) -> Seen | None:
     """What a run wrote down of its gradients; None where there is nothing, or nothing that can be read."""
     told = kept(run, FILE)
-    try:
-        own = [row for row in told["layers"] if row["stage"] != ADDED]
-        return Seen(
-            int(told["epoch"]),
-            float(told["loss"]),
-            float(told["norm"]),
-            tuple((str(row["name"]), str(row["stage"]), prod(map(int, row["shape"]))) for row in own),
-            tuple(float(row["mean"]) for row in own),
-            {str(stage): float(value) for stage, value in told["stages"].items() if stage != ADDED},
-            len(told["layers"]) - len(own),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError):
+    if not told:
         return None
+    own = [row for row in told["layers"] if row["stage"] != ADDED]
+    return Seen(
+        told["epoch"],
+        told["loss"],
+        told["norm"],
+        tuple((row["name"], row["stage"], prod(row["shape"])) for row in own),
+        tuple(row["mean"] for row in own),
+        {stage: value for stage, value in told["stages"].items() if stage != ADDED},
+        len(told["layers"]) - len(own),
+    )
 
 
 def _map(pot: Sequence[tuple[Arm, list[Seen]]]) -> Map:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from sparring.errors import UserError
-from sparring.files import read_lines
+from sparring.report.reading import Odd, read, read_lines
 
-NEEDED = ("method", "student", "data", "seed")
+JOURNAL = "metrics.jsonl"
+FACTS = ("result.json", "manifest.json", "config.yaml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +22,8 @@ class Run:
     """One run directory: what was trained, and what came of it.
 
     method: its name, and where the run departs from it: "kd-simkd + perturb=da". result, manifest, config: the contents
-    of result.json, manifest.json and config.yaml ({} where a file is missing).
+    of result.json, manifest.json and config.yaml, as far as they can be read ({} where a file is missing).
+    odd: what of these files cannot be read, by file.
     problem: why the run does not count ("not finished", an unreadable result), or None for a finished one.
     """
 
@@ -36,6 +36,7 @@ class Run:
     result: Mapping[str, Any] = field(default_factory=dict)
     manifest: Mapping[str, Any] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
+    odd: Mapping[str, Sequence[Odd]] = field(default_factory=dict)
     problem: str | None = None
 
     @property
@@ -91,17 +92,16 @@ def runs(paths: Iterable[str | Path] | str | Path) -> list[Run]:
 
 def history(run: Run) -> list[dict[str, Any]]:
     """The run's epochs as they were logged, first to last; what a resumed run logged twice counts the last time."""
-    lines = read_lines(run.path / "metrics.jsonl")
-    epochs = {int(line["epoch"]): line for line in lines if line.get("kind") == "epoch" and "epoch" in line}
+    epochs = {int(line["epoch"]): line for line in journal(run, "epoch")}
     return [epochs[number] for number in sorted(epochs)]
 
 
 def loss_terms(run: Run) -> dict[str, list[tuple[float, float]]]:
     """Each named loss term of the run as (epoch, value): its mean over the steps logged in that epoch, from 1."""
     sums: dict[tuple[str, int], list[float]] = {}
-    for line in read_lines(run.path / "metrics.jsonl"):
-        if line.get("kind") == "train" and isinstance(line.get("epoch"), int | float):
-            for name, value in (line.get("terms") or {}).items():
+    for line in journal(run, "train"):
+        for name, value in (line.get("terms") or {}).items():
+            if value is not None:
                 sums.setdefault((name, ceil(line["epoch"])), []).append(float(value))
     found: dict[str, list[tuple[float, float]]] = {}
     for (name, epoch), values in sorted(sums.items()):
@@ -109,15 +109,19 @@ def loss_terms(run: Run) -> dict[str, list[tuple[float, float]]]:
     return found
 
 
+def journal(run: Run, kind: str) -> list[dict[str, Any]]:
+    """The lines of one kind ("train", "epoch") in the run's metrics.jsonl, as far as they can be read."""
+    return [line for line in read_lines(run.path / JOURNAL)[0] if line["kind"] == kind]
+
+
 def kept(run: Run, file: str) -> Mapping[str, Any]:
-    """What a JSON file in the run's directory holds, or {} where there is none that can be read."""
-    return _json(run.path / file)
+    """What a JSON file in the run's directory holds, as far as it can be read; {} where there is none."""
+    return read(run.path / file)[0]
 
 
 def disagreement(run: Run) -> list[dict[str, Any]]:
     """The points of the run's disagreement curve, or none where it was not measured."""
-    rows = _json(run.path / "disagreement.json").get("rows")
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return kept(run, "disagreement.json").get("rows", [])
 
 
 def _directories(root: Path) -> list[Path]:
@@ -132,36 +136,40 @@ def _directories(root: Path) -> list[Path]:
 
 
 def _read(path: Path) -> Run:
-    config, manifest = _yaml(path / "config.yaml"), _json(path / "manifest.json")
-    result, problem = {}, None
-    if not (path / "result.json").exists():
-        problem = "not finished"
-    elif not (result := _json(path / "result.json")):
-        problem = "result.json cannot be read"
-    elif missing := [key for key in NEEDED if key not in result]:
-        problem = f"result.json says no {missing[0]}"
+    told = {name: read(path / name) for name in FACTS}
+    result, manifest, config = (told[name][0] for name in FACTS)
     known = {**config, **result}
-    run = Run(
+    return Run(
         path=path,
-        method=_method(known),
+        method=_method(known.get("method") or "unknown method", result.get("changes") or {}),
         student=known.get("student") or "unknown student",
         teacher=known.get("teacher"),
         data=known.get("data") or "unknown data",
-        seed=known["seed"] if isinstance(known.get("seed"), int) else None,
+        seed=known.get("seed"),
         result=result,
         manifest=manifest,
         config=config,
-        problem=problem,
+        odd={name: odd for name, (_, odd) in told.items()},
+        problem=_problem(path, result, told["result.json"][1]),
     )
-    if run.finished and run.number("test", "accuracy") is None:
-        what = "it is an autoencoder" if run.method == "autoencoder" else "result.json says no test accuracy"
-        return replace(run, problem=what)
-    return run
 
 
-def _method(known: Mapping[str, Any]) -> str:
+def _problem(path: Path, result: Mapping[str, Any], odd: Sequence[Odd]) -> str | None:
+    """Why a run does not count; None where it does."""
+    if not (path / "result.json").exists():
+        return "not finished"
+    if not result:
+        return f"result.json cannot be read: {odd[0].why}"
+    if number(result, "test", "accuracy") is not None:
+        return None
+    if result["method"] == "autoencoder":
+        return "it is an autoencoder"
+    lost = next((f" that can be read: {'.'.join(each.way)}, {each.why}" for each in odd if each.way[0] == "test"), "")
+    return f"result.json says no test accuracy{lost}"
+
+
+def _method(name: str, changed: Mapping[str, Any]) -> str:
     """A method's name, and what the run changed of it, as one would type it: "kd-simkd + perturb=da, perturb.p=0.5"."""
-    name, changed = known.get("method") or "unknown method", known.get("changes")
     if not changed:
         return name
     return f"{name} + {', '.join(f'{key}={_typed(value)}' for key, value in changed.items())}"
@@ -172,20 +180,3 @@ def _typed(value: Any) -> str:
     if isinstance(value, float):
         return json.dumps(float(f"{value:.4g}"))
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """The mapping in a JSON file, or {} where there is none that can be read."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _yaml(path: Path) -> dict[str, Any]:
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -14,15 +14,12 @@ from sparring.errors import UserError
 from sparring.files import write_text
 from sparring.report import attacked, augmented, figures, gradients, guided, landscape, parted, phases, robust, teacher
 from sparring.report.groups import BASELINE, Arm, Group, groups
-from sparring.report.ledger import Run, kept, runs
+from sparring.report.ledger import Run, runs
+from sparring.report.missing import missing
 from sparring.report.reproduced import reproduced
-from sparring.report.stored import stored
 from sparring.report.table import PGD, claim, costs, markdown_table, table
 from sparring.report.units import amount
 from sparring.report.verdict import every_pair, summary, verdicts
-
-MEASURED = ("autoattack.json", "attacks.json", "robust.json", "corruptions.json", "bias.json", "imagenet.json")
-PICTURES = {each.ARRAYS: each.NEEDED for each in (augmented, guided, landscape)}
 
 
 def page(paths: Iterable[str | Path] | str | Path, out: str | Path) -> Path:
@@ -113,26 +110,7 @@ def remarks(group: Group) -> list[str]:
         heard = [text for run in arm.runs for text in run.result.get("remarks", ())]
         told += [f"{arm.label}, {heard.count(text)} of {len(arm.runs)} runs: {text}." for text in dict.fromkeys(heard)]
     told += attacked.stopped(group)
-    return told + [line for arm in group.arms for run in arm.runs for line in undrawn(run)]
-
-
-def undrawn(run: Run) -> list[str]:
-    """A line for each picture of a run that lies there and cannot be read."""
-    lost = [
-        file for file, names in PICTURES.items() if (run.path / file).exists() and not stored(run.path / file, names)
-    ]
-    told = [
-        f"{run.path / file} cannot be read, so what it held is missing here: `sparring evaluate` measures it again."
-        for file in MEASURED
-        if (run.path / file).exists() and not kept(run, file)
-    ]
-    if (run.path / gradients.FILE).exists() and gradients.seen(run) is None:
-        told += [f"{run.path / gradients.FILE} cannot be read, so its gradients are missing here: train that run anew."]
-    return told + [
-        f"{run.path / file} is damaged, or was written by another version, so its picture is missing here: "
-        f"`sparring show {run.path}{' --landscape' if file == landscape.ARRAYS else ''}` draws it again."
-        for file in lost
-    ]
+    return told + [line for arm in group.arms for run in arm.runs for line in missing(run)]
 
 
 def default_place(paths: Sequence[str | Path]) -> Path:

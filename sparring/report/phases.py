@@ -9,9 +9,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from sparring.files import read_lines
 from sparring.report.figures import COLOURS, svg_stack
-from sparring.report.ledger import Run, number
+from sparring.report.ledger import Run, journal, number
 
 SHADE = 0.3  # how dark a stretch is in which the augmentor moved on every batch
 PANELS = 4
@@ -25,8 +24,8 @@ def timeline(run: Run) -> str | None:
 
 def told(run: Run) -> list[dict[str, Any]]:
     """The lines of the run's journal that tell of a learned augmentor, in order."""
-    lines = read_lines(run.path / "metrics.jsonl")
-    return [line for line in lines if number(line, "gauges", "distance") is not None and "batch" in line]
+    needed = (("gauges", "distance"), ("batch",), ("step",))
+    return [line for line in journal(run, "train") if all(number(line, *keys) is not None for keys in needed)]
 
 
 def draw(axes: Sequence[Axes], lines: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> None:
@@ -81,7 +80,7 @@ def _shade(ax: Axes, x: list[float], lines: Sequence[Mapping[str, Any]]) -> None
     """Shade the stretches in which the augmentor moved, the darker the more of their batches were its own."""
     last_x, last_step = 0.0, 0.0
     for at, line in zip(x, lines, strict=True):
-        own = 1 - (line["step"] - last_step) / max(at - last_x, 1.0)
+        own = min(1 - (line["step"] - last_step) / max(at - last_x, 1.0), 1.0)
         if own > 0:
             ax.axvspan(last_x, at, color=COLOURS[7], alpha=SHADE * own, linewidth=0, zorder=0)
         last_x, last_step = at, float(line["step"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,11 +11,11 @@ from typing import Any
 from sparring.errors import UserError
 from sparring.report.groups import TEACHERS
 from sparring.report.ledger import Run, kept, number, runs
+from sparring.report.planned import PLANS, planned
 from sparring.report.table import EMPTY, Cell, Table, filled, paired, published, spread
 from sparring.report.units import signed
 from sparring.report.verdict import summary
 
-PLANS = "*.recipe.json"
 SHOWN = {
     "accuracy": "test accuracy",
     "best": "best epoch on test",
@@ -48,8 +47,8 @@ def reproduced(paths: Iterable[str | Path] | str | Path) -> list[Reproduced]:
     found = []
     for path in [paths] if isinstance(paths, str | Path) else paths:
         for file in sorted(Path(path).glob(PLANS)):
-            plan = json.loads(file.read_text(encoding="utf-8"))
-            rows = (_row(plan, row, Path(path)) for row in plan["rows"])
+            plan, _ = planned(file)
+            rows = (_row(plan, row, Path(path)) for row in plan.get("rows", ()))
             found += [row for row in rows if row is not None]
     return found
 

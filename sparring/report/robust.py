@@ -40,7 +40,8 @@ class Robust:
 def corrupted(group: Group) -> list[Robust]:
     """The corrupted accuracies in a group, one for each benchmark and source that its runs were measured on."""
     told = {run.path: kept(run, "corruptions.json") for arm in group.arms for run in arm.runs}
-    origins = list(dict.fromkeys(_origin(each) for each in told.values() if each.get("accuracy")))
+    told = {path: each for path, each in told.items() if each.get("accuracy")}
+    origins = list(dict.fromkeys(map(_origin, told.values())))
     return [_robust(group, origin, {p: t for p, t in told.items() if _origin(t) == origin}) for origin in origins]
 
 
@@ -61,7 +62,7 @@ def _variant(run: Run, kind: str, key: str) -> float | None:
 
 
 def _origin(told: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(told.get(key) for key in ("benchmark", "source", "part", "images"))
+    return tuple(told[key] for key in ("benchmark", "source", "part", "images"))
 
 
 def _robust(group: Group, origin: tuple[Any, ...], told: Mapping[Any, Mapping[str, Any]]) -> Robust:
@@ -95,7 +96,7 @@ def _robust(group: Group, origin: tuple[Any, ...], told: Mapping[Any, Mapping[st
     kind, source, part, images = origin
     title = f"{kind}, {source}" + (f", {part} images" if part != "test" else "")
     left_out = "; ".join(f"{name} {why}" for name, why in left.items())
-    return Robust(title, filled(means), filled(detail), int(images or 0), left_out)
+    return Robust(title, filled(means), filled(detail), images, left_out)
 
 
 def _common(told: Iterable[Mapping[str, Any]], name: str) -> set[str]:

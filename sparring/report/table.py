@@ -114,7 +114,7 @@ def paired(runs: Sequence[Run], others: Sequence[Run], value: Callable[[Run], fl
 
 def claim(arm: Arm) -> Mapping[str, Any] | None:
     """The published number an arm set out to reproduce, where its recipe carries one."""
-    return next((run.result["claim"] for run in arm.runs if "claim" in run.result), None)
+    return next((run.result["claim"] for run in arm.runs if run.result.get("claim")), None)
 
 
 def _withstanding(group: Group, arm: Arm) -> Cell:

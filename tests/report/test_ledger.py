@@ -36,8 +36,8 @@ def test_unfinished_runs_are_listed_with_the_reason(tmp_path):
     found = runs(tmp_path)
     assert [run.problem for run in found] == [
         "not finished",
-        "result.json cannot be read",
-        "result.json says no seed",
+        "result.json cannot be read: it is damaged",
+        "result.json cannot be read: its seed is missing",
         "result.json says no test accuracy",
     ]
     assert found[0].method == "kd"

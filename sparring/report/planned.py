@@ -1,0 +1,71 @@
+"""What a reproduced table is to be made of: the plan that `sparring reproduce` left beside its runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, TypeAdapter, model_validator
+
+from sparring.report.forms import Claim
+from sparring.report.kinds import Count, Form, Radius
+from sparring.report.reading import Odd, fitting, read
+
+PLANS = "*.recipe.json"
+
+
+class Attack(Form):
+    """What a recipe's row puts its runs through."""
+
+    eps: Radius
+    images: Count | None
+
+
+class Line(Form):
+    """A line of a reproduced table."""
+
+    name: str
+    runs: str | None
+    claims: dict[str, Claim]
+
+
+class Row(Form):
+    """A row of a reproduced table."""
+
+    name: str
+    note: str
+    like: bool
+    metrics: list[str]
+    against: list[str] = Field([])
+    attack: Attack | None = None
+    lines: list[Line]
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Row:
+        if set(self.against) - {line.name for line in self.lines}:
+            raise ValueError("holds its lines against one that is not among them")
+        if self.attack is None and "autoattack" in self.metrics:
+            raise ValueError("wants AutoAttack's numbers and names no attack")
+        return self
+
+
+class Plan(Form):
+    """NAME.recipe.json."""
+
+    name: str
+    scale: str
+    rows: list[Any]
+
+
+PLAN, ROW = TypeAdapter(Plan), TypeAdapter(Row)
+
+
+def planned(file: Path) -> tuple[dict[str, Any], list[Odd]]:
+    """A recipe's plan with the rows that can be read, {} where it cannot; and what of it is left out."""
+    plan, odd = read(file, PLAN)
+    rows = []
+    for place, row in enumerate(plan.get("rows", ()), 1):
+        told, left = fitting(row, ROW)
+        rows += [told] if told else []
+        odd += [Odd((f"row {place}", *each.way), each.at, each.what) for each in left]
+    return (plan | {"rows": rows} if plan else {}), odd
