@@ -18,6 +18,7 @@ from sparring.report.figures import COLOURS
 from sparring.report.groups import Arm, Group
 from sparring.report.ledger import Run, kept, number
 from sparring.report.table import Cell, Table, filled, spread
+from sparring.report.units import NORMS, ball
 
 ATTACKS, ROBUST, CLIMBS = "autoattack.json", "robust.json", "attacks.json"
 ABOUT = {
@@ -39,7 +40,6 @@ SHOWN = {
     "fab-t": "FAB-T",
     "square": "Square",
 }
-NORMS = {"linf": "ℓ∞", "l2": "ℓ2"}
 PLAIN_NUMBER = re.compile(r"(?<![\w.,/-])\d{1,18}(?![\w/-]|[.,]\d)")
 
 
@@ -60,7 +60,7 @@ def attacked(group: Group) -> list[Attacked]:
     that were asked for by their options."""
     by_runs = [run for arm in group.arms for run in arm.runs]
     ensembles = {run.path: finished(run) for run in by_runs}
-    climbs = {run.path: kept(run, CLIMBS) for run in by_runs}
+    climbs = {run.path: own(run, CLIMBS) for run in by_runs}
     found = [_attacked(group, key, told) for key, told in _by_key(ensembles)]
     return found + [_climbed(group, told) for _, told in _by_key(climbs)]
 
@@ -72,9 +72,31 @@ def stopped(group: Group) -> list[str]:
         "here; the same command goes on."
         for arm in group.arms
         for run in arm.runs
-        for each in kept(run, ATTACKS).values()
+        for each in own(run, ATTACKS).values()
         if not each["finished"]
     ]
+
+
+def strange(group: Group) -> list[str]:
+    """The files of a group's runs that hold measurements of other weights than these were trained to, which no table
+    counts."""
+    return [
+        f"{run.path / file} has measurements of other weights than that run was trained to, which are left out."
+        for arm in group.arms
+        for run in arm.runs
+        for file in (ATTACKS, ROBUST, CLIMBS)
+        if len(own(run, file)) < len(kept(run, file))
+    ]
+
+
+def own(run: Run, file: str) -> dict[str, Mapping[str, Any]]:
+    """A run's entries of a file, by their keys: those of the weights that it was trained to, as far as it is known."""
+    of = {None: run.result.get("weights"), "best": run.result.get("best_weights")}
+    return {
+        key: each
+        for key, each in kept(run, file).items()
+        if each.get("weights") is None or of.get(each.get("epoch")) in (None, each["weights"])
+    }
 
 
 def _by_key(told: Mapping[Path, Mapping[str, Any]]) -> list[tuple[str, dict[Path, Mapping[str, Any]]]]:
@@ -85,7 +107,7 @@ def _by_key(told: Mapping[Path, Mapping[str, Any]]) -> list[tuple[str, dict[Path
 
 def finished(run: Run) -> dict[str, Mapping[str, Any]]:
     """A run's entries that ended, by their keys."""
-    return {key: each for key, each in kept(run, ATTACKS).items() if each["finished"]}
+    return {key: each for key, each in own(run, ATTACKS).items() if each["finished"]}
 
 
 def _attacked(group: Group, key: str, told: Mapping[Path, Mapping[str, Any]]) -> Attacked:
@@ -128,7 +150,7 @@ def _spread(arm: Arm, pick: Any) -> Cell:
 
 
 def _pgd(run: Run, beside: str) -> float | None:
-    return number(kept(run, ROBUST), beside, "accuracy", "pgd-20")
+    return number(own(run, ROBUST), beside, "accuracy", "pgd-20")
 
 
 def _remarks(arms: Sequence[Arm], told: Mapping[Path, Mapping[str, Any]], beside: str) -> list[str]:
@@ -137,7 +159,7 @@ def _remarks(arms: Sequence[Arm], told: Mapping[Path, Mapping[str, Any]], beside
     for arm, name in zip(arms, _called(arms), strict=True):
         for run in arm.runs:
             said = [f"{remark}." for remark in told.get(run.path, {}).get("remarks", ())]
-            checks = kept(run, ROBUST).get(beside, {}).get("checks", ())
+            checks = own(run, ROBUST).get(beside, {}).get("checks", ())
             failed = [check for check in checks if not check["passed"]]
             if checks and not failed:
                 said.append(f"none of {len(checks)} tests speaks of masked gradients.")
@@ -182,18 +204,8 @@ def _ranged(texts: Sequence[str]) -> str:
 def where(told: Mapping[str, Any]) -> str:
     """ "ℓ∞ 8/255, 1,000 images": within which ball and on what an entry was measured."""
     part = "" if told["part"] == "test" else f", {told['part']} part"
-    return f"{ball(told)}, {told['images']:,} images{part}{', best epoch' if told.get('epoch') == 'best' else ''}"
-
-
-def ball(told: Mapping[str, Any]) -> str:
-    """ "ℓ∞ 8/255": the norm and the radius of an entry."""
-    return f"{NORMS[told['norm']]} {radius(told['eps'])}"
-
-
-def radius(eps: float) -> str:
-    """A radius as one says it: 8/255 where it is a few grey levels."""
-    levels = eps * 255
-    return f"{round(levels)}/255" if 0 < levels < 17 and abs(levels - round(levels)) < 1e-6 else f"{eps:g}"
+    best = ", best epoch" if told.get("epoch") == "best" else ""
+    return f"{ball(told['norm'], told['eps'])}, {told['images']:,} images{part}{best}"
 
 
 def picture(entry: Mapping[str, Any], run: Run, path: Path) -> None:
@@ -207,7 +219,8 @@ def picture(entry: Mapping[str, Any], run: Run, path: Path) -> None:
         failed = [check["name"] for check in entry["checks"] if not check["passed"]]
         says = f"masked gradients? {', '.join(failed)}" if failed else "no sign of masked gradients"
         about = f"{run.method}, {run.student} on {run.data}, seed {run.seed}"
-        whole.suptitle(f"{about}\n{ball(entry)}, {entry['images']:,} {entry['part']} images: {says}", fontsize=10)
+        within = ball(entry["norm"], entry["eps"])
+        whole.suptitle(f"{about}\n{within}, {entry['images']:,} {entry['part']} images: {says}", fontsize=10)
         with atomic(path) as unfinished:
             whole.savefig(unfinished, format="png", bbox_inches="tight")
 

@@ -72,6 +72,8 @@ class Result(Sized):
     epochs: Amount | None = None
     batch_size: Amount | None = None
     best_epoch: Epoch | None = None
+    weights: str | None = None
+    best_weights: str | None = None
     images: dict[str, Count] = Field({})
     seconds: Amount | None = None
     seconds_before: Amount | None = None
@@ -156,6 +158,7 @@ class Measured(Form):
     part: str
     images: Count
     epoch: str | None = None
+    weights: str | None = None
     clean: Share
     accuracy: Share
     remarks: list[str] = Field([])
@@ -173,7 +176,6 @@ class Climbed(Measured):
     """An entry of attacks.json; what else it says are the attack's options."""
 
     attack: str
-    weights: str
     data: str
 
 
@@ -188,6 +190,7 @@ class Check(Form):
 class Withstood(Form):
     """An entry of robust.json."""
 
+    weights: str | None = None
     accuracy: dict[str, Share]
     checks: list[Check]
 

@@ -109,7 +109,7 @@ def remarks(group: Group) -> list[str]:
     for arm in group.arms:
         heard = [text for run in arm.runs for text in run.result.get("remarks", ())]
         told += [f"{arm.label}, {heard.count(text)} of {len(arm.runs)} runs: {text}." for text in dict.fromkeys(heard)]
-    told += attacked.stopped(group)
+    told += attacked.stopped(group) + attacked.strange(group)
     return told + [line for arm in group.arms for run in arm.runs for line in missing(run)]
 
 

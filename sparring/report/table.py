@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sparring.keys import number as parsed
 from sparring.report.groups import BASELINE, Arm, Group, settings
 from sparring.report.ledger import Run
-from sparring.report.units import duration, signed
+from sparring.report.units import ball, duration, signed
 from sparring.report.verdict import Verdict, against_baseline, compare, interval, shared, summary, word_of
 
 
@@ -30,7 +31,7 @@ class Table:
 
 EMPTY = Cell("")
 PGD = "pgd-10"  # what a run whose training attacks is judged by
-BALL = ("eps", "norm")
+COLOUR = "8/255"  # the radius that nobody tells, which colour images alone have
 ROBUST = "at"  # and what others are held against in that: adversarial training without a teacher
 
 
@@ -43,7 +44,7 @@ def table(group: Group) -> Table:
         "verdict": lambda arm: _verdict(against_baseline(group, arm), arm, rivals=bool(group.contenders)),
         "without the omitted, %": lambda arm: spread(arm.values("test_without", "accuracy"), 100),
         "the omitted only, %": lambda arm: spread(arm.values("test_only", "accuracy"), 100),
-        "under PGD-10, %": lambda arm: spread(arm.values("test", PGD), 100),
+        "under PGD-10, %": lambda arm: _under_attack(group, arm),
         "under PGD-10, against at, points [95 %]": lambda arm: _withstanding(group, arm),
         "under PGD-10 at its best epoch, %": lambda arm: spread(_at_best(arm, PGD), 100),
         "best epoch on test, %": lambda arm: spread(arm.values("test_best", "accuracy"), 100),
@@ -117,6 +118,16 @@ def claim(arm: Arm) -> Mapping[str, Any] | None:
     return next((run.result["claim"] for run in arm.runs if run.result.get("claim")), None)
 
 
+def _under_attack(group: Group, arm: Arm) -> Cell:
+    """What an arm keeps under PGD-10; within which ball, where that is not the same for all."""
+    cell = spread(arm.values("test", PGD), 100)
+    balls = {each for other in group.arms if other.values("test", PGD) for each in _balls(other)}
+    if len(balls) < 2 or not cell.text:
+        return cell
+    within = ", ".join(sorted(ball(norm or "linf", parsed(eps or COLOUR) or 0.0) for eps, norm in _balls(arm)))
+    return Cell(f"{cell.text}, {within}", cell.key)
+
+
 def _withstanding(group: Group, arm: Arm) -> Cell:
     """By how much an arm withstands PGD-10 better than adversarial training alone does, within the same ball and
     trained alike: of several such, the one that departs least from its method, which is then named."""
@@ -138,10 +149,11 @@ def _departures(arm: Arm) -> int:
     return max(len(run.result.get("changes") or ()) for run in arm.runs)
 
 
-def _balls(arm: Arm) -> set[tuple[str | None, ...]]:
-    """Within what an arm's training attacks, as its runs were told."""
-    told = [settings(run) for run in arm.runs]
-    return {tuple(each.get(f"perturb.{key}") for key in BALL) for each in told}
+def _balls(arm: Arm) -> set[tuple[str | None, str | None]]:
+    """Within which (eps, norm) an arm's training attacks, as its runs were told."""
+    told = [settings(run).items() for run in arm.runs]
+    named = [{key.rpartition(".")[2]: said for key, said in each if key.startswith("perturb.")} for each in told]
+    return {(each.get("eps"), each.get("norm")) for each in named}
 
 
 def _at_best(arm: Arm, metric: str) -> list[float]:

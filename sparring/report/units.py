@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+NORMS = {"linf": "ℓ∞", "l2": "ℓ2"}
+
 
 def duration(seconds: float) -> str:
     """A time, given in seconds: "0.42 ms", "9.5 s", "45 s", "2.5 min", "12 min", "3.4 h"."""
@@ -25,3 +27,10 @@ def amount(count: float) -> str:
 def signed(fraction: float) -> str:
     """A fraction as points of a percent with its sign: 0.0123 → "+1.23"."""
     return f"{fraction * 100:+.2f}".replace("-", "−")
+
+
+def ball(norm: str, eps: float) -> str:
+    """ "ℓ∞ 8/255": a norm ("linf" or "l2") and a radius in pixels of [0, 1], in grey levels where it is a few."""
+    levels = eps * 255
+    told = f"{round(levels)}/255" if 0 < levels < 17 and abs(levels - round(levels)) < 1e-6 else f"{eps:g}"
+    return f"{NORMS.get(norm, norm)} {told}"

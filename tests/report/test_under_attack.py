@@ -1,13 +1,15 @@
 """Accuracies under attack of many runs, side by side."""
 
 import json
+from dataclasses import replace
 
 from folders import write_run
 
 from sparring.report import groups, markdown, page, runs
-from sparring.report.attacked import attacked, picture, radius
+from sparring.report.attacked import attacked, picture, strange
 from sparring.report.ledger import kept
 from sparring.report.table import table
+from sparring.report.units import ball
 
 BALL = {"norm": "linf", "eps": 8 / 255, "part": "test", "images": 1000}
 KEY = "linf-0.0313725-test-1000"
@@ -96,6 +98,23 @@ def test_other_ensembles_are_not_mixed_and_unfinished_ones_not_shown(tmp_path):
     assert titles == {"AutoAttack standard": ["ce"], "AutoAttack rand": ["kd"]}
 
 
+def test_measurements_of_other_weights_are_left_out_and_told(tmp_path):
+    for name, weights in (("a", "ours"), ("b", "others"), ("c", None)):
+        run = write_run(tmp_path / name, method=name, weights="ours")
+        told(run)
+        for file in ("autoattack.json", "robust.json"):
+            entries = json.loads((run / file).read_text())
+            for each in entries.values():
+                each |= {"weights": weights} if weights else {}
+            (run / file).write_text(json.dumps(entries))
+    (group,) = groups(runs(tmp_path))
+    (found,) = attacked(group)
+    assert [row["method"] for row in cells(found.table)] == ["a", "c"]
+    said = "has measurements of other weights than that run was trained to, which are left out."
+    assert strange(group) == [f"{tmp_path / 'b' / file} {said}" for file in ("autoattack.json", "robust.json")]
+    assert said in markdown(tmp_path)
+
+
 def test_nothing_measured_is_nothing_shown(tmp_path):
     write_run(tmp_path / "a", method="ce")
     (group,) = groups(runs(tmp_path))
@@ -112,7 +131,10 @@ def test_the_picture(tmp_path):
 
 
 def test_a_radius_is_written_as_it_is_said():
-    assert [radius(eps) for eps in (8 / 255, 0.3, 0.1, 0.0, 1.0)] == ["8/255", "0.3", "0.1", "0", "1"]
+    assert [ball("linf", eps) for eps in (8 / 255, 0.3, 0.1, 0.0, 1.0)] == [
+        f"ℓ∞ {told}" for told in ("8/255", "0.3", "0.1", "0", "1")
+    ]
+    assert ball("l2", 0.5) == "ℓ2 0.5"
 
 
 def trained(path, method, seed, eps, last, best=None):
@@ -135,7 +157,10 @@ def test_what_training_withstood_is_held_against_adversarial_training_within_the
     head = "under PGD-10, against at, points [95 %]"
     assert rows["rslad"][head] == "+3.00 [+0.52, +5.48] (3), helps"
     assert rows["at"][head] == rows["ard"][head] == ""
-    assert rows["at"]["under PGD-10, %"] == "51.00 ± 1.00 (3)"
+    assert rows["at"]["under PGD-10, %"] == "51.00 ± 1.00 (3), ℓ∞ 0.1"
+    assert rows["ard"]["under PGD-10, %"] == "40.00 ± 0.00 (3), ℓ∞ 0.2"
+    alone = [arm for arm in group.arms if arm.label.startswith("rslad")]
+    assert cells(table(replace(group, arms=tuple(alone))))[0]["under PGD-10, %"] == "54.00 ± 1.00 (3)"
     assert rows["at"]["under PGD-10 at its best epoch, %"] == "51.67 ± 1.53 (3)"
 
 
