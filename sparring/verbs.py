@@ -16,7 +16,7 @@ from sparring.launch.reproduce import Wish
 from sparring.launch.reproduce import reproduce as play_recipe
 from sparring.methods import METHODS
 from sparring.parts.taps import table as tap_table
-from sparring.recipes import autoencoder, published
+from sparring.recipes import autoencoder, options, published
 from sparring.recipes import config as schema
 from sparring.recipes.build import Given, find_data, network
 from sparring.recipes.check import Check, inspect
@@ -198,7 +198,7 @@ def reproduce(
 def known(what: str) -> dict[str, str]:
     """The names of methods, nets, data, augmentations, recipes, or of what fills a slot, each with a line about it."""
     if what in TABLES:
-        return {name: schema.described(factory) for name, factory in TABLES[what].items()}
+        return {name: options.described(factory) for name, factory in TABLES[what].items()}
     if what == "methods":
         return {name: slots.about for name, slots in METHODS.items()}
     tables = {"nets": nets.names, "data": datasets.names, "recipes": published.names, "augment": datasets.augmentations}
@@ -207,7 +207,7 @@ def known(what: str) -> dict[str, str]:
 
 def explained(slot: str, name: str) -> str:
     """What a slot's part is, with each of its options and what they are where nobody gives them."""
-    return schema.explained(factory(slot, name))
+    return options.explained(factory(slot, name))
 
 
 def taps(
