@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from torch import Tensor
 
@@ -28,6 +29,7 @@ from sparring.recipes.keepsakes import KEEPSAKES
 from sparring.recipes.run import say
 from sparring.report.groups import BASELINE
 
+Part = Literal["test", "validation"]
 CURVE_IMAGES = 512  # test images that the disagreement curve climbs from
 
 

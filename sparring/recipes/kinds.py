@@ -30,6 +30,8 @@ class Strict(BaseModel):
                 raise ValueError("input should be a number, and true, false, yes, no, on and off are none")
             if wanted <= {bool, type(None)} and not isinstance(each, bool | None):
                 raise ValueError("input should be true or false")
+            if isinstance(each, str) and "\0" in each:
+                raise ValueError("input should be text without a NUL, which no name or path has")
         return value
 
     @field_validator("*", mode="after")
@@ -80,7 +82,7 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") ->
     if len(kinds(getattr(model.model_fields.get(names[0]), "annotation", None)) - {type(None)}) > 1:
         names = names[:1]  # of what may be of several kinds pydantic names each
     key = prefix + ".".join(names)
-    if first["type"] == "missing":
+    if first["type"] == "missing" and len(names) == 1:
         return f"{key} has no default: give {key}=…"
     if first["type"] == "extra_forbidden":
         known = [prefix + name for name in known_keys(model)]
