@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 
 from sparring.errors import UserError
 from sparring.recipes.config import Config, overrides
 
+
+def whole(kind: Any, tokens: Sequence[Token]) -> int:
+    """A whole number as it is written: 2, or 2.0 (cyclopts alone rounds 1.5). Raises UserError for any other."""
+    (token,) = tokens
+    if not re.fullmatch(r"[+-]?\d{1,18}(\.0*)?", token.value):
+        raise UserError(f"{token.keyword} {token.value} will not do: give a whole number such as 20")
+    return int(token.value.partition(".")[0])
+
+
 Keys = Annotated[str, Parameter(help="Any key of the schema as key=value: optim.lr=0.1 perturb.alpha=0.02 …")]
 Settings = Annotated[Config | None, Parameter(name="*")]
 File = Annotated[Path | None, Parameter(name=["--config", "-c"], help="A config.yaml to start from.")]
-Seeds = Annotated[int, Parameter(help="How many runs of each method, with seeds from --seed on.")]
+Number = Parameter(converter=whole)
+Seeds = Annotated[int, Number, Parameter(help="How many runs of each method, with seeds from --seed on.")]
 Resume = Annotated[bool, Parameter(help="Go on with what that folder holds.")]
 Several = Parameter(consume_multiple=True, negative=())
 
@@ -48,7 +59,7 @@ def image_shape(text: str | None) -> tuple[int, int, int] | None:
     """Channels, height and width, given as 3x32x32 or 3,32,32. Raises UserError where it is something else."""
     if text is None:
         return None
-    if not (found := re.fullmatch(r"([1-9]\d*)[x,]([1-9]\d*)[x,]([1-9]\d*)", text)):
+    if not (found := re.fullmatch(r"([1-9]\d{0,3})[x,]([1-9]\d{0,3})[x,]([1-9]\d{0,3})", text)):
         raise UserError(f"--shape {text} is no shape of images: give channels, height and width, as 3x32x32")
     channels, height, width = map(int, found.groups())
     return channels, height, width

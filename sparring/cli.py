@@ -13,7 +13,7 @@ from cyclopts import App, Parameter
 from pydantic import ValidationError
 from rich.console import Console
 
-from sparring.arguments import File, Keys, Resume, Seeds, Settings, Several, first, flags, gathered, words
+from sparring.arguments import File, Keys, Number, Resume, Seeds, Settings, Several, first, flags, gathered, words
 from sparring.cli_augmentor import train_augmentor
 from sparring.cli_evaluate import evaluate
 from sparring.cli_export import export
@@ -21,7 +21,8 @@ from sparring.cli_list import list_names
 from sparring.cli_show import show
 from sparring.errors import Interrupted, UserError
 from sparring.files import plain_name
-from sparring.recipes.config import Config, explain
+from sparring.recipes.config import Config
+from sparring.recipes.kinds import explain
 
 app = App(
     name="sparring",
@@ -40,7 +41,7 @@ GOES_ON = ("demo", "reproduce", "evaluate")  # verbs that go on by themselves wi
 
 
 @app.command
-def demo(*, out: Path = Path("sparring-demo"), seeds: int = 5) -> None:
+def demo(*, out: Path = Path("sparring-demo"), seeds: Annotated[int, Number] = 5) -> None:
     """The whole idea in a minute: a teacher on the digits, then a student alone, by KD and by DA, and the verdict.
 
     Parameters
@@ -190,7 +191,7 @@ def reproduce(
     scale: Literal["smoke", "cpu", "full"] = "cpu",
     row: str | None = None,
     variants: Annotated[tuple[str, ...], Several] = (),
-    seeds: int | None = None,
+    seeds: Annotated[int | None, Number] = None,
     methods: Annotated[tuple[str, ...], Several] = (),
     vae: str | None = None,
     on: Path | None = None,

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from sparring.arguments import Several
+from sparring.arguments import Number, Several
 from sparring.errors import UserError
 
 UNITS = {"nll": " nats", "latency": " s for one image", "macs": " for one image"}
@@ -29,8 +29,8 @@ def evaluate(
     bias: bool = False,
     eps: str | None = None,
     norm: Literal["linf", "l2"] | None = None,
-    images: int | None = None,
-    steps: int | None = None,
+    images: Annotated[int | None, Number] = None,
+    steps: Annotated[int | None, Number] = None,
     size: str | None = None,
     start: Literal["uniform", "gaussian", "none"] | None = None,
     loss: Literal["ce", "margin", "kl"] | None = None,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from sparring.arguments import image_shape
+from sparring.arguments import Number, image_shape
 from sparring.errors import UserError
 
 
@@ -15,9 +15,9 @@ def list_names(
     *,
     data: str | None = None,
     data_root: str | None = None,
-    size: int | None = None,
+    size: Annotated[int | None, Number] = None,
     shape: str | None = None,
-    classes: int | None = None,
+    classes: Annotated[int | None, Number] = None,
 ) -> None:
     """The names that the other verbs know, and what each of them is.
 

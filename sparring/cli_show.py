@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 from shlex import quote
-from typing import Literal
+from typing import Annotated, Literal
+
+from sparring.arguments import Number
 
 
 def show(
@@ -13,9 +15,9 @@ def show(
     *,
     out: Path | None = None,
     landscape: bool = False,
-    images: int | None = None,
+    images: Annotated[int | None, Number] = None,
     part: Literal["test", "validation"] | None = None,
-    points: int | None = None,
+    points: Annotated[int | None, Number] = None,
     device: str | None = None,
 ) -> None:
     """Draw images beside what a run's perturbation makes of them, and how the phases of a learned augmentor went; of

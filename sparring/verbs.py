@@ -10,19 +10,21 @@ from typing import Any
 from sparring import data as datasets
 from sparring import nets, report
 from sparring.core import Network
-from sparring.errors import UserError
+from sparring.errors import UserError, did_you_mean
 from sparring.launch.local import Job, grid, run_all
 from sparring.launch.reproduce import Wish
 from sparring.launch.reproduce import reproduce as play_recipe
 from sparring.methods import METHODS
 from sparring.parts.taps import table as tap_table
-from sparring.recipes import autoencoder, published
+from sparring.recipes import autoencoder, options, published
 from sparring.recipes import config as schema
 from sparring.recipes.build import Given, find_data, network
 from sparring.recipes.check import Check, inspect
 from sparring.recipes.config import Config
 from sparring.recipes.evaluation import evaluate as evaluate
+from sparring.recipes.examine import Part
 from sparring.recipes.export import export as export
+from sparring.recipes.kinds import checked
 from sparring.recipes.landscape import landscape as draw_landscape
 from sparring.recipes.rows import Scale
 from sparring.recipes.run import Result
@@ -57,6 +59,7 @@ class Outcome:
         return report.markdown([self.out])
 
 
+@checked
 def distill(
     teacher: Any = None,
     student: Any = None,
@@ -84,6 +87,7 @@ def distill(
     return launch(chosen, Path(out), given, baseline=baseline, seeds=seeds, resume=resume)
 
 
+@checked
 def train(
     net: Any = None,
     data: Any = None,
@@ -99,6 +103,7 @@ def train(
     return launch(chosen, Path(out), given, baseline=False, seeds=seeds, resume=resume)
 
 
+@checked
 def train_augmentor(
     net: str | None = None,
     data: Any = None,
@@ -114,6 +119,7 @@ def train_augmentor(
     return autoencoder.train_augmentor(chosen, out, given=given, resume=resume)
 
 
+@checked
 def check(
     teacher: Any = None,
     student: Any = None,
@@ -142,13 +148,14 @@ def launch(config: Config, out: Path, given: Given, *, baseline: bool, seeds: in
     return Outcome(results[0].student, dict(results[0].metrics), results, out)
 
 
+@checked
 def show(
     run: str | Path,
     *,
     out: str | Path | None = None,
     landscape: bool = False,
     images: int | None = None,
-    part: str | None = None,
+    part: Part | None = None,
     points: int | None = None,
     device: str | None = None,
 ) -> list[Path]:
@@ -166,6 +173,7 @@ def show(
     return (draw_landscape if landscape else draw)(Path(run), out=place, device=device, **chosen)
 
 
+@checked
 def reproduce(
     name: str,
     out: str | Path,
@@ -195,21 +203,28 @@ def reproduce(
     return report.page([out], out / "report.html")
 
 
+@checked
 def known(what: str) -> dict[str, str]:
     """The names of methods, nets, data, augmentations, recipes, or of what fills a slot, each with a line about it."""
     if what in TABLES:
-        return {name: schema.described(factory) for name, factory in TABLES[what].items()}
+        return {name: options.described(factory) for name, factory in TABLES[what].items()}
     if what == "methods":
         return {name: slots.about for name, slots in METHODS.items()}
     tables = {"nets": nets.names, "data": datasets.names, "recipes": published.names, "augment": datasets.augmentations}
+    if what not in tables:
+        raise UserError(f"there is no list of {what!r}. {did_you_mean(what, [*TABLES, 'methods', *tables])}")
     return dict(tables[what]())
 
 
+@checked
 def explained(slot: str, name: str) -> str:
     """What a slot's part is, with each of its options and what they are where nobody gives them."""
-    return schema.explained(factory(slot, name))
+    if slot not in TABLES:
+        raise UserError(f"there is no slot {slot!r}. {did_you_mean(slot, TABLES)}")
+    return options.explained(factory(slot, name))
 
 
+@checked
 def taps(
     net: Any,
     data: Any = "digits",

@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli_evaluate": {"arguments", "verbs"},
     "cli_export": {"verbs"},
     "cli_list": {"arguments", "verbs"},
-    "cli_show": {"verbs"},
+    "cli_show": {"arguments", "verbs"},
     "cli": {
         *("arguments", "cli_augmentor", "cli_evaluate", "cli_export", "cli_list", "cli_show"),
         *("recipes", "verbs", "report", "demo"),

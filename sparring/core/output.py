@@ -52,4 +52,9 @@ class Output:
                 f"the network returned {got} where logits of shape (batch, classes) were expected; "
                 "let its forward return them first"
             )
+        if not answer.is_floating_point():
+            raise NoLogits(
+                f"the network returned logits of {answer.dtype}, through which nothing can be learned or attacked; "
+                "let its forward return real numbers, as of torch.float32"
+            )
         return cls(answer.to(torch.float32) if answer.dtype.itemsize < 4 else answer, features or {})

@@ -32,13 +32,13 @@ def latency(net: nn.Module, shape: Sequence[int], device: torch.device | str = "
     """The median time in seconds that the answer to one image of `shape` (C, H, W) takes on `device`, in float32.
 
     Whatever precision a network trains or teaches in, so that times can be compared. Five unmeasured answers come
-    first; the network itself is not moved, a copy of it is.
+    first; a network that lies elsewhere is not moved, a copy of it is.
     """
     device = torch.device(device)
-    copied = copy.deepcopy(net).to(device).eval()
+    there = net if device == _device(net) else copy.deepcopy(net).to(device)
     x = torch.rand(1, *shape, device=device)
-    with torch.inference_mode(), computing(device.type, bf16=False):
-        times = [_timed(copied, x) for _ in range(5 + repeats)]
+    with resting(there), torch.inference_mode(), computing(device.type, bf16=False):
+        times = [_timed(there, x) for _ in range(5 + repeats)]
     return median(times[5:])
 
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -19,6 +19,7 @@ from sparring.core.processes import world
 from sparring.core.seeds import seed_for
 from sparring.engine import Compute
 from sparring.engine.device import choose_device, fast_bf16
+from sparring.errors import first_line
 from sparring.methods import TEACHERLESS
 from sparring.parts import taps
 from sparring.parts.bout import Bout
@@ -30,6 +31,7 @@ from sparring.recipes.gradients import asked_for, refuse_late
 from sparring.recipes.optim import require
 from sparring.recipes.slots import parts, resolved
 
+Net = TypeVar("Net", bound=nn.Module)
 PYTHON = "python:"  # begins the name, in config.yaml, of what was handed over from Python
 STATISTICS = {
     "none": ((0.0,), (1.0,)),
@@ -97,7 +99,7 @@ def prepare(config: Config, given: Given) -> Prepared:
         separate(teacher, student)
         teacher.eval().requires_grad_(False)
     if given.student is not None:  # several runs may be made from it: each starts from the weights that it was given
-        student = copy.deepcopy(student)
+        student = copied(student)
     bf16, channels_last = precision(config, compute, student)
     compute = Compute(compute.device, bf16, channels_last)
     method = bout(config, student, teacher, data)
@@ -116,6 +118,17 @@ def prepare(config: Config, given: Given) -> Prepared:
         for each in nets.members(teacher) if teacher is not None else ():
             each.compile_with(method.objective.target_taps)
     return Prepared(config, data, teacher, student, method, compute, watched)
+
+
+def copied(student: Net) -> Net:
+    """A student that was handed over from Python, of its own. Raises UserError where it cannot be copied."""
+    try:
+        return copy.deepcopy(student)
+    except Exception as error:  # whatever a module holds: a lock, a generator, a tensor out of a graph
+        raise UserError(
+            f"the student cannot be copied, as each run does to begin with its weights ({type(error).__name__}: "
+            f"{first_line(error)}): let it hold no lock, generator or open file, or give path/to/file.py:callable"
+        ) from error
 
 
 def place_teacher(config: Config, compute: Compute, teacher: Network) -> None:

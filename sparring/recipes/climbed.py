@@ -15,8 +15,8 @@ from sparring.evaluate.autoattack import attackable
 from sparring.evaluate.climb import Climb, fgsm, withstands
 from sparring.evaluate.sound import flat
 from sparring.parts.attack import Ball
-from sparring.recipes.config import checked_options, options_of
 from sparring.recipes.examine import at_best, reopened
+from sparring.recipes.options import checked_options, options_of
 from sparring.recipes.run import say
 from sparring.recipes.threat import entries, put, radius, threat
 

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
-from pydantic.fields import FieldInfo
+from pydantic import ConfigDict, Field, ValidationError, field_validator
 
-from sparring.errors import UserError, did_you_mean, first_line
+from sparring.errors import UserError, first_line
 from sparring.files import write_text
 from sparring.keys import LEAVES, WHERE, flat, in_pixels, joined
+from sparring.recipes.kinds import Strict, explain
 
 
-class Optim(BaseModel):
+class Optim(Strict):
     """How the student descends."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     name: Literal["sgd", "adam", "adamw", "lion", "adamw8bit", "lion8bit"] = Field(
         default="sgd", description="the optimiser"
@@ -42,10 +42,10 @@ class Optim(BaseModel):
     clip: float | None = Field(default=None, gt=0, description="largest norm of the whole gradient")
 
 
-class Config(BaseModel):
+class Config(Strict):
     """Everything that decides what a run computes, and a few keys that only decide where."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     student: str = Field(
         default="", description="the network to train: a name, timm:NAME, hf:NAME, file.py:callable, a run"
@@ -86,7 +86,10 @@ class Config(BaseModel):
         default="full", description="of them: full, half (precision), or a number: that many of the highest, in half"
     )
     size: int | None = Field(
-        default=None, gt=0, description="scale images' shorter side to this many pixels, and cut out the middle square"
+        default=None,
+        gt=0,
+        le=2**14,
+        description="scale images' shorter side to this many pixels, and cut out the middle square",
     )
     data_root: str | None = Field(default=None, description="where local copies of data sets lie (or SPARRING_DATA)")
     normalise: str = Field(default="auto", description="student's preprocessing: auto, data, none, imagenet, half")
@@ -109,13 +112,15 @@ class Config(BaseModel):
         default=None, description="memory layout of images; by default where it is faster"
     )
     compile: bool = Field(default=False, description="torch.compile the networks")
-    threads: int | None = Field(default=None, gt=0, description="CPU threads")
-    workers: int = Field(default=2, ge=0, description="processes that read data sets too large for memory")
+    threads: int | None = Field(default=None, gt=0, le=4096, description="CPU threads")
+    workers: int = Field(default=2, ge=0, le=1024, description="processes that read data sets too large for memory")
     track: str | None = Field(default=None, description="also log to tensorboard, trackio, wandb or swanlab")
 
     @field_validator("perturb", "targets", "objective", mode="before")
     @classmethod
     def _name_alone(cls, choice: Any) -> Any:
+        if isinstance(choice, Mapping) and not isinstance(name := choice.get("name"), str | None):
+            raise ValueError(f"its name, {name!r}, is no word such as 'kd' or 'my_method.py:mine'")
         return {"name": choice} if isinstance(choice, str) else in_pixels(choice)
 
     @field_validator("omit", mode="before")
@@ -144,7 +149,12 @@ def make(values: Mapping[str, Any]) -> Config:
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"optim.lr": 1}` as `{"optim": {"lr": 1}}`; a bare slot name and its dotted options join."""
+    """`{"optim.lr": 1}` as `{"optim": {"lr": 1}}`; a bare slot name and its dotted options join. Raises UserError for
+    what cannot be put together, and for values that hold themselves."""
+    try:
+        json.dumps(dict(values), default=str, skipkeys=True)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"these values have no end ({first_line(error)}): write them out, without & and *") from error
     result: dict[str, Any] = {}
     for key, value in values.items():
         *path, last = str(key).split(".")
@@ -190,87 +200,9 @@ def overrides(tokens: tuple[str, ...]) -> dict[str, Any]:
             raise UserError(f"{token!r} is not understood here: write key=value, for example optim.lr=0.1")
         try:
             values[key] = yaml.safe_load(text) if text else None
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: 2026-99-99, and a number of 5000 digits
             values[key] = text
     return values
-
-
-def options_of(factory: Callable[..., Any]) -> type[BaseModel]:
-    """The schema of a part's options: the keyword arguments of the factory that makes it."""
-    function = factory.__init__ if inspect.isclass(factory) else factory
-    hints = get_type_hints(function)
-    fields: dict[str, Any] = {
-        name: (hints.get(name, Any), ... if parameter.default is parameter.empty else parameter.default)
-        for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY
-    }
-    return create_model(factory.__name__, __config__=ConfigDict(extra="forbid", allow_inf_nan=False), **fields)
-
-
-def described(factory: Callable[..., Any]) -> str:
-    """The first line about a part, and its options with their choices or defaults; bare where it depends on others."""
-    about = (inspect.getdoc(factory) or "").partition("\n")[0]
-    options = _options(factory)
-    return f"{about} Options: {options}" if options else about
-
-
-def explained(factory: Callable[..., Any]) -> str:
-    """All that is written about a part, and its options as `described` has them."""
-    about, options = inspect.getdoc(factory) or "", _options(factory)
-    return f"{about}\n\nOptions: {options}" if options else about
-
-
-def _options(factory: Callable[..., Any]) -> str:
-    return ", ".join(name + _choices(field) for name, field in options_of(factory).model_fields.items())
-
-
-def _choices(field: FieldInfo) -> str:
-    """An option's default, "=4.0"; of one with few choices all, the default first, in brackets without one."""
-    kinds = [kind for kind in (field.annotation, *get_args(field.annotation)) if get_origin(kind) is Literal]
-    choices = [str(choice) for kind in kinds for choice in get_args(kind)]
-    if field.default is None:
-        return f"=({'|'.join(choices)})" if choices else ""
-    return "=" + "|".join(dict.fromkeys(["required" if field.is_required() else str(field.default), *choices]))
-
-
-def checked_options(factory: Callable[..., Any], options: Mapping[str, Any], slot: str) -> dict[str, Any]:
-    """A part's options, complete and of the right types. Raises UserError for an unknown one or a wrong value."""
-    model = options_of(factory)
-    try:
-        return model.model_validate(dict(options)).model_dump()
-    except ValidationError as error:
-        raise UserError(explain(error, model, prefix=f"{slot}.")) from error
-
-
-def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
-    """The first thing wrong with some values, in a sentence or two."""
-    first, *others = error.errors()
-    names = [str(part) for part in first["loc"]]
-    if len(names) > 1 and "[" in names[-1]:  # of an option that may be of several kinds pydantic names each
-        names.pop()
-    key = prefix + ".".join(names)
-    if first["type"] == "missing":
-        return f"{key} has no default: give {key}=…"
-    if first["type"] == "extra_forbidden":
-        known = [prefix + name for name in known_keys(model)]
-        if not known:
-            return f"unknown key {key!r}: what fills that slot takes no options; name another, such as perturb=da"
-        return f"unknown key {key!r}. {did_you_mean(key, known)}"
-    same = [first] + [each for each in others if [*each["loc"]][: len(names)] == [*first["loc"]][: len(names)]]
-    wanted = ", or: ".join(dict.fromkeys(each["msg"][0].lower() + each["msg"][1:] for each in same))
-    return f"{key}={first['input']!r} will not do: {wanted}"
-
-
-def known_keys(model: type[BaseModel]) -> list[str]:
-    """The keys of a schema, dotted for what lies inside."""
-    keys = []
-    for name, field in model.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            keys += [f"{name}.{key}" for key in known_keys(inner)]
-        else:
-            keys.append(name)
-    return keys
 
 
 def read(path: Path | str) -> Config:
@@ -279,7 +211,7 @@ def read(path: Path | str) -> Config:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}; give the config.yaml of a run") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is not YAML ({first_line(error)}); give the config.yaml of a run") from error
     if not isinstance(values, dict):
         raise UserError(f"{path} holds no keys; give the config.yaml of a run")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from sparring.errors import UserError
 from sparring.files import read_json
 from sparring.methods import TEACHERLESS
 from sparring.methods.pgd import APART
-from sparring.recipes.build import Given, prepare
+from sparring.recipes.build import Given, copied, prepare
 from sparring.recipes.config import SLOTS, Config
 from sparring.recipes.folder import EARLIER
 from sparring.recipes.slots import method_slots, resolved
@@ -61,7 +60,7 @@ def standing_in(config: Config, given: Given) -> tuple[Config, Given]:
     """As `config` and `given`, with an untrained network like the student in the place of its earlier self."""
     config = config.model_copy(update={"any_teacher": True, "cache": None, "cache_keep": "full"})
     if given.student is not None:
-        return config, replace(given, teacher=copy.deepcopy(given.student))
+        return config, replace(given, teacher=copied(given.student))
     return config.model_copy(update={"teacher": config.student}), given
 
 

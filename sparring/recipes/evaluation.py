@@ -12,7 +12,8 @@ from sparring.recipes.attacked import attacked
 from sparring.recipes.bias import debias
 from sparring.recipes.climbed import KINDS, climbed
 from sparring.recipes.elsewhere import elsewhere
-from sparring.recipes.examine import examine
+from sparring.recipes.examine import Part, examine
+from sparring.recipes.kinds import checked
 from sparring.recipes.robust import robust as hold_out
 from sparring.recipes.run import Result
 from sparring.recipes.stress import stress
@@ -20,10 +21,11 @@ from sparring.recipes.stress import stress
 HOUR = 3600.0  # seconds: no file is under way for longer
 
 
+@checked
 def evaluate(
     run: str | Path | Result,
     *,
-    part: str = "test",
+    part: Part = "test",
     curve: bool = False,
     corruptions: Sequence[str] | None = None,
     severity: Sequence[int] = (),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from torch import Tensor
 
@@ -29,6 +30,7 @@ from sparring.recipes.manifest import files, weights_hash
 from sparring.recipes.run import say
 from sparring.report.groups import BASELINE
 
+Part = Literal["test", "validation"]
 NEAR = 5  # folders below a given one in which a run is looked for; the whole disk may lie below it
 CURVE_IMAGES = 512  # test images that the disagreement curve climbs from
 

@@ -13,6 +13,7 @@ from sparring.evaluate import answers, macs, parameters, score_answers
 from sparring.nets.exits import DEEPEST
 from sparring.nets.spec import STUDENT
 from sparring.recipes.examine import opened
+from sparring.recipes.kinds import checked
 
 ELSES = {".pt", ".pth", ".bin", ".ckpt", ".onnx", ".pkl"}  # what other files of weights are called
 COMPARED = 512  # images on which what was written is compared with what it was taken from
@@ -35,6 +36,7 @@ class Exported:
     difference: float
 
 
+@checked
 def export(run: str | Path, exit: str, out: str | Path, *, device: str | None = None) -> Exported:
     """Write one exit of a finished run's student as a network of its own, and compare the two on real images.
 

@@ -15,7 +15,9 @@ from sparring.errors import first_line
 from sparring.keys import flat, joined
 from sparring.methods import METHODS, OBJECTIVE, PERTURB, TARGETS, Slot, Slots
 from sparring.parts.chain import Chain
-from sparring.recipes.config import SLOTS, Config, checked_options, known_keys, options_of
+from sparring.recipes.config import SLOTS, Config
+from sparring.recipes.kinds import known_keys
+from sparring.recipes.options import checked_options, options_of
 from sparring.userfile import imported
 
 TABLES: dict[str, Mapping[str, Callable[..., Any]]] = {"perturb": PERTURB, "targets": TARGETS, "objective": OBJECTIVE}

@@ -281,6 +281,17 @@ def test_a_network_that_makes_something_at_its_first_forward_is_attacked():
     assert require_sound(Network(Lazy()), picking(x, y)(np.arange(20)), Trial(Ball(0.1))) == []
 
 
+class Sure(nn.Module):
+    """Answers with logits of some kind."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, x):
+        return x.flatten(1)[:, :10].to(self.kind)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -289,14 +300,32 @@ def test_a_network_that_makes_something_at_its_first_forward_is_attacked():
         ({"y": torch.full((20,), 10)}, r"the labels are 10 to 10, and the network answers for 10 classes"),
         ({"y": torch.full((20,), -1)}, r"the labels are -1 to -1"),
         ({"y": torch.zeros(20, 10)}, r"give images \(N, C, H, W\) and N class numbers"),
-        ({"batch_size": 0}, r"batch_size is 0: give 1 or more"),
+        (
+            {"x": torch.zeros(20, 1, 8, 8, dtype=torch.uint8)},
+            r"x is of torch.uint8: give pixels in \[0, 1\], as x / 255",
+        ),
+        ({"x": [["a"]]}, r"x and y cannot be made tensors"),
+        ({"x": torch.zeros(20, 1, 0, 8)}, r"give images that have pixels"),
+        ({"y": torch.zeros(20)}, r"y is of torch.float32: give class numbers, as whole numbers"),
+        ({"eps": "wide"}, r"eps is 'wide': give a number such as 0.1 or 8/255"),
+        ({"eps": True}, r"eps is True: give a number"),
+        ({"eps": [0.1]}, r"eps is \[0.1\]: give a number"),
+        ({"norm": None}, r"norm None does not exist: choose linf or l2"),
+        ({"version": None}, r"version None does not exist. Known: few, plus"),
+        ({"version": ["standard"]}, r"version \['standard'\] does not exist"),
+        ({"seed": True}, r"seed is True: give a whole number, 0 or more"),
+        ({"batch_size": 2.5}, r"batch_size is 2.5: give a whole number, 1 or more"),
+        ({"net": nn.Linear}, r"a network must be a torch.nn.Module, but type was given"),
+        ({"net": Sure(torch.int64)}, r"returned logits of torch.int64, .* let its forward return real numbers"),
+        ({"net": Sure(torch.complex64)}, r"returned logits of torch.complex64"),
+        ({"batch_size": 0}, r"batch_size is 0: give a whole number, 1 or more"),
     ],
 )
 def test_what_cannot_be_asked_is_told(change, told):
     x, y = digits(20)
-    given = {"x": x, "y": y, "eps": 0.1, **change}
+    given = {"net": nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), "x": x, "y": y, "eps": 0.1, **change}
     with pytest.raises(UserError, match=told):
-        robust_accuracy(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), **given)
+        robust_accuracy(**given)
 
 
 def test_an_answer_of_nan_is_wrong():
@@ -377,7 +406,7 @@ def test_any_module_in_one_call():
     x = 0.4 + 0.2 * torch.rand(30, 1, 6, 6)
     with torch.no_grad():
         y = net(x).argmax(1)
-    shares, broken_by = robust_accuracy(net, x, y, eps=0.01, version="rand", batch_size=16)
+    shares, broken_by = robust_accuracy(net, x, y, eps="1/100", version="rand", batch_size=16)
     weight = net[1].weight.detach()
     lead = net(x).gather(1, y[:, None]) - net(x)
     reach = 0.01 * (weight[y][:, None] - weight[None]).abs().sum(2)

@@ -46,6 +46,25 @@ def test_every_method_survives_config_yaml(method: str, tmp_path: Path) -> None:
         ({"method": "da", "perturb.normalise": "l3"}, "perturb.normalise='l3' will not do"),
         ({"method": "kd", "objective.alpha": 1}, "unknown key 'objective.alpha'"),
         ({"method": "nowhere.py:mine"}, "the Python file nowhere.py does not exist"),
+        ({"epochs": True}, "epochs=True will not do: input should be a number, and true, false, yes, no, on and off"),
+        ({"epochs": 2.5}, "epochs=2.5 will not do: input should be a valid integer"),
+        ({"epochs": 10**400}, "epochs=1000*… will not do: input should be at most 9223372036854775807"),
+        ({"epochs": 10**5000}, "these values have no end .Exceeds the limit"),
+        ({"threads": 10**9}, "threads=1000000000 will not do: input should be less than or equal to 4096"),
+        ({"size": 10**9}, "size=1000000000 will not do"),
+        ({"cache_keep": True}, "cache_keep=True will not do: input should be a number"),
+        ({"optim.lr": True}, "optim.lr=True will not do: input should be a number"),
+        ({"optim.lr": "inf"}, "optim.lr='inf' will not do: input should be a finite number"),
+        ({"optim.milestones": [True]}, "optim.milestones=.* will not do: input should be a number"),
+        ({"optim.nesterov": 1}, "optim.nesterov=1 will not do: input should be true or false"),
+        ({"optim.nesterov": "yes"}, "optim.nesterov='yes' will not do: input should be true or false"),
+        ({"method": "da", "perturb.steps": True}, "perturb.steps=True will not do: input should be a number"),
+        ({"method": "da", "perturb.steps": 1.5}, "perturb.steps=1.5 will not do: input should be a valid integer"),
+        ({"method": "kd", "objective.T": True}, "objective.T=True will not do: input should be a number"),
+        ({"method": "kd", "objective.t2": 1}, "objective.t2=1 will not do: input should be true or false"),
+        ({"method": "disk", "objective.hint": True}, "objective.hint=True will not do: input should be a valid string"),
+        ({"perturb.name": 3}, "its name, 3, is no word such as 'kd'"),
+        ({"objective": {"name": 7}}, "its name, 7, is no word such as 'kd'"),
     ],
 )
 def test_what_bad_values_are_told(values: dict[str, Any], told: str) -> None:
@@ -69,6 +88,22 @@ def test_what_values_out_of_range_are_told(values: dict[str, Any], told: str) ->
     teacher, student = (build("mlp-16", classes=10, shape=(1, 8, 8), mean=(0.5,), std=(0.5,)) for _ in range(2))
     with pytest.raises(UserError, match=told):
         bout(resolved(make({"method": "da", **values})), student, teacher, data)
+
+
+def test_values_of_the_right_kind_pass_as_they_are_written() -> None:
+    values = {"epochs": 2.0, "threads": "3", "optim.nesterov": True, "channels_last": None, "perturb.eps": "8/255"}
+    config = resolved(make({"method": "at", **values}))
+    assert (config.epochs, config.threads, config.optim.nesterov, config.perturb["eps"]) == (2, 3, True, 8 / 255)
+
+
+def test_values_that_hold_themselves() -> None:
+    inside: dict[str, Any] = {}
+    inside["b"] = inside
+    with pytest.raises(UserError, match=r"no end .Circular reference detected.: write them out"):
+        make({"objective": inside})
+    with pytest.raises(UserError, match="these values have no end"):
+        make(overrides(("perturb=&a {b: *a}",)))
+    assert overrides(("data=2026-99-99",)) == {"data": "2026-99-99"}
 
 
 def test_a_slot_takes_a_name_and_options_in_any_order() -> None:
@@ -111,7 +146,7 @@ def test_words_of_a_command_line() -> None:
         overrides(("resnet8",))
 
 
-@pytest.mark.parametrize("text", ["- a\n- b\n", "a: [", "just words"])
+@pytest.mark.parametrize("text", ["- a\n- b\n", "a: [", "just words", "a: 2026-99-99", "[" * 5000])
 def test_a_file_that_is_no_configuration(text: str, tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(text)
     with pytest.raises(UserError, match=r"c\.yaml (is not YAML|holds no keys)"):
