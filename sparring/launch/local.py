@@ -9,10 +9,11 @@ from pathlib import Path
 from sparring.engine.processes import at_first, together
 from sparring.errors import UserError
 from sparring.files import plain_name
+from sparring.recipes.ahead import Ahead, alike
 from sparring.recipes.build import Given
 from sparring.recipes.cached import unasked
 from sparring.recipes.config import Config
-from sparring.recipes.earlier import earlier, refuse_in_vain
+from sparring.recipes.earlier import earlier
 from sparring.recipes.folder import EARLIER, claim_folder
 from sparring.recipes.rows import Claim
 from sparring.recipes.run import Result, run
@@ -60,13 +61,23 @@ def seeded(
 
 
 def run_all(jobs: Sequence[Job], given: Given, *, resume: bool) -> list[Result]:
-    """Run every job, all folders claimed before the first begins, each after the earlier self that it learns from.
+    """Run every job, each after the earlier self that it learns from; all are looked at before the first begins.
 
     With `resume`, a finished run is read, an unfinished one goes on, and one that is not there yet begins.
     """
     with together():
         at_first(lambda: claim_all(jobs, resume))
+        look_ahead(jobs, given)
         return [run_after_earlier(job, given, resume) for job in jobs]
+
+
+def look_ahead(jobs: Sequence[Job], given: Given) -> None:
+    """Raise UserError for what any of some jobs would be refused for; a run that comes first looks for itself."""
+    later = len({alike(job.config) for job in jobs}) > 1
+    if later or any(given.teacher is None and earlier(job.config) is not None for job in jobs):
+        ahead = Ahead(given)
+        for job in jobs:
+            ahead.look(job.config, job.out)
 
 
 def run_after_earlier(job: Job, given: Given, resume: bool) -> Result:
@@ -77,12 +88,6 @@ def run_after_earlier(job: Job, given: Given, resume: bool) -> Result:
     config, first = job.config, earlier(job.config) if given.teacher is None else None
     if first is None:
         return run(config, job.out, given=given, resume=resume, claim=job.claim)
-    if (job.out / "result.json").exists() and not (job.out / EARLIER).exists():
-        raise UserError(
-            f"{job.out} is finished, and {job.out / EARLIER}, which taught it, is gone: restore that, or give another "
-            "--out"
-        )
-    refuse_in_vain(config, given)
     taught = run(first, job.out / EARLIER, given=given, resume=resume)
     if given.student is None:
         config = config.model_copy(update={"teacher": str(taught.out)})

@@ -2,45 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from sparring.engine.processes import at_first, together
-from sparring.errors import UserError, did_you_mean
+from sparring.errors import UserError
 from sparring.files import plain_name, read_json, write_json
-from sparring.launch.local import Job, run_all, seeded
+from sparring.keys import WHERE, flat
+from sparring.launch.local import Job, claim_all, run_all
+from sparring.launch.planned import Planned, Wish, chosen, narrowed, planned, teacher_job
 from sparring.recipes import autoencoder
 from sparring.recipes import config as schema
+from sparring.recipes.ahead import Ahead
 from sparring.recipes.attacked import attacked, library
 from sparring.recipes.build import Given
-from sparring.recipes.cached import unasked
 from sparring.recipes.elsewhere import elsewhere, variants_in
-from sparring.recipes.rows import START, TEACHER, VAE, Recipe, Row, Scale
+from sparring.recipes.rows import TEACHER, Recipe, Row, Scale
 from sparring.recipes.run import say
 from sparring.recipes.stress import stress
 
 PLAN = ".recipe.json"  # ends the name of what a reproduced table's report is made from
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a user wants otherwise than a recipe has it.
-
-    row: only this one; variants: only these; methods: these, plainly, in place of all variants or beside those named;
-    seeds: how many; changes: keys of `Config`, for all runs; a teacher among them takes the place of the row's, and
-    epochs are the row's own, to which whatever is longer or shorter keeps its proportion (`lengthened`).
-    vae: an autoencoder in place of the row's; on: a folder of folders, ImageNet's variants.
-    """
-
-    row: str | None = None
-    variants: Sequence[str] = ()
-    methods: Sequence[str] = ()
-    seeds: int | None = None
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    vae: str | None = None
-    on: Path | None = None
 
 
 def reproduce(name: str, recipe: Recipe, scale: Scale, out: Path, wish: Wish) -> None:
@@ -61,109 +46,80 @@ def reproduce(name: str, recipe: Recipe, scale: Scale, out: Path, wish: Wish) ->
     every = recipe.rows(scale)
     if any(row.attack for row in every):
         library()
-    rows = [narrowed(row, name, wish) for row in chosen(every, name, wish)]
     folders = variants_in(wish.on) if wish.on else {}
-    plan = {"name": name, "about": recipe.about, "scale": scale, "rows": [plan_of(row, wish) for row in every]}
+    plans = [planned(narrowed(row, name, wish), out, wish) for row in chosen(every, name, wish)]
+    told = {"name": name, "about": recipe.about, "scale": scale, "rows": [plan_of(row, wish) for row in every]}
     with together():
-        at_first(lambda: write_json(out / f"{name}{PLAN}", plan))
-        many = sum(len(row.variants) * (wish.seeds or row.seeds) for row in rows)
+        at_first(lambda: claim_all([job for plan in plans for job in plan.jobs], resume=True))
+        plans = possible(plans, name, recipe, wish)
+        at_first(lambda: write_json(out / f"{name}{PLAN}", told))
+        many = sum(len(plan.runs) for plan in plans)
         at_first(lambda: say(f"{name}, {scale} scale (--scale): {many} runs in {out}, and what they need"))
-    for row in rows:
-        play(row, out, wish, folders)
+    for plan in plans:
+        play(plan, folders)
 
 
-def chosen(rows: Sequence[Row], name: str, wish: Wish) -> list[Row]:
-    """The rows that are wished for."""
-    found = [row for row in rows if wish.row in (None, row.name)]
-    if not found:
-        raise UserError(f"{name} has no row {wish.row!r}. {did_you_mean(wish.row or '', [row.name for row in rows])}")
-    known = {variant for row in found for variant in row.variants}
-    for variant in wish.variants:
-        if variant not in known:
-            raise UserError(f"{name} has no variant {variant!r}. {did_you_mean(variant, sorted(known))}")
+def possible(plans: Sequence[Planned], name: str, recipe: Recipe, wish: Wish) -> list[Planned]:
+    """The rows, looked at before anything is trained: what a user asked for and cannot be run is refused, and what the
+    recipe alone asks for is told and left out. Raises UserError, where nothing is left too."""
+    own = set(flat(wish.changes)) <= WHERE - {"cache"} | {key for key, _ in recipe.needs}
+    asked = {*wish.variants, *map(plain_name, wish.methods)}
+    refused: dict[str, UserError] = {}
+
+    def looked(line: str, look: Callable[[], None], *, own: bool) -> bool:
+        try:
+            look()
+        except UserError as error:
+            if not own:
+                raise UserError(f"{name}, {line}: {error}") from error
+            refused[line] = error
+        return line not in refused
+
+    found = []
+    with TemporaryDirectory() as shelf:
+        ahead = Ahead(Given())
+        for plan in plans:
+            row = plan.row.name
+            if not looked(f"{row}'s teacher", partial(before, plan, ahead, Path(shelf) / row), own=own):
+                continue
+            students = {
+                variant: jobs
+                for variant, jobs in plan.students.items()
+                if looked(f"{row}/{variant}", partial(each, jobs, ahead), own=own and variant not in asked)
+            }
+            found += [replace(plan, students=students)] if students else []
+    if refused and not found:
+        line, error = next(iter(refused.items()))
+        raise UserError(f"{name}, {line}: {error}") from error
+    for line, error in refused.items():
+        at_first(partial(say, f"{line} is left out: {error}"))
     return found
 
 
-def narrowed(row: Row, name: str, wish: Wish) -> Row:
-    """A row with the variants that are wished for. Raises UserError where one needs an autoencoder that nobody has."""
-    if not (wish.variants or wish.methods):
-        kept = dict(row.variants)
-    else:
-        kept = {key: changes for key, changes in row.variants.items() if key in wish.variants}
-        kept |= {plain_name(method): {"method": method} for method in wish.methods}
-    needed = {str(changes.get("student")).removeprefix(START) for changes in kept.values()}
-    kept = {key: changes for key, changes in row.variants.items() if key in needed and key not in kept} | kept
-    lacking = [key for key, changes in kept.items() if VAE in changes.values() and not (row.vae or wish.vae)]
-    if lacking and set(lacking) & set(wish.variants):
-        raise UserError(f"{name}'s {lacking[0]} needs --vae: a `sparring train-augmentor` run, or diffusers:NAME")
-    return replace(row, variants={key: changes for key, changes in kept.items() if key not in lacking})
+def before(plan: Planned, ahead: Ahead, shelf: Path) -> None:
+    """Look at what is trained before a row's students."""
+    if plan.teacher is not None:
+        each([plan.teacher], ahead)
+    if plan.vae is not None:
+        ahead.look_at_autoencoder(plan.vae.config, plan.vae.out, shelf)
 
 
-def play(row: Row, out: Path, wish: Wish, folders: Mapping[str, Path]) -> None:
+def each(jobs: Sequence[Job], ahead: Ahead) -> None:
+    """Look at some jobs."""
+    for job in jobs:
+        ahead.look(job.config, job.out)
+
+
+def play(plan: Planned, folders: Mapping[str, Path]) -> None:
     """Train what a row needs and its students, then measure them all."""
-    taught = teacher_job(row, out, wish)
     runs = []
-    if taught is not None:
-        runs += [result.out for result in run_all([taught], Given(), resume=True)]
-    teacher = str(taught.out) if taught else wish.changes.get("teacher", row.student.teacher)
-    drawing = wish.vae
-    if drawing is None and any(VAE in changes.values() for changes in row.variants.values()):
-        drawing = drawn(row, out, wish)
-    student = schema.merged(row.student, {**wish.changes, "teacher": teacher})
-    configs = {}
-    for name, changes in row.variants.items():
-        filled = {key: drawing if value == VAE else value for key, value in changes.items()}
-        configs[name] = unasked(schema.merged(student, lengthened(filled, row, wish)))
-    told, seeds = row.claims if row.like else {}, wish.seeds or row.seeds
-    claims = {name: numbers.get("accuracy") or numbers.get("best") for name, numbers in told.items()}
-    jobs = [begun(job, out / row.name) for job in seeded(configs, out / row.name, seeds=seeds, claims=claims)]
-    runs += [result.out for result in run_all(jobs, Given(), resume=True)]
+    if plan.teacher is not None:
+        runs += [result.out for result in run_all([plan.teacher], Given(), resume=True)]
+    if plan.vae is not None:
+        autoencoder.train_augmentor(plan.vae.config, plan.vae.out, resume=True)
+    runs += [result.out for result in run_all(plan.runs, Given(), resume=True)]
     with together():
-        at_first(lambda: measure(runs, row, folders))
-
-
-def lengthened(changes: Mapping[str, Any], row: Row, wish: Wish) -> dict[str, Any]:
-    """What a variant changes, with the views and epochs that a user wishes for: the latter in proportion to its own, so
-    that lines which are compared at equal length stay equally long."""
-    wished = {key: value for key, value in wish.changes.items() if key in changes and key in ("epochs", "views")}
-    if "epochs" in wished:
-        wished["epochs"] = in_proportion(changes["epochs"], row, wish)
-    return {**changes, **wished}
-
-
-def in_proportion(epochs: int, row: Row, wish: Wish) -> int:
-    """How many epochs of a row's become, where a user wishes for others."""
-    return max(1, round(epochs * wish.changes.get("epochs", row.student.epochs) / row.student.epochs))
-
-
-def begun(job: Job, out: Path) -> Job:
-    """A job whose student starts from another variant's run below `out`, of the same seed, with that run's path."""
-    student = job.config.student
-    if not student.startswith(START):
-        return job
-    run = out / student.removeprefix(START) / f"seed-{job.config.seed}"
-    return replace(job, config=job.config.model_copy(update={"student": str(run)}))
-
-
-def teacher_job(row: Row, out: Path, wish: Wish) -> Job | None:
-    """The run that trains a row's teacher, or None where one is given. Its seed is its own: whatever seeds are added to
-    a table later learn from the same teacher, and none from itself."""
-    if wish.changes.get("teacher") or row.teacher is None:
-        return None
-    changes = {**wish.changes, "epochs": in_proportion(row.teacher.epochs, row, wish), "seed": row.teacher.seed}
-    config = unasked(schema.merged(row.teacher, changes))
-    apart = (f"-{config.size}px" if config.size else "") + (f"-{row.taught}" if row.taught else "")
-    return Job(config, out / "teachers" / f"{plain_name(config.student)}{apart}")
-
-
-def drawn(row: Row, out: Path, wish: Wish) -> str:
-    """Train a row's autoencoder where it is missing, and return its folder."""
-    assert row.vae is not None
-    foreign = {*autoencoder.UNUSED, "method", "student", "optim", "augment"}
-    changes = {**wish.changes, "epochs": in_proportion(row.vae.epochs, row, wish), "seed": row.vae.seed}
-    config = schema.merged(row.vae, {key: value for key, value in changes.items() if key not in foreign})
-    folder = out / "augmentors" / plain_name(f"{Path(config.data).name}-{config.student}")
-    return str(autoencoder.train_augmentor(config, folder, resume=True).out)
+        at_first(lambda: measure(runs, plan.row, folders))
 
 
 def measure(runs: Sequence[Path], row: Row, folders: Mapping[str, Path]) -> None:

@@ -16,7 +16,7 @@ from sparring.evaluate import macs, parameters
 from sparring.parts.bout import Bout
 from sparring.recipes.build import Given, Prepared, prepare
 from sparring.recipes.config import SLOTS, Config
-from sparring.recipes.earlier import earlier, refuse_in_vain, standing_in
+from sparring.recipes.earlier import earlier, prepared_for_later
 from sparring.recipes.folder import claim_folder
 from sparring.recipes.optim import descents
 from sparring.recipes.rehearse import Rehearsal, doubt, rehearse, untouched
@@ -110,10 +110,7 @@ def inspect(config: Config, given: Given, out: Path | None = None) -> Check:
     if config.track:
         require_tracker(config.track)
     first = earlier(config) if given.teacher is None else None
-    if first is not None:
-        refuse_in_vain(config, given)
-        config, given = standing_in(config, given)
-    prepared = prepare(config, given)
+    prepared = prepare(config, given) if first is None else prepared_for_later(config, given)
     teacher, chance = on_trial(prepared) if first is None else (None, 0.0)
     if teacher is not None:
         others = {name: accuracy for name, accuracy in teacher.items() if name != "own"}

@@ -10,7 +10,7 @@ from sparring.errors import UserError
 from sparring.files import read_json
 from sparring.methods import TEACHERLESS
 from sparring.methods.pgd import APART
-from sparring.recipes.build import Given, copied, prepare
+from sparring.recipes.build import Given, Prepared, copied, prepare
 from sparring.recipes.config import SLOTS, Config
 from sparring.recipes.folder import EARLIER
 from sparring.recipes.slots import method_slots, resolved
@@ -45,15 +45,17 @@ def earlier(config: Config) -> Config | None:
     return first.model_copy(update={"perturb": perturb})
 
 
-def refuse_in_vain(config: Config, given: Given) -> None:
-    """Raise UserError for what the second of both runs would be refused for, before the first is trained; and for a
-    student that has weights already, which would not begin anew."""
+def prepared_for_later(config: Config, given: Given) -> Prepared:
+    """The second of both runs, made before the first is trained, with an untrained network as its teacher. Raises
+    UserError for what it would be refused for, and for a student that has weights already, which would not begin
+    anew."""
     prepared = prepare(*standing_in(config, given))
     if given.student is None and nets.origin_of(prepared.student).trained:
         raise UserError(
             f"{config.method} trains its student twice, each time anew, and {config.student} has weights already: give "
             "a network without, or a teacher (--teacher)"
         )
+    return prepared
 
 
 def standing_in(config: Config, given: Given) -> tuple[Config, Given]:

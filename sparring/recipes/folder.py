@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,17 +74,36 @@ def as_it_lies(out: Path, config: Config) -> Config:
     return config
 
 
-def refuse_other_run(out: Path, config: Config, origin: Mapping[str, Any]) -> None:
-    """Raise UserError where the run that `out` holds computes something else: other arguments, teacher or data."""
-    if not (out / "config.yaml").exists():
-        return
+def refuse_other_arguments(out: Path, config: Config) -> None:
+    """Raise UserError where the run that `out` holds was given other arguments than those of a complete `config`."""
+    if (out / "config.yaml").exists():
+        refuse(out, other_arguments(out, config))
+
+
+def other_arguments(out: Path, config: Config) -> list[str]:
+    """What differs between the arguments of the run in `out` and a complete `config`, as "key: old → new"."""
     old = anchored(as_it_lies(out, schema.read(out / "config.yaml")))
-    changed = schema.differences(old, config)
-    changed += [
+    return schema.differences(old, config) + [
         f"{key}: {getattr(old, key)} → {getattr(config, key)}"
         for key in sorted(LEAVES)
         if getattr(old, key) != getattr(config, key)
     ]
+
+
+def refuse(out: Path, changed: Sequence[str]) -> None:
+    """Raise UserError where anything of the run in `out` is changed."""
+    if changed:
+        raise UserError(
+            f"{out} holds a run with other arguments ({'; '.join(changed[:5])}); "
+            "give the same to resume it, or another --out"
+        )
+
+
+def refuse_other_run(out: Path, config: Config, origin: Mapping[str, Any]) -> None:
+    """Raise UserError where the run that `out` holds computes something else: other arguments, teacher or data."""
+    if not (out / "config.yaml").exists():
+        return
+    changed = other_arguments(out, config)
     if (out / "manifest.json").exists():
         before = read_json(out / "manifest.json")
         if before["data"] != origin["data"]:
@@ -105,11 +124,7 @@ def refuse_other_run(out: Path, config: Config, origin: Mapping[str, Any]) -> No
         if before.get("files", origin["files"]) != origin["files"]:  # runs before there was that key know of none
             theirs = before["files"].items() ^ origin["files"].items()
             changed.append(f"the Python file {sorted(theirs)[0][0]}")
-    if changed:
-        raise UserError(
-            f"{out} holds a run with other arguments ({'; '.join(changed[:5])}); "
-            "give the same to resume it, or another --out"
-        )
+    refuse(out, changed)
 
 
 @contextmanager

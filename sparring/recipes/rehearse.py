@@ -43,10 +43,11 @@ class Rehearsal:
         return f"{first}{more}: no gradient on the first batch, so they will stay as they are"
 
 
-def rehearse(prepared: Ready, batch: Batch) -> dict[str, Rehearsal]:
+def rehearse(prepared: Ready, batch: Batch, *, finite: bool = True) -> dict[str, Rehearsal]:
     """Each player's loss and gradient on one batch, leaving no trace in the method or in the chance of others.
 
-    Raises UserError where the parts do not work together on this data.
+    finite: whether every loss must be, as it need not be of a network that stands untrained for a trained one. Raises
+    UserError where the parts do not work together on this data.
     """
     method, compute = prepared.method, prepared.compute
     batch, found = compute.place(batch), {}
@@ -56,7 +57,7 @@ def rehearse(prepared: Ready, batch: Batch) -> dict[str, Rehearsal]:
             for name, player in method.players.items():
                 with compute.autocast():
                     losses = player.loss(batch)
-                require_finite(name, losses)
+                require_losses(name, losses, finite=finite)
                 moving = {key: value for key, value in player.module.named_parameters() if value.requires_grad}
                 if not moving:
                     raise UserError(f"{name} has no parameter that may move: give a network with trainable weights")
@@ -128,12 +129,12 @@ def place_of(error: Exception) -> str:
     return f"{frame.filename}, line {frame.lineno}"
 
 
-def require_finite(name: str, losses: Losses) -> None:
-    """Raise UserError where a player's loss is no `Losses`, or is not finite."""
+def require_losses(name: str, losses: Losses, *, finite: bool) -> None:
+    """Raise UserError where a player's loss is no `Losses`, or is not finite and must be."""
     if not isinstance(losses, Losses):
         raise UserError(f"the loss of {name} is {type(losses).__name__}: an objective returns term(name, value)")
     terms = {term: float(value) for term, value in losses.values().items()}
-    if not all(map(math.isfinite, terms.values())):
+    if finite and not all(map(math.isfinite, terms.values())):
         told = ", ".join(f"{term}={value}" for term, value in terms.items())
         raise UserError(f"the loss of {name} is not finite on the first batch ({told}): does a network answer NaN?")
 

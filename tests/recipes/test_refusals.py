@@ -105,6 +105,34 @@ def test_a_grid_claims_all_its_folders_first(begun, tmp_path):
     assert not (cells[0].out / "config.yaml").exists()
 
 
+@pytest.mark.parametrize(
+    ("changes", "method", "told"),
+    [
+        ({}, "at", "there is no one radius for grey images"),
+        ({}, "fitnets", "mlp-16 has no tap 'stage1'"),
+        ({"teacher": "WEAK"}, "kd", "the teacher is right on .* of the images it was tried on"),
+    ],
+)
+def test_a_grid_is_looked_at_as_a_whole_before_its_first_run(teacher, tmp_path, changes, method, told):
+    config = configured(**{"teacher": str(teacher), **changes})
+    if config.teacher == "WEAK":
+        run(configured(epochs=1, **{"optim.lr": 1e-9}), tmp_path / "weak")
+        config = config.model_copy(update={"teacher": str(tmp_path / "weak")})
+    cells = grid(config, tmp_path / "grid", methods=["ce", method], seeds=2)
+    with pytest.raises(UserError, match=told):
+        run_all(cells, Given(), resume=False)
+    assert not (tmp_path / "grid").exists()
+
+
+def test_a_grid_with_other_arguments_is_told_before_its_first_run(tmp_path):
+    cells = grid(configured(epochs=1), tmp_path / "grid", methods=["ce", "ls"], seeds=1)
+    run(cells[1].config, cells[1].out)
+    longer = grid(configured(epochs=2), tmp_path / "grid", methods=["ce", "ls"], seeds=1)
+    with pytest.raises(UserError, match=r"ls/seed-0 holds a run with other arguments \(epochs: 1 → 2\)"):
+        run_all(longer, Given(), resume=True)
+    assert not cells[0].out.exists()
+
+
 @pytest.fixture
 def disk(tmp_path):
     """Makes a small disk with the given mount options."""

@@ -163,6 +163,7 @@ def planned(monkeypatch, tmp_path):
             return [SimpleNamespace(out=job.out) for job in some]
 
         monkeypatch.setattr("sparring.launch.reproduce.run_all", note)
+        monkeypatch.setattr("sparring.launch.reproduce.possible", lambda plans, *_: plans)
         monkeypatch.setattr("sparring.launch.reproduce.measure", lambda *_: None)
         monkeypatch.setattr("sparring.report.page", lambda paths, out: out)
         verbs.reproduce(name, tmp_path, **wish)
@@ -383,6 +384,56 @@ def test_what_is_wrong_is_told_before_anything_runs(tmp_path, name, told, wish):
     with pytest.raises(UserError) as caught:
         verbs.reproduce(name, tmp_path, **wish)
     assert told in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("told", "wish"),
+    [
+        ("unknown method 'att'. Did you mean 'at'", {"methods": ["att"]}),
+        ("small, a-pair/at: perturb: there is no one radius for grey images", {"methods": ["kd", "at"]}),
+        ("small, a-pair/fitnets: mlp-16 has no tap 'stage1'", {"methods": ["fitnets"]}),
+        ("small, a-pair/taught: there is nothing at 'gone/by'", {"changes": {"teacher": "gone/by"}}),
+        ("small, a-pair/taught: the teacher mlp-64 has no weights", {"changes": {"teacher": "mlp-64"}}),
+        ("small, a-pair's teacher: There is no augmentation 'flop'", {"changes": {"augment": "flop"}}),
+        ("small, a-pair's teacher: There is no augmentation 'flop'", {"changes": {"augment": "flop"}, "seeds": 2}),
+        ("unknown key 'epoch'. Did you mean 'epochs'", {"changes": {"epoch": 3}}),
+        ("optim.lr=-1 will not do", {"changes": {"optim.lr": -1}}),
+    ],
+)
+def test_what_cannot_run_is_told_before_the_teacher_is_trained(table, tmp_path, monkeypatch, told, wish):
+    monkeypatch.setattr("sparring.launch.local.run", lambda *_, **__: pytest.fail("trained"))
+    with pytest.raises(UserError) as caught:
+        verbs.reproduce("small", tmp_path, **wish)
+    assert str(caught.value).startswith(told)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_student_of_the_recipes_own_that_cannot_run_stops_no_table(table, tmp_path, monkeypatch, capsys):
+    row = small()[0]
+    ways = {"attacked": {"method": "at"}, "on": {"method": "ce", "student": start("attacked")}, **row.variants}
+    published.RECIPES["small"] = Recipe("a table", lambda _: [replace(row, variants=ways, corruptions=())])
+    begun = []
+    monkeypatch.setattr("sparring.launch.reproduce.play", lambda plan, _: begun.extend(plan.students))
+    monkeypatch.setattr("sparring.report.page", lambda paths, out: out)
+    verbs.reproduce("small", tmp_path, changes={"threads": 1})
+    assert begun == [*row.variants]
+    told = capsys.readouterr().err
+    assert "a-pair/attacked is left out: perturb: there is no one radius" in told
+    assert "a-pair/on is left out: there is nothing at" in told
+    with pytest.raises(UserError, match="a-pair/attacked: perturb: there is no one radius"):
+        verbs.reproduce("small", tmp_path, variants=["attacked"])
+    with pytest.raises(UserError, match="a-pair/attacked: perturb: there is no one radius"):
+        verbs.reproduce("small", tmp_path, changes={"epochs": 2})
+
+
+def test_one_cache_for_two_teachers_is_told_before_either_is_trained(table, tmp_path):
+    row = small()[0]
+    assert row.teacher is not None
+    other = replace(row, name="other", teacher=row.teacher.model_copy(update={"student": "mlp-64"}))
+    published.RECIPES["small"] = Recipe("a table", lambda _: [row, other])
+    with pytest.raises(UserError, match=r"other/taught: --cache .* can keep the answers of one teacher"):
+        verbs.reproduce("small", tmp_path / "out", changes={"cache": str(tmp_path / "cache")}, variants=["taught"])
     assert not list(tmp_path.iterdir())
 
 
