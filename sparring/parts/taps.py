@@ -211,7 +211,7 @@ def asked(net: Network, shape: tuple[int, int, int], ask: Callable[[Tensor], Out
     device = next((parameter.device for parameter in net.parameters()), torch.device("cpu"))
     gpu = [device] if device.type == "cuda" else []
     with mode(net, training=False), torch.no_grad(), torch.random.fork_rng(gpu):
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)  # the images are made on the host
         return ask(torch.rand(2, *shape).to(device))
 
 

@@ -13,7 +13,7 @@ SHAPE, CLASSES = (3, 8, 8), 5
 def tiny_net(seed: int = 0, *, width: int = 6) -> Network:
     """A convolution, BatchNorm, dropout and a linear layer for images (3, 8, 8) and 5 classes, with weights by seed."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         body = nn.Sequential(
             nn.Conv2d(3, width, 3, padding=1),
             nn.BatchNorm2d(width),
@@ -29,7 +29,7 @@ def tiny_net(seed: int = 0, *, width: int = 6) -> Network:
 def tiny_tapped(seed: int = 0, *, widths: tuple[int, int] = (3, 4)) -> Network:
     """Two stages of a convolution and BatchNorm, the mean over the map and a linear layer, with weights by seed."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         first, last = widths
         body = nn.Sequential(
             nn.Sequential(nn.Conv2d(3, first, 3, stride=2, padding=1), nn.BatchNorm2d(first), nn.ReLU()),

@@ -45,7 +45,7 @@ def made(perturb: str, targets: str, objective: str) -> Callable[[], Case]:
 def refused(perturb: str, targets: str, objective: str) -> str | None:
     """Why a composition is refused, or None."""
     try:
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)
         made(perturb, targets, objective)()
     except (UserError, ValueError) as error:
         return str(error)
