@@ -14,8 +14,6 @@ from tempfile import NamedTemporaryFile
 from time import time
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from sparring.errors import UserError
 
 ADVICE = "make room there or choose another place"
@@ -115,6 +113,8 @@ def locked(folder: Path, *, wait: float = 30.0) -> Iterator[None]:
 
     Raises UserError where another still has it after `wait` seconds, or where it cannot be written.
     """
+    from filelock import FileLock, Timeout  # here: it takes as long to import as all that --help needs
+
     lock = FileLock(folder / LOCK, timeout=wait)
     try:
         folder.mkdir(parents=True, exist_ok=True)
