@@ -13,6 +13,10 @@ class UserError(Exception):
     """
 
 
+class Taken(UserError):
+    """A folder holds something else than what is to go there, so that nothing may be read or written as if it did."""
+
+
 class Interrupted(Exception):
     """The run was asked to stop by a signal, its state is saved, and it can be resumed. signal: its number."""
 

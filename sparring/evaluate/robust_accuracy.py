@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral, Real
 from typing import Literal
 
 import numpy as np
@@ -41,7 +42,7 @@ def robust_accuracy(
         raise UserError(f"a network must be a torch.nn.Module, but {type(net).__name__} was given")
     x, y = labelled(x, y)
     for name, given, least in (("batch_size", batch_size, 1), ("seed", seed, 0)):
-        if isinstance(given, bool) or not isinstance(given, int) or not least <= given < 2**63:
+        if isinstance(given, bool) or not isinstance(given, Integral) or not least <= given < 2**63:
             raise UserError(f"{name} is {given!r:.40}: give a whole number, {least} or more")
     if not isinstance(version, str) or version not in VERSIONS:
         raise UserError(f"version {version!r} does not exist. {did_you_mean(str(version), VERSIONS)}")
@@ -91,6 +92,6 @@ def radius(eps: float | str | None) -> float | None:
     found = number(eps) if isinstance(eps, str) else eps
     if eps is None:
         return None
-    if isinstance(found, bool) or not isinstance(found, int | float) or abs(found) >= 2**63:
+    if isinstance(found, bool) or not isinstance(found, Real) or abs(found) >= 2**63:
         raise UserError(f"eps is {eps!r:.40}: give a number such as 0.1 or 8/255")
-    return found
+    return float(found)

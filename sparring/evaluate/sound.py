@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -10,7 +12,10 @@ from sparring.core import Batch, Network, UserError
 from sparring.core.seeds import chance_restored
 from sparring.errors import first_line
 from sparring.evaluate.autoattack import VERSIONS, Trial, attackable, logits
-from sparring.parts.attack import margin
+from sparring.parts.attack import cross_entropy, margin
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Logits (B, K) and classes (B,) → a loss for each row (B,)."""
 
 ASKED = 5  # how often the same images are asked for, to see chance
 APART = 1e-4  # how far answers of length 1 may lie apart
@@ -75,7 +80,7 @@ def require_classes(classes: int, trial: Trial) -> None:
     attacks = VERSIONS[trial.version]
     needed = 4 if "apgd-t" in attacks else 3 if "apgd-dlr" in attacks else 2
     if classes < needed:
-        instead = "use --attack few, its attacks without such a loss" if classes > 1 else "there is nothing to attack"
+        instead = "take few (--attack few), without such losses" if classes > 1 else "there is nothing to attack"
         raise UserError(
             f"AutoAttack {trial.version} needs {needed} classes for its losses, and here are {classes}: {instead}"
         )
@@ -83,19 +88,25 @@ def require_classes(classes: int, trial: Trial) -> None:
 
 def by_chance(net: Network, x: Tensor, trial: Trial) -> list[str]:
     """Refuse answers that differ from one time to the next, but for "rand", where they had better differ."""
+    apart = apart_by_chance(net, x)
+    if trial.version == "rand":
+        return [] if apart else ["the network answers the same every time, so standard is the stronger ensemble here"]
+    if apart:
+        raise UserError(
+            f"the network answers the same images differently each time (by {apart:.2g}, answers being of length 1): "
+            "it is randomised; take the version rand (--attack rand), which averages gradients over its chance"
+        )
+    return []
+
+
+def apart_by_chance(net: Network, x: Tensor) -> float:
+    """How far answers of length 1 to the same images lie apart from one time to the next; 0 where that is rounding."""
     with torch.no_grad():
         answers = [logits(net, x) for _ in range(ASKED)]
     long = [F.normalize(answer, dim=1) for answer in answers]
     apart = max(float((one - long[0]).norm(dim=1).max()) for one in long[1:])
     differ = apart > APART or any(not torch.equal(one.argmax(1), answers[0].argmax(1)) for one in answers[1:])
-    if trial.version == "rand":
-        return [] if differ else ["the network answers the same every time, so standard is the stronger ensemble here"]
-    if differ:
-        raise UserError(
-            f"the network answers the same images differently each time (by {apart:.2g}, answers being of length 1): "
-            "it is randomised; use --attack rand, which averages gradients over its chance"
-        )
-    return []
+    return apart if differ else 0.0
 
 
 def require_logits(answer: Tensor) -> None:
@@ -113,10 +124,11 @@ def require_logits(answer: Tensor) -> None:
         )
 
 
-def flat(net: Network, batch: Batch, allowed: float = FLAT) -> list[str]:
-    """Refuse a network whose margin has no gradient at more than an allowed share of the images; fewer are told."""
+def flat(net: Network, batch: Batch, allowed: float = FLAT, loss: Loss = margin) -> list[str]:
+    """Refuse a network whose margin, or another loss, has no gradient at more than an allowed share of the images;
+    fewer are told."""
     leaf = batch.x.clone().requires_grad_()
-    ahead = margin(logits(net, leaf), batch.y).sum()
+    ahead = loss(logits(net, leaf), batch.y).sum()
     try:
         (gradient,) = torch.autograd.grad(ahead, leaf)
     except RuntimeError as error:
@@ -128,7 +140,23 @@ def flat(net: Network, batch: Batch, allowed: float = FLAT) -> list[str]:
     told = f"the gradient is exactly zero at {count} of {len(batch)} images"
     if count > allowed * len(batch):
         raise UserError(
-            f"{told}, so attacks that climb see nothing (a rounding, a threshold, dead units?): give the attack the "
-            "network without it, or a smooth one that stands in for it"
+            f"{told}, so attacks that climb see nothing (a rounding, a threshold, dead units, logits too far apart?): "
+            "give the attack the network without it, or a smooth one that stands in for it"
         )
     return [f"{told}, where attacks that climb see nothing"] if count else []
+
+
+def blind(net: Network, batch: Batch) -> list[str]:
+    """Why PGD by the cross-entropy, which is asked of any network, sees little of one that is `attackable`: places
+    without a gradient, or answers by chance; none where it sees well."""
+    try:
+        told = flat(net, batch, allowed=1.0, loss=cross_entropy)
+    except UserError as error:
+        told = [f"{error}"]
+    return told + tossing(net, batch.x)
+
+
+def tossing(net: Network, x: Tensor) -> list[str]:
+    """A sentence where the network answers by chance, of which a plain attack meets one draw a step."""
+    by = apart_by_chance(net, x)
+    return [f"the network answers the same images differently each time (by {by:.2g})"] if by else []

@@ -9,8 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from sparring.core.processes import world
 from sparring.engine.processes import at_first, together
-from sparring.errors import UserError
+from sparring.errors import Taken, UserError
 from sparring.files import plain_name, read_json, write_json
 from sparring.keys import WHERE, flat
 from sparring.launch.local import Job, claim_all, run_all
@@ -70,7 +71,7 @@ def possible(plans: Sequence[Planned], name: str, recipe: Recipe, wish: Wish) ->
         try:
             look()
         except UserError as error:
-            if not own:
+            if not own or isinstance(error, Taken) or world() > 1:  # of several processes, each would leave out its own
                 raise UserError(f"{name}, {line}: {error}") from error
             refused[line] = error
         return line not in refused

@@ -5,6 +5,7 @@ Networks that are still to be trained stand in untrained.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from sparring.core import UserError
 from sparring.core.seeds import chance_restored
 from sparring.data import Data
+from sparring.errors import Taken
 from sparring.nets import autoencoders
 from sparring.nets.spec import AUGMENTOR
 from sparring.parts.cached import CachedTeacher
@@ -56,7 +58,7 @@ class Ahead:
         first = earlier(standing) if self.given.teacher is None else None
         if first is not None:
             if (out / "result.json").exists() and not (out / EARLIER).exists():
-                raise UserError(
+                raise Taken(
                     f"{out} is finished, and {out / EARLIER}, which taught it, is gone: restore that, or give another "
                     "--out"
                 )
@@ -68,6 +70,7 @@ class Ahead:
         if alike(standing) not in self.seen:
             self.make(standing, config, later=first is not None)
             self.seen.add(alike(standing))
+            gc.collect()  # bouts lie in cycles, and the next may be as large
         self.untrained[str(out)] = config.student  # others may learn or start from it
 
     @chance_restored()
@@ -76,12 +79,12 @@ class Ahead:
         whether an earlier self is trained before."""
         if config.track:
             require_tracker(config.track)
-        taught = not later and standing.teacher == config.teacher
+        whole = not later and standing == config
         prepared = self.prepared(standing, later=later)
         self.refuse_one_cache(config, prepared)
-        if taught:
+        if whole:
             self.judge(config, prepared)
-        rehearse(prepared, next(iter(training_stream(prepared)(0))), finite=taught)
+        rehearse(prepared, next(iter(training_stream(prepared)(0))), finite=whole)
 
     def prepared(self, config: Config, *, later: bool) -> Prepared:
         """All that a run needs. later: whether an earlier self is trained first."""
@@ -123,7 +126,7 @@ class Ahead:
             changes["student"] = self.untrained[changes["student"]]
         if config.teacher in self.untrained:
             changes |= {"teacher": self.untrained[config.teacher], "any_teacher": True}
-            changes |= {"cache": AUTO} if config.cache else {}  # no folder holds what it answers
+            changes |= {"cache": None, "cache_keep": "full"}  # no folder holds what it answers
         return config.model_copy(update=changes)
 
     def inside(self, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,6 +153,7 @@ class Ahead:
         """Raise UserError for what would stop the run in `out` that trains one; an untrained one is put on the shelf,
         a folder, to stand in for it."""
         making = autoencoder.prepare(anchored(config), replace(self.given, data=self.data(config)))
+        refuse_other_arguments(out, making.config)
         if not (out / "result.json").exists():
             shelf.mkdir()
             autoencoders.save(making.method.vae, shelf / AUGMENTOR)

@@ -13,8 +13,8 @@ from sparring.errors import UserError
 from sparring.evaluate import masking
 from sparring.evaluate.autoattack import attackable
 from sparring.evaluate.climb import Climb, fgsm, withstands
-from sparring.evaluate.sound import flat
-from sparring.parts.attack import Ball
+from sparring.evaluate.sound import flat, tossing
+from sparring.parts.attack import Ball, cross_entropy, margin
 from sparring.recipes.examine import at_best, reopened
 from sparring.recipes.options import checked_options, options_of
 from sparring.recipes.run import say
@@ -55,7 +55,8 @@ def climbed(
         )
     with attackable(student):
         first = asked.pick(np.arange(min(TRIED, len(asked.images))))
-        remarks = flat(student, first, allowed=1.0)
+        loss = margin if climb.loss == "margin" else cross_entropy
+        remarks = flat(student, first, allowed=1.0, loss=loss) + tossing(student, first.x)
     for remark in remarks:
         say(remark)
     probe = partial(withstands, asked.student, climb=climb, teacher=teacher if climb.loss == "kl" else None)

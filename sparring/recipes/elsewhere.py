@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,9 @@ from sparring import data as datasets
 from sparring.data.variants import KINDS, kind_of, variant
 from sparring.errors import UserError, did_you_mean
 from sparring.evaluate.imagenet import ALEXNET, allowed_accuracy, mean_corruption_error
-from sparring.files import write_json
 from sparring.recipes.examine import opened
 from sparring.recipes.run import say
+from sparring.recipes.threat import entries, put
 
 FILE = "imagenet.json"
 
@@ -25,6 +24,7 @@ def elsewhere(run: Path, folder: Path, kind: str | None = None, *, device: str |
     """
     if kind is not None and kind not in KINDS:
         raise UserError(f"--as {kind} is no variant of ImageNet. {did_you_mean(kind, KINDS)}")
+    entries(run / FILE)  # where it is damaged, that is told before the work
     folder = folder.expanduser()
     kind = kind_of(folder) if kind is None or not folder.is_dir() else kind
     config, data, student = opened(run, device)
@@ -41,7 +41,7 @@ def elsewhere(run: Path, folder: Path, kind: str | None = None, *, device: str |
         found |= {f"c/{name}": accuracy for name, accuracy in accuracies.items()}
         told |= {"accuracies": accuracies, "mce": _mce(accuracies)}
         found |= {"mce": told["mce"]} if told["mce"] is not None else {}
-    _write(run / FILE, kind, told)
+    put(run / FILE, kind, told)
     return found
 
 
@@ -69,12 +69,3 @@ def _mce(accuracies: dict[str, float]) -> float | None:
         whole = sum(len(errors.get(name, {})) == 5 for name in ALEXNET)
         say(f"no mCE: it is the mean over {len(ALEXNET)} corruptions at 5 severities, and {whole} are here whole")
     return found
-
-
-def _write(file: Path, kind: str, told: dict[str, Any]) -> None:
-    """Write the file whole; what it told of other variants stays."""
-    try:
-        before = json.loads(file.read_text())
-    except (OSError, ValueError):
-        before = {}
-    write_json(file, (before if isinstance(before, dict) else {}) | {kind: told})

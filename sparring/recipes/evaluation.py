@@ -15,7 +15,6 @@ from sparring.recipes.elsewhere import elsewhere
 from sparring.recipes.examine import Part, examine
 from sparring.recipes.kinds import checked
 from sparring.recipes.robust import robust as hold_out
-from sparring.recipes.run import Result
 from sparring.recipes.stress import stress
 
 HOUR = 3600.0  # seconds: no file is under way for longer
@@ -23,7 +22,7 @@ HOUR = 3600.0  # seconds: no file is under way for longer
 
 @checked
 def evaluate(
-    run: str | Path | Result,
+    run: Any,
     *,
     part: Part = "test",
     curve: bool = False,
@@ -42,6 +41,8 @@ def evaluate(
     device: str | None = None,
 ) -> dict[str, float]:
     """How good, how calibrated, how close to its teacher and how costly a run's student is; see `recipes.examine`.
+
+    run: its folder, or what a training left.
 
     corruptions: instead, its accuracy under these, () for all, at the severities given, () for all: {"accuracy": clean,
     "translate/3": …, "mean": …}; see `recipes.stress`.
@@ -73,7 +74,7 @@ def evaluate(
     options = {name: value for name, value in (climb or {}).items() if value is not None}
     if options and attack not in KINDS:
         raise UserError(f"--{next(iter(options))} is for --attack pgd, which was not asked for")
-    run = Path(run if isinstance(run, str | Path) else run.out)
+    run = folder_of(run)
     ball |= {"norm": norm or "linf", "part": part, "device": device}
     if bias and part != "test":
         raise UserError(f"--part {part} has no place beside --bias, which is chosen on validation and told of the test")
@@ -93,6 +94,14 @@ def evaluate(
     if corruptions is not None:
         return stress(run, corruptions, severity, part=part, device=device)
     return examine(run, part=part, curve=curve, device=device)
+
+
+def folder_of(run: Any) -> Path:
+    """The folder of a run that is given as such, or as what a training left (`Result`, `Outcome`)."""
+    place = getattr(run, "out", run)
+    if not isinstance(place, str | Path):
+        raise UserError(f"run is a {type(run).__name__}: give a run's folder, or what train or distill left")
+    return Path(place)
 
 
 def refuse_alone(asked: Mapping[str, bool], *, severity: bool, kind: bool, best_epoch: bool) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sparring.core import UserError
+from sparring.errors import Taken
 from sparring.files import LOCK, locked, read_json, require_writable, sweep, write_json
 from sparring.keys import LEAVES
 from sparring.recipes import config as schema
@@ -93,7 +94,7 @@ def other_arguments(out: Path, config: Config) -> list[str]:
 def refuse(out: Path, changed: Sequence[str]) -> None:
     """Raise UserError where anything of the run in `out` is changed."""
     if changed:
-        raise UserError(
+        raise Taken(
             f"{out} holds a run with other arguments ({'; '.join(changed[:5])}); "
             "give the same to resume it, or another --out"
         )
@@ -134,6 +135,9 @@ def begun(out: Path, prepared: Ready, origin: Mapping[str, Any], *, resume: bool
     refuse_full_disk(out, prepared)
     with locked(out, wait=1):
         refuse_taken(out, resume)
+        if (out / "result.json").exists():
+            raise Taken(f"another process has ended the run in {out} meanwhile: with --resume it is read")
+        refuse_other_run(out, prepared.config, origin)
         sweep(out)
         sweep(out / "checkpoints")
         if (out / "manifest.json").exists():

@@ -16,7 +16,7 @@ from sparring.core import Batch, Losses, UserError
 from sparring.core.mode import mode
 from sparring.errors import first_line
 from sparring.evaluate.autoattack import attackable
-from sparring.evaluate.sound import flat
+from sparring.evaluate.sound import blind
 from sparring.parts.part import met
 from sparring.recipes.build import Prepared
 from sparring.recipes.ready import Ready
@@ -114,11 +114,10 @@ def doubt(prepared: Prepared, batch: Batch) -> str | None:
 
 @torch.enable_grad()
 def unclimbable(prepared: Prepared, batch: Batch) -> str | None:
-    """A sentence where no pixel of some images changes the student's answer by its gradient, so that what climbs it
-    stays where it began."""
+    """A sentence where the student, as it begins, gives an attack little to climb."""
     with untouched(prepared.method), attackable(prepared.student):
-        told = flat(prepared.student, prepared.compute.place(batch), allowed=1.0)
-    return f"of the student, as it begins, {told[0]}: was something in it rounded or cut off?" if told else None
+        told = blind(prepared.student, prepared.compute.place(batch))
+    return f"attacked as it begins, {'; '.join(told)}" if told else None
 
 
 def place_of(error: Exception) -> str:

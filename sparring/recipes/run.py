@@ -26,6 +26,7 @@ from sparring.nets import weights
 from sparring.parts.schedules import constant
 from sparring.recipes.build import Given, Prepared, prepare
 from sparring.recipes.config import Config
+from sparring.recipes.doubts import doubts
 from sparring.recipes.earlier import seconds_before
 from sparring.recipes.facts import facts, size
 from sparring.recipes.fetched import Fetched
@@ -197,7 +198,7 @@ def listeners(config: Config, out: Path, total: int, record: Record) -> list[Sin
 def conclude(prepared: Prepared, record: Record, exams: Mapping[str, Exam], out: Path, claim: Claim | None) -> Result:
     """Read the test set, once, and write down what came of the run."""
     config, data, student = prepared.config, prepared.data, prepared.student
-    result = facts(prepared, record) | seconds_before(config, out)
+    result: dict[str, Any] = facts(prepared, record) | seconds_before(config, out)
     if data.test is not None:
         exam = exams.get("test") or Exam(prepared, data.test)
         exams = {**exams, "test": exam}
@@ -213,7 +214,10 @@ def conclude(prepared: Prepared, record: Record, exams: Mapping[str, Exam], out:
         result["teacher_facts"] = {"name": prepared.teacher.name} | scores | size(prepared.teacher, prepared)
     if claim is not None:
         result["claim"] = claim.as_dict()
-    if remarks := prepared.method.remarks():
+    remarks = prepared.method.remarks()
+    if exam := exams.get("test") or exams.get("validation"):
+        remarks += doubts(prepared, exam, result["test"] if "test" in exams else record.last)
+    if remarks:
         result["remarks"] = remarks
 
     def write() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -13,8 +12,9 @@ from sparring.core import Network
 from sparring.data.corrupted import stored, stored_names
 from sparring.errors import UserError, did_you_mean
 from sparring.evaluate import corruptions, score
-from sparring.files import write_json
+from sparring.files import locked, read_json, write_json
 from sparring.recipes.examine import opened, part_of
+from sparring.recipes.manifest import weights_hash
 from sparring.recipes.run import say
 
 FILE = "corruptions.json"
@@ -33,6 +33,7 @@ def stress(
     """
     if odd := [severity for severity in wanted if severity not in (1, 2, 3, 4, 5)]:
         raise UserError(f"--severity {odd[0]} does not exist: choose from 1, 2, 3, 4 and 5.")
+    before(run / FILE)  # where it is damaged, that is told before the work
     names, folder = _sorted(asked)
     if folder is None:
         for name in names:
@@ -52,10 +53,12 @@ def stress(
     for name, reason in skipped.items():
         say(f"left out {name}: {reason}")
     origin = {"part": part, "benchmark": kind, "source": source, "images": len(part_of(data, part))}
+    origin |= {"weights": weights_hash(student)}
     scores: Scores = {}
     for (name, severity), accuracy in found.items():
         scores.setdefault(name, {})[str(severity)] = accuracy
-    _write(run / FILE, origin, clean, scores, skipped)
+    with locked(run):
+        _write(run / FILE, origin, clean, scores, skipped)
     flat = {f"{name}/{severity}" if severity else name: value for (name, severity), value in found.items()}
     return {"accuracy": clean, **flat, "mean": _mean(scores)}
 
@@ -115,17 +118,19 @@ def _of_folder(
     return found
 
 
+def before(file: Path) -> dict[str, Any]:
+    """What was kept of a run's student before, {} where nothing was. Raises UserError where it is damaged."""
+    return read_json(file) if file.exists() else {}
+
+
 def _write(file: Path, origin: Mapping[str, Any], clean: float, scores: Scores, skipped: Mapping[str, str]) -> None:
     """Write the file whole; scores that it held of the same images stay."""
-    try:
-        before = json.loads(file.read_text())
-    except (OSError, ValueError):
-        before = {}
-    if any(before.get(key) != value for key, value in origin.items()):
-        before = {}
-    for name, held in before.get("accuracy", {}).items():
+    known = before(file)
+    if any(known.get(key, value) != value for key, value in origin.items()):
+        known = {}
+    for name, held in known.get("accuracy", {}).items():
         scores = scores | {name: held | scores.get(name, {})}
-    left = {name: why for name, why in (before.get("skipped", {}) | skipped).items() if name not in scores}
+    left = {name: why for name, why in (known.get("skipped", {}) | skipped).items() if name not in scores}
     write_json(file, {**origin, "clean": clean, "accuracy": scores, "mean": _mean(scores), "skipped": left})
 
 

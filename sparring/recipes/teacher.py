@@ -87,13 +87,17 @@ def commonest(y: Tensor) -> float:
     return float(y.bincount().max() / len(y))
 
 
+def enough(chance: float) -> float:
+    """The accuracy from which a network is better than naming one class, which gets `chance`."""
+    return chance + 0.05 * (1 - chance)
+
+
 def refuse_weak_teacher(prepared: Prepared, accuracy: float, chance: float, others: Mapping[str, float]) -> None:
     """Raise UserError where a teacher is hardly better than always naming the commonest class.
 
     others: its accuracy with other preprocessing, where that was tried.
     """
-    enough = chance + 0.05 * (1 - chance)
-    if accuracy >= enough or prepared.config.any_teacher:
+    if accuracy >= enough(chance) or prepared.config.any_teacher:
         return
     tried = f"the images it was tried on, where naming one class always gets {chance:.1%}"
     config = prepared.config
@@ -103,7 +107,7 @@ def refuse_weak_teacher(prepared: Prepared, accuracy: float, chance: float, othe
             "anything (too few epochs, too high a rate, or attacks too far from the start: perturb.warmup=3 lets them "
             "grow); go on all the same with --any-teacher"
         )
-    better = [f"teacher_normalise={name} {value:.1%}" for name, value in others.items() if value >= enough]
+    better = [f"teacher_normalise={name} {value:.1%}" for name, value in others.items() if value >= enough(chance)]
     sizes = [line for line in other_size(prepared) if line.startswith("the teacher")]
     why = sizes[0] if sizes else "its weights or its preprocessing are probably wrong"
     if better:

@@ -248,7 +248,7 @@ class Odd(nn.Module):
 @pytest.mark.parametrize(
     ("what", "message"),
     [
-        ("chance", "it is randomised; use --attack rand"),
+        ("chance", "it is randomised; take the version rand"),
         ("rounds", "the gradient is exactly zero at 20 of 20 images"),
         ("cuts", "no gradient of the answers reaches the pixels"),
         ("train", "goes into train mode when it is asked"),
@@ -350,7 +350,7 @@ def test_what_is_sound_passes():
 @pytest.mark.parametrize(
     ("classes", "version", "message"),
     [
-        (3, "standard", "needs 4 classes .* use --attack few"),
+        (3, "standard", "needs 4 classes .* take few .--attack few., without such losses"),
         (2, "standard", "needs 4 classes"),
         (2, "rand", "needs 3 classes"),
     ],

@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import torch
 from runs import configured
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -58,6 +59,42 @@ def test_who_prepares_longer_comes_second(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="holds a run already"):
         run(configured(), out)
     assert (out / "config.yaml").read_text() == "epochs: 7\n"
+
+
+@pytest.mark.parametrize("left", ["result.json", "config.yaml"])
+def test_what_another_process_did_meanwhile_is_not_written_over(left, tmp_path, monkeypatch):
+    """Both were told to resume, and the other began, or ended, after this one had looked."""
+    out = tmp_path / "run"
+    real = folder.refuse_full_disk
+
+    def and_another_goes_on(place, prepared):
+        real(place, prepared)
+        monkeypatch.setattr(folder, "refuse_full_disk", real)
+        run(configured(epochs=2), tmp_path / "other")
+        place.mkdir()
+        for name in {"config.yaml", left}:
+            shutil.copy(tmp_path / "other" / name, place / name)
+
+    monkeypatch.setattr(folder, "refuse_full_disk", and_another_goes_on)
+    told = "another process has ended the run" if left == "result.json" else "holds a run with other arguments"
+    with pytest.raises(UserError, match=told):
+        run(configured(epochs=1), out, resume=True)
+    assert "epochs: 2" in (out / "config.yaml").read_text()
+
+
+def test_an_autoencoders_training_holds_its_folder(tmp_path, monkeypatch):
+    out, held = tmp_path / "vae", []
+
+    def train(*given):
+        with pytest.raises(UserError, match=HELD), locked(out, wait=0):
+            pass
+        held.append(True)
+        raise UserError("enough")
+
+    monkeypatch.setattr("sparring.recipes.autoencoder.train", train)
+    with pytest.raises(UserError, match="enough"):
+        train_augmentor(DEFAULTS.model_copy(update={"data": "digits", "student": "vdvae-small"}), out)
+    assert held
 
 
 def test_a_run_holds_its_folder_to_the_end(tmp_path, monkeypatch):
@@ -132,6 +169,22 @@ def test_a_network_whose_source_changed_is_told(tmp_path, capsys):
     source.write_text(source.read_text() + "# another\n")
     opened(tmp_path / "x")
     assert f"{source} is not what it was when {tmp_path / 'x'} was trained" in capsys.readouterr().err
+
+
+def test_a_look_ahead_leaves_the_same_bits(tmp_path):
+    jobs = [Job(configured(method=method, epochs=1), tmp_path / method) for method in ("ls", "ce")]
+    run_all(jobs, Given(), resume=False)
+    run(jobs[1].config, tmp_path / "alone")
+    ours, theirs = (load_file(place / "student.safetensors") for place in (tmp_path / "ce", tmp_path / "alone"))
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+def test_what_a_training_left_can_be_handed_on(tmp_path):
+    done = verbs.train("mlp-16", "digits", epochs=1, out=tmp_path / "x")
+    found = [verbs.evaluate(each)["accuracy"] for each in (done, done.runs[0], done.out, str(done.out))]
+    assert len(set(found)) == 1
+    with pytest.raises(UserError, match="run is a int: give a run's folder"):
+        verbs.evaluate(3)
 
 
 def test_a_finished_run_whose_earlier_self_is_gone_is_not_trained_anew(tmp_path):

@@ -2,6 +2,7 @@
 
 import pytest
 from runs import configured, epochs
+from torch import nn
 
 from sparring import verbs
 from sparring.recipes.run import run
@@ -41,3 +42,44 @@ def test_a_teacher_that_falls_to_the_attack_is_told(attacked, teacher, tmp_path,
     assert "under PGD-10 within the ball that the student is attacked in: was it trained" in capsys.readouterr().err
     run(configured(**{**told, "perturb.eps": 0.01}, teacher=str(attacked.out)), tmp_path / "robust")
     assert "was it trained" not in capsys.readouterr().err
+
+
+class Scaled(nn.Sequential):
+    """A student that answers 100,000 times too loudly: where it is right, its cross-entropy has no gradient."""
+
+    def forward(self, x):
+        return 1e5 * super().forward(x)
+
+
+class Rounded(nn.Sequential):
+    def forward(self, x):
+        return super().forward((8 * x).round() / 8)
+
+
+class Tossing(nn.Sequential):
+    def forward(self, x):
+        return nn.functional.dropout(super().forward(x), training=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (Rounded, "the gradient is exactly zero at 250 of 250 images, where attacks that climb see nothing, so PGD-10"),
+        (Scaled, "where attacks that climb see nothing, so PGD-10 says little"),
+        (Tossing, "answers the same images differently each time"),
+        (nn.Sequential, None),
+    ],
+)
+def test_an_attack_that_saw_little_is_told_beside_what_is_left(kind, told, tmp_path):
+    student = kind(nn.Flatten(), nn.Linear(64, 10))
+    options = {"perturb.eps": 0.05, "optim.lr": 0.1, "precision": "float32"}
+    done = verbs.distill(student=student, data="digits", method="at", epochs=4, out=tmp_path / "x", **options)
+    said = [line for line in done.metrics.get("remarks", []) if "PGD-10" in line]
+    assert (told is None and not said) or told in said[0]
+    assert told is None or told in done.markdown()
+
+
+def test_a_student_that_only_guesses_is_told(tmp_path, capsys):
+    done = run(configured(student="mlp-16", epochs=1, **{"optim.lr": 1e-9}), tmp_path / "x")
+    assert "naming one class always gets" in done.metrics["remarks"][0]
+    assert "it learned hardly anything" in capsys.readouterr().err
