@@ -9,8 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sparring.core.processes import world
-from sparring.engine.processes import at_first, together
+from sparring.engine.processes import at_first, together, world
 from sparring.errors import Taken, UserError
 from sparring.files import plain_name, read_json, write_json
 from sparring.keys import WHERE, flat

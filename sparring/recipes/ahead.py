@@ -49,7 +49,7 @@ class Ahead:
         self.untrained: dict[str, str] = {}
         self.images: dict[tuple[Any, ...], Data] = {}
         self.seen: set[str] = set()
-        self.caches: dict[str, tuple[str | None, str]] = {}
+        self.caches: dict[str, tuple[str | None, str | None]] = {}
         self.judged: set[tuple[Any, ...]] = set()
 
     def look(self, config: Config, out: Path) -> None:
@@ -94,11 +94,14 @@ class Ahead:
 
     def refuse_one_cache(self, config: Config, prepared: Prepared) -> None:
         """Raise UserError where `config` names a folder for its teacher's answers in which another run's will lie."""
-        targets = prepared.method.targets
-        if config.cache is None or not isinstance(targets, CachedTeacher) or targets.shelf is None:
+        if config.cache in (None, AUTO) or prepared.teacher is None:
             return
-        key = (config.teacher, targets.shelf.key)
-        if config.cache != AUTO and self.caches.setdefault(config.cache, key) != key:
+        targets = (
+            prepared.method.targets
+        )  # of a teacher that is still to come no answers are kept, and its name must do
+        kept = targets.shelf.key if isinstance(targets, CachedTeacher) and targets.shelf is not None else None
+        teacher, known = self.caches.setdefault(config.cache, (config.teacher, kept))
+        if teacher != config.teacher or known != kept:
             raise UserError(
                 f"--cache {config.cache} can keep the answers of one teacher to one set of images, and these runs need "
                 f"others beside them: give --cache {AUTO}, which finds a folder for each"

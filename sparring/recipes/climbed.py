@@ -16,6 +16,7 @@ from sparring.evaluate.climb import Climb, fgsm, withstands
 from sparring.evaluate.sound import flat, tossing
 from sparring.parts.attack import Ball, cross_entropy, margin
 from sparring.recipes.examine import at_best, reopened
+from sparring.recipes.manifest import weights_hash
 from sparring.recipes.options import checked_options, options_of
 from sparring.recipes.run import say
 from sparring.recipes.threat import entries, put, radius, threat
@@ -68,6 +69,7 @@ def climbed(
     key = "-".join([kind, asked.key, *(f"{name}={value}" for name, value in sorted(told.items()))])
     entry = {"attack": kind, **asked.settings, **told, "clean": float(clean.mean()), "accuracy": float(right.mean())}
     entry |= {"remarks": remarks} if remarks else {}
+    entry |= {"teacher": weights_hash(teacher)} if climb.loss == "kl" and teacher is not None else {}
     put(run / FILE, key, entry)
     return {"accuracy": entry["clean"], kind: entry["accuracy"]}
 

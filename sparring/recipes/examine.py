@@ -84,6 +84,7 @@ def reopened(run: Path, device: str | None = None) -> tuple[Config, datasets.Dat
         try:
             teacher = network("teacher", config.teacher, None, config.teacher_normalise, data)
             Compute(student.mean.device).place_module(teacher)
+            tell_of_other_teacher(run, teacher)
         except UserError as error:
             say(f"without the teacher: {error}")
     return config, data, student, teacher
@@ -128,11 +129,20 @@ def tell_of_changes(run: Path, config: Config, data: datasets.Data, student: Net
             f"the images of {data.name} are others than when {run} was trained (by their fingerprint): it may have "
             "learned from some that are test images now"
         )
+    if manifest.get("data", {}).get("train") not in (None, len(data.train)):
+        say(f"{run} learned from another number of images than its config.yaml makes now: the parts may overlap")
     tell_of_other_weights(run, "weights", student)
     then = manifest.get("files", {})
     for file, now in files(config, student, None).items():
         if then.get(file, now) != now:
             say(f"{file} is not what it was when {run} was trained: its student may compute something else now")
+
+
+def tell_of_other_teacher(run: Path, teacher: Network) -> None:
+    """Say where a run's teacher is not the one that taught it."""
+    manifest = read_json(run / "manifest.json") if (run / "manifest.json").exists() else {}
+    if (manifest.get("teacher") or {}).get("sha256") not in (None, weights_hash(teacher)):
+        say(f"the teacher's weights are not those that taught {run}: what is told of both is of another teacher")
 
 
 def tell_of_other_weights(run: Path, key: str, student: Network) -> None:

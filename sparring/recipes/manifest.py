@@ -7,6 +7,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -61,9 +62,17 @@ def files(config: Config, student: nn.Module | None, teacher: nn.Module | None) 
     slots = flat({slot: getattr(config, slot) for slot in SLOTS}).values()
     specs = [spec for spec in [config.method, *slots] if isinstance(spec, str) and ".py:" in spec]
     named = {Path(link.rpartition(":")[0]).expanduser() for spec in specs for link in split(spec) if ".py:" in link}
-    nets_of = [module for net in (student, teacher) if net is not None for module in net.modules()]
-    found = named | {file for module in nets_of if (file := users_file(type(module)))}
-    return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(found) if file.is_file()}
+    return hashed(named | written_in(student) | written_in(teacher))
+
+
+def written_in(net: nn.Module | None) -> set[Path]:
+    """The user's files that a network's modules are written in."""
+    return {file for module in net.modules() if (file := users_file(type(module)))} if net is not None else set()
+
+
+def hashed(files: Iterable[Path]) -> dict[str, str]:
+    """The SHA-256 of each file that is there, by its path."""
+    return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(files) if file.is_file()}
 
 
 def start(student: Network | None) -> dict[str, str | None] | None:

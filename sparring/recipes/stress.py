@@ -12,10 +12,11 @@ from sparring.core import Network
 from sparring.data.corrupted import stored, stored_names
 from sparring.errors import UserError, did_you_mean
 from sparring.evaluate import corruptions, score
-from sparring.files import locked, read_json, write_json
+from sparring.files import locked, write_json
 from sparring.recipes.examine import opened, part_of
 from sparring.recipes.manifest import weights_hash
 from sparring.recipes.run import say
+from sparring.recipes.threat import entries
 
 FILE = "corruptions.json"
 HERE = "made here"
@@ -33,7 +34,7 @@ def stress(
     """
     if odd := [severity for severity in wanted if severity not in (1, 2, 3, 4, 5)]:
         raise UserError(f"--severity {odd[0]} does not exist: choose from 1, 2, 3, 4 and 5.")
-    before(run / FILE)  # where it is damaged, that is told before the work
+    entries(run / FILE)  # where it is damaged, that is told before the work
     names, folder = _sorted(asked)
     if folder is None:
         for name in names:
@@ -118,14 +119,9 @@ def _of_folder(
     return found
 
 
-def before(file: Path) -> dict[str, Any]:
-    """What was kept of a run's student before, {} where nothing was. Raises UserError where it is damaged."""
-    return read_json(file) if file.exists() else {}
-
-
 def _write(file: Path, origin: Mapping[str, Any], clean: float, scores: Scores, skipped: Mapping[str, str]) -> None:
     """Write the file whole; scores that it held of the same images stay."""
-    known = before(file)
+    known = entries(file)
     if any(known.get(key, value) != value for key, value in origin.items()):
         known = {}
     for name, held in known.get("accuracy", {}).items():

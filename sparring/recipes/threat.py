@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,9 @@ from sparring.keys import number
 from sparring.parts import attack
 from sparring.parts.attack import Ball
 from sparring.recipes.examine import part_of
-from sparring.recipes.manifest import weights_hash
+from sparring.recipes.manifest import hashed, weights_hash, written_in
 from sparring.recipes.run import say
+from sparring.report.reading import read
 from sparring.report.stored import stored
 
 
@@ -55,6 +55,8 @@ class Threat:
         """What a measurement must share to be this one's."""
         told = {"norm": self.ball.norm, "eps": self.ball.eps, "part": self.part, "images": len(self.images)}
         told |= {"epoch": "best"} if self.best_epoch else {}
+        if written := hashed(written_in(self.student)):
+            told["files"] = sorted(written.values())
         return told | {"weights": weights_hash(self.student), "data": self.fingerprint}
 
     def pick(self, positions: np.ndarray) -> Batch:
@@ -123,14 +125,10 @@ def put(file: Path, key: str, entry: Mapping[str, Any]) -> None:
 
 
 def entries(file: Path) -> dict[str, Any]:
-    """What a JSON file of several measurements holds, by key; {} where there is none yet. Raises UserError where it is
-    damaged, rather than to begin it anew over what it holds."""
-    if not file.exists():
-        return {}
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        found = None
-    if not isinstance(found, dict) or not all(isinstance(entry, dict) for entry in found.values()):
-        raise UserError(f"{file} cannot be read, and measurements may be in it: restore it, or move it away")
+    """What a JSON file of measurements holds; {} where there is none yet. Raises UserError where it is damaged, rather
+    than to begin it anew over what it holds."""
+    found, odd = read(file)
+    if odd and file.read_text(encoding="utf-8", errors="replace").strip() != "{}":
+        why = f"{'.'.join(odd[0].way)}: " * bool(odd[0].way) + odd[0].why
+        raise UserError(f"{file} cannot be read, and measurements may be in it ({why}): restore it, or move it away")
     return found

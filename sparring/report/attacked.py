@@ -16,7 +16,7 @@ from sparring.files import atomic
 from sparring.report.augmented import PRINTED
 from sparring.report.figures import COLOURS
 from sparring.report.groups import Arm, Group
-from sparring.report.ledger import Run, kept, number
+from sparring.report.ledger import Run, kept, measured, number
 from sparring.report.table import Cell, Table, filled, spread
 from sparring.report.units import NORMS, ball
 
@@ -78,25 +78,26 @@ def stopped(group: Group) -> list[str]:
 
 
 def strange(group: Group) -> list[str]:
-    """The files of a group's runs that hold measurements of other weights than these were trained to, which no table
+    """The files of a group's runs that hold measurements of other students than were trained there, which no table
     counts."""
     return [
-        f"{run.path / file} has measurements of other weights than that run was trained to, which are left out."
+        f"{run.path / file} has measurements of other weights or Python files than that run's, which are left out."
         for arm in group.arms
         for run in arm.runs
         for file in (ATTACKS, ROBUST, CLIMBS)
         if len(own(run, file)) < len(kept(run, file))
+    ] + [
+        f"{run.path / file} was measured of other weights than that run's, and is left out."
+        for arm in group.arms
+        for run in arm.runs
+        for file in ("corruptions.json",)
+        if not measured(run, kept(run, file))
     ]
 
 
 def own(run: Run, file: str) -> dict[str, Mapping[str, Any]]:
-    """A run's entries of a file, by their keys: those of the weights that it was trained to, as far as it is known."""
-    of = {None: run.result.get("weights"), "best": run.result.get("best_weights")}
-    return {
-        key: each
-        for key, each in kept(run, file).items()
-        if each.get("weights") is None or of.get(each.get("epoch")) in (None, each["weights"])
-    }
+    """A run's entries of a file, by their keys: those that are of its own student."""
+    return {key: each for key, each in kept(run, file).items() if measured(run, each)}
 
 
 def _by_key(told: Mapping[Path, Mapping[str, Any]]) -> list[tuple[str, dict[Path, Mapping[str, Any]]]]:

@@ -105,6 +105,7 @@ class Manifest(Form):
     data: Hashed | None = None
     teacher: Hashed | None = None
     start: Hashed | None = None
+    files: dict[str, str] | None = None
     started: str | None = None
     git_commit: str | None = None
 
@@ -159,6 +160,7 @@ class Measured(Form):
     images: Count
     epoch: str | None = None
     weights: str | None = None
+    files: list[str] = Field([])
     clean: Share
     accuracy: Share
     remarks: list[str] = Field([])
@@ -187,10 +189,22 @@ class Check(Form):
     says: str
 
 
+class Step(Form):
+    """A student on its way towards disagreement."""
+
+    steps: Epoch
+    student_accuracy: Share
+    teacher_accuracy: Share
+
+
 class Withstood(Form):
     """An entry of robust.json."""
 
     weights: str | None = None
+    files: list[str] = Field([])
+    autoattack: dict[str, Share] = Field({})
+    disagreement: list[Step] = Field([])
+    corruptions: dict[str, Share] = Field({})
     accuracy: dict[str, Share]
     checks: list[Check]
 
@@ -202,6 +216,7 @@ class Corrupted(Form):
     source: str
     part: str
     images: Count
+    weights: str | None = None
     clean: Share
     accuracy: dict[str, dict[str, Share]]
     skipped: dict[str, str] | None = None
@@ -226,13 +241,10 @@ class Bias(Form):
     only_biased: Share | None = Field(None, alias="only/biased")
 
 
-class Point(Form):
+class Point(Step):
     """A point of the disagreement curve."""
 
     student: str
-    steps: Epoch
-    teacher_accuracy: Share
-    student_accuracy: Share
 
 
 class Curve(Form):

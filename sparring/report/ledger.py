@@ -119,6 +119,15 @@ def kept(run: Run, file: str) -> Mapping[str, Any]:
     return read(run.path / file)[0]
 
 
+def measured(run: Run, entry: Mapping[str, Any]) -> bool:
+    """Whether what was measured was this run's student, as far as that is known: weights and Python files as they were
+    when it was trained."""
+    weights = run.result.get("best_weights" if entry.get("epoch") == "best" else "weights")
+    files = run.manifest.get("files")
+    of_weights = entry.get("weights") is None or weights in (None, entry["weights"])
+    return of_weights and (files is None or set(entry.get("files", ())) <= set(files.values()))
+
+
 def disagreement(run: Run) -> list[dict[str, Any]]:
     """The points of the run's disagreement curve, or none where it was not measured."""
     return kept(run, "disagreement.json").get("rows", [])

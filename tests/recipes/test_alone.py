@@ -1,7 +1,10 @@
 """A run's folder belongs to one process at a time, and holds what its own training left."""
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,14 +14,14 @@ from runs import configured
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from sparring import verbs
+from sparring import report, verbs
 from sparring.errors import UserError
 from sparring.files import locked, sweep
 from sparring.launch.local import Job, run_all
 from sparring.recipes import folder, threat
 from sparring.recipes.autoencoder import DEFAULTS, train_augmentor
 from sparring.recipes.build import Given
-from sparring.recipes.examine import opened
+from sparring.recipes.examine import opened, reopened
 from sparring.recipes.run import run
 
 HELD = "another process is at work in"
@@ -93,7 +96,7 @@ def test_an_autoencoders_training_holds_its_folder(tmp_path, monkeypatch):
 
     monkeypatch.setattr("sparring.recipes.autoencoder.train", train)
     with pytest.raises(UserError, match="enough"):
-        train_augmentor(DEFAULTS.model_copy(update={"data": "digits", "student": "vdvae-small"}), out)
+        train_augmentor(DEFAULTS.model_copy(update={"data": "digits", "size": 28, "student": "vdvae-mnist"}), out)
     assert held
 
 
@@ -114,8 +117,9 @@ def test_a_run_holds_its_folder_to_the_end(tmp_path, monkeypatch):
 
 def test_measurements_at_the_same_time_are_all_kept(tmp_path):
     file = tmp_path / "attacks.json"
+    entry = {"attack": "fgsm", "norm": "linf", "eps": 0.1, "part": "test", "images": 5, "clean": 0.5, "accuracy": 0.1}
     with ThreadPoolExecutor(8) as several:
-        list(several.map(lambda key: threat.put(file, str(key), {"at": key}), range(24)))
+        list(several.map(lambda key: threat.put(file, str(key), entry), range(24)))
     assert sorted(map(int, threat.entries(file))) == list(range(24))
 
 
@@ -155,6 +159,68 @@ def test_every_student_is_known_by_its_hash(changes, tmp_path, capsys):
     run(configured(epochs=1, **changes), tmp_path / "x")
     opened(tmp_path / "x")
     assert "are not those that" not in capsys.readouterr().err
+
+
+def test_a_teacher_that_was_exchanged_is_told(trained, tmp_path, capsys):
+    teacher = shutil.copytree(trained, tmp_path / "teacher")
+    run(configured(method="kd", teacher=str(teacher), epochs=1), tmp_path / "x")
+    reopened(tmp_path / "x")
+    assert "not those that taught" not in capsys.readouterr().err
+    file = teacher / "student.safetensors"
+    with safe_open(file, "pt") as kept:
+        save_file({key: value + 0.01 for key, value in load_file(file).items()}, file, kept.metadata())
+    reopened(tmp_path / "x")
+    assert f"the teacher's weights are not those that taught {tmp_path / 'x'}" in capsys.readouterr().err
+
+
+def test_another_share_held_out_is_told(student, capsys):
+    file = student / "config.yaml"
+    file.write_text(file.read_text().replace("val: 0.1", "val: 0.3"))
+    opened(student)
+    assert "learned from another number of images" in capsys.readouterr().err
+
+
+def test_corruptions_of_other_weights_are_not_mixed(student):
+    verbs.evaluate(student, corruptions=["translate"], severity=[1])
+    verbs.evaluate(student, corruptions=["shear"], severity=[1])
+    assert set(json.loads((student / "corruptions.json").read_text())["accuracy"]) == {"translate", "shear"}
+    file = student / "student.safetensors"
+    with safe_open(file, "pt") as kept:
+        save_file({key: value + 0.01 for key, value in load_file(file).items()}, file, kept.metadata())
+    verbs.evaluate(student, corruptions=["scale"], severity=[1])
+    assert set(json.loads((student / "corruptions.json").read_text())["accuracy"]) == {"scale"}
+    assert "was measured of other weights than that run's, and is left out" in report.markdown([student])
+
+
+@pytest.mark.parametrize("text", ["[]", "NaN", '{"benchmark": "MNIST-C"', '{"accuracy": {"shear": {"1": null}}}'])
+def test_damaged_corruptions_are_not_begun_anew(student, text):
+    (student / "corruptions.json").write_text(text)
+    with pytest.raises(UserError, match=r"corruptions\.json cannot be read, and measurements may be in it"):
+        verbs.evaluate(student, corruptions=["translate"], severity=[1])
+    assert (student / "corruptions.json").read_text() == text
+
+
+def child_evaluates(place):
+    """What another process, which reads the source anew, measures."""
+    command = [sys.executable, "-m", "sparring", "evaluate", str(place), "--attack", "fgsm", "--eps", "0.1"]
+    return subprocess.run([*command, "--images", "50"], capture_output=True, text=True, check=True).stdout
+
+
+def test_what_was_measured_by_other_source_is_measured_again(tmp_path):
+    source = tmp_path / "mine.py"
+    text = (
+        "import torch\nfrom torch import nn\n\n\nclass Tiny(nn.Sequential):\n    def __init__(self):\n"
+        "        super().__init__(nn.Flatten(), nn.Linear(64, 10))\n\n"
+        "    def forward(self, x):\n        return super().forward(x)\n"
+    )
+    source.write_text(text)
+    run(configured(student=f"{source}:Tiny", epochs=1), tmp_path / "x")
+    source.write_text(text.replace("super().forward(x)", "-super().forward(x)"))
+    from_other = child_evaluates(tmp_path / "x")
+    assert "are left out" in report.markdown([tmp_path / "x"])
+    source.write_text(text)
+    assert child_evaluates(tmp_path / "x") != from_other
+    assert "are left out" not in report.markdown([tmp_path / "x"])
 
 
 def test_a_network_whose_source_changed_is_told(tmp_path, capsys):

@@ -67,7 +67,7 @@ def test_arguments_are_brought_to_their_kinds() -> None:
         ),
         ("evaluate", {"run": "x", "attack": "pgd", "eps": True}, "eps=True will not do: input should be a number"),
         ("evaluate", {"run": "x", "corruptions": "fog"}, "corruptions='fog' will not do"),
-        ("evaluate", {"run": 3}, "run=3 will not do: input should be a valid string, or: input is not a valid path"),
+        ("evaluate", {"run": 3}, "run is a int: give a run's folder"),
         ("show", {"run": "x", "part": "train"}, "part='train' will not do"),
         ("export", {"run": "x", "exit": 1, "out": "y"}, "exit=1 will not do: input should be a valid string"),
         ("train", {"net": "mlp-16", "out": 3}, "out=3 will not do"),

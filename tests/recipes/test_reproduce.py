@@ -504,3 +504,19 @@ def test_a_variant_begins_with_the_student_that_another_left(tmp_path, monkeypat
         assert (told["student"], told["start"]) == (base.student, str(begun))
         assert schema.read(run / "config.yaml").student == str(begun)
     assert not (tmp_path / "a-pair" / "other").exists()
+
+
+def test_runs_of_another_scale_are_never_taken_for_this_ones(table, tmp_path):
+    """Where a folder holds the table at another scale, the recipe is not left out but refused."""
+
+    def rows(scale):
+        (row,) = small()
+        longer = row.student.model_copy(update={"epochs": {"smoke": 1, "cpu": 2}[scale]})
+        return [replace(row, student=longer, corruptions=())]
+
+    published.RECIPES["small"] = Recipe("a table", rows)
+    verbs.reproduce("small", tmp_path / "out", scale="smoke")
+    plan = (tmp_path / "out" / "small.recipe.json").read_text()
+    with pytest.raises(UserError, match=r"holds a run with other arguments .*epochs: 1 → 2"):
+        verbs.reproduce("small", tmp_path / "out", scale="cpu")
+    assert (tmp_path / "out" / "small.recipe.json").read_text() == plan

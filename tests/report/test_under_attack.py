@@ -110,7 +110,7 @@ def test_measurements_of_other_weights_are_left_out_and_told(tmp_path):
     (group,) = groups(runs(tmp_path))
     (found,) = attacked(group)
     assert [row["method"] for row in cells(found.table)] == ["a", "c"]
-    said = "has measurements of other weights than that run was trained to, which are left out."
+    said = "has measurements of other weights or Python files than that run's, which are left out."
     assert strange(group) == [f"{tmp_path / 'b' / file} {said}" for file in ("autoattack.json", "robust.json")]
     assert said in markdown(tmp_path)
 
