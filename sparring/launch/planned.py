@@ -62,6 +62,8 @@ def chosen(rows: Sequence[Row], name: str, wish: Wish) -> list[Row]:
         raise UserError(f"{name} has no row {wish.row!r}. {did_you_mean(wish.row or '', [row.name for row in rows])}")
     known = {variant for row in found for variant in row.variants}
     for variant in wish.variants:
+        if "=" in variant:
+            raise UserError(f"{variant} is a key and no variant: give keys before --variants")
         if variant not in known:
             raise UserError(f"{name} has no variant {variant!r}. {did_you_mean(variant, sorted(known))}")
     return found

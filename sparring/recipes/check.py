@@ -82,6 +82,8 @@ class Check:
             lines.append("            with other preprocessing: " + ", ".join(f"{n} {a:.1%}" for n, a in others))
             if self.better:
                 lines.append(f"            → it is better with {self.better}: teacher_normalise={self.better}")
+        elif config.teacher and self.first is None:
+            lines.append(f"teacher     {config.method} asks none: {config.teacher} is left out")
         if self.first is not None:
             lines.append(
                 f"teacher     an earlier self, trained first by {self.first} for as many epochs, which come on top"

@@ -109,6 +109,11 @@ def remarks(group: Group) -> list[str]:
     for arm in group.arms:
         heard = [text for run in arm.runs for text in run.result.get("remarks", ())]
         told += [f"{arm.label}, {heard.count(text)} of {len(arm.runs)} runs: {text}." for text in dict.fromkeys(heard)]
+    if any("test_without" in run.result for arm in group.arms for run in arm.runs):
+        told.append(
+            "Some classes were omitted: training and validation images have none of them, test images have them, and "
+            "so has every number that says neither 'without' nor 'only'."
+        )
     told += attacked.stopped(group) + attacked.strange(group)
     return told + [line for arm in group.arms for run in arm.runs for line in missing(run)]
 

@@ -117,7 +117,8 @@ def test_a_run_holds_its_folder_to_the_end(tmp_path, monkeypatch):
 
 def test_measurements_at_the_same_time_are_all_kept(tmp_path):
     file = tmp_path / "attacks.json"
-    entry = {"attack": "fgsm", "norm": "linf", "eps": 0.1, "part": "test", "images": 5, "clean": 0.5, "accuracy": 0.1}
+    entry = {"attack": "fgsm", "norm": "linf", "eps": 0.1, "part": "test", "images": 5, "clean": 0.5}
+    entry |= {"accuracy": 0.1, "weights": "w", "data": "d"}
     with ThreadPoolExecutor(8) as several:
         list(several.map(lambda key: threat.put(file, str(key), entry), range(24)))
     assert sorted(map(int, threat.entries(file))) == list(range(24))

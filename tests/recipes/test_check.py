@@ -14,3 +14,8 @@ def test_a_guides_first_turn_is_not_played_to_time_a_step(tmp_path):
     told = {"teacher": str(tmp_path / "teacher"), "any_teacher": True, "objective": {"first": 50.0}, **SMALL}
     found = inspect(configured(method="disk", student="mlp-16", **told), Given())
     assert any("batches on which others than the student move" in line for line in found.lines())
+
+
+def test_a_teacher_that_nobody_asks_is_told(teacher):
+    found = inspect(configured(method="at", teacher=str(teacher), **{"perturb.eps": 0.1}), Given())
+    assert f"teacher     at asks none: {teacher} is left out" in found.lines()

@@ -79,6 +79,7 @@ def test_the_result_tells_them_apart(teacher, tmp_path) -> None:
         assert right == pytest.approx(each["test"]["accuracy"] * len(y), abs=1e-6)
     table = train("mlp-16", "digits", out=tmp_path / "again", omit=3, epochs=1).markdown()
     assert "without the omitted, % | the omitted only, %" in table
+    assert "training and validation images have none of them, test images have them" in table
 
 
 def test_the_bias_makes_most_images_right() -> None:

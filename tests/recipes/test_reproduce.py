@@ -520,3 +520,8 @@ def test_runs_of_another_scale_are_never_taken_for_this_ones(table, tmp_path):
     with pytest.raises(UserError, match=r"holds a run with other arguments .*epochs: 1 → 2"):
         verbs.reproduce("small", tmp_path / "out", scale="cpu")
     assert (tmp_path / "out" / "small.recipe.json").read_text() == plan
+
+
+def test_a_key_behind_variants_is_told(table, tmp_path):
+    with pytest.raises(UserError, match=r"perturb.eps=9 is a key and no variant: give keys before --variants"):
+        verbs.reproduce("small", tmp_path / "out", variants=["alone", "perturb.eps=9"])
