@@ -29,8 +29,9 @@ from sparring.evaluate.autoattack import (
 )
 from sparring.evaluate.sound import require_sound
 from sparring.recipes.examine import at_best, opened
+from sparring.recipes.measured import entries, put
 from sparring.recipes.run import say
-from sparring.recipes.threat import Threat, entries, keep, kept, put, threat
+from sparring.recipes.threat import Threat, keep, kept, threat
 
 FILE = "autoattack.json"
 ARRAYS = ("rows", "labels", "broken_by", "attacks", "done", "farthest")

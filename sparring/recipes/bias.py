@@ -15,6 +15,7 @@ from sparring.evaluate.bias import best_bias, biased
 from sparring.files import write_json
 from sparring.recipes.build import Given, find_data, precision
 from sparring.recipes.examine import opened, part_of
+from sparring.recipes.manifest import identity
 
 FILE = "bias.json"
 
@@ -49,5 +50,7 @@ def debias(run: Path, *, device: str | None = None) -> dict[str, float]:
         rows = {"accuracy": right, "without": right[~inside], "only": right[inside]}
         found |= {f"{part}{name}": float(each.mean()) for part, each in rows.items() if len(each)}
     names = [data.class_names[k] for k in data.omitted]
-    write_json(run / FILE, {"omitted": names, "chosen on": "validation images of all classes", **found})
+    write_json(
+        run / FILE, {"omitted": names, "chosen on": "validation images of all classes", **found} | identity(student)
+    )
     return found

@@ -17,9 +17,10 @@ from sparring.evaluate.sound import flat, tossing
 from sparring.parts.attack import Ball, cross_entropy, margin
 from sparring.recipes.examine import at_best, reopened
 from sparring.recipes.manifest import weights_hash
+from sparring.recipes.measured import entries, put
 from sparring.recipes.options import checked_options, options_of
 from sparring.recipes.run import say
-from sparring.recipes.threat import entries, put, radius, threat
+from sparring.recipes.threat import radius, threat
 
 FILE = "attacks.json"
 TRIED = 250  # images at which there had better be gradients

@@ -10,8 +10,9 @@ from sparring.data.variants import KINDS, kind_of, variant
 from sparring.errors import UserError, did_you_mean
 from sparring.evaluate.imagenet import ALEXNET, allowed_accuracy, mean_corruption_error
 from sparring.recipes.examine import opened
+from sparring.recipes.manifest import identity
+from sparring.recipes.measured import entries, put
 from sparring.recipes.run import say
-from sparring.recipes.threat import entries, put
 
 FILE = "imagenet.json"
 
@@ -41,7 +42,7 @@ def elsewhere(run: Path, folder: Path, kind: str | None = None, *, device: str |
         found |= {f"c/{name}": accuracy for name, accuracy in accuracies.items()}
         told |= {"accuracies": accuracies, "mce": _mce(accuracies)}
         found |= {"mce": told["mce"]} if told["mce"] is not None else {}
-    put(run / FILE, kind, told)
+    put(run / FILE, kind, told | identity(student))
     return found
 
 

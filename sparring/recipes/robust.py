@@ -23,8 +23,9 @@ from sparring.evaluate.climb import Climb, withstands
 from sparring.recipes import attacked, stress
 from sparring.recipes.examine import reopened
 from sparring.recipes.manifest import weights_hash
+from sparring.recipes.measured import entries, put
 from sparring.recipes.run import say
-from sparring.recipes.threat import Threat, entries, keep, kept, put, threat
+from sparring.recipes.threat import Threat, keep, kept, threat
 from sparring.report import attacked as drawing
 from sparring.report import runs
 

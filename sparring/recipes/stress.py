@@ -14,9 +14,9 @@ from sparring.errors import UserError, did_you_mean
 from sparring.evaluate import corruptions, score
 from sparring.files import locked, write_json
 from sparring.recipes.examine import opened, part_of
-from sparring.recipes.manifest import weights_hash
+from sparring.recipes.manifest import identity
+from sparring.recipes.measured import entries
 from sparring.recipes.run import say
-from sparring.recipes.threat import entries
 
 FILE = "corruptions.json"
 HERE = "made here"
@@ -54,7 +54,7 @@ def stress(
     for name, reason in skipped.items():
         say(f"left out {name}: {reason}")
     origin = {"part": part, "benchmark": kind, "source": source, "images": len(part_of(data, part))}
-    origin |= {"weights": weights_hash(student)}
+    origin |= identity(student)
     scores: Scores = {}
     for (name, severity), accuracy in found.items():
         scores.setdefault(name, {})[str(severity)] = accuracy

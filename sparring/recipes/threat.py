@@ -12,14 +12,13 @@ import numpy as np
 from sparring import data as datasets
 from sparring.core import Batch, Network
 from sparring.errors import UserError
-from sparring.files import atomic, locked, write_json
+from sparring.files import atomic
 from sparring.keys import number
 from sparring.parts import attack
 from sparring.parts.attack import Ball
 from sparring.recipes.examine import part_of
-from sparring.recipes.manifest import hashed, weights_hash, written_in
+from sparring.recipes.manifest import identity
 from sparring.recipes.run import say
-from sparring.report.reading import read
 from sparring.report.stored import stored
 
 
@@ -55,9 +54,7 @@ class Threat:
         """What a measurement must share to be this one's."""
         told = {"norm": self.ball.norm, "eps": self.ball.eps, "part": self.part, "images": len(self.images)}
         told |= {"epoch": "best"} if self.best_epoch else {}
-        if written := hashed(written_in(self.student)):
-            told["files"] = sorted(written.values())
-        return told | {"weights": weights_hash(self.student), "data": self.fingerprint}
+        return told | identity(self.student) | {"data": self.fingerprint}
 
     def pick(self, positions: np.ndarray) -> Batch:
         """The images at some positions (B,), on the student's device."""
@@ -116,19 +113,3 @@ def keep(file: Path, settings: str, arrays: Mapping[str, np.ndarray]) -> None:
     whole: dict[str, Any] = {"settings": np.array(settings), **arrays}
     with atomic(file) as temporary, temporary.open("wb") as opened:
         np.savez_compressed(opened, **whole)
-
-
-def put(file: Path, key: str, entry: Mapping[str, Any]) -> None:
-    """Put a measurement into a JSON file of several, beside what is there and what other processes put there."""
-    with locked(file.parent):
-        write_json(file, {**entries(file), key: entry})
-
-
-def entries(file: Path) -> dict[str, Any]:
-    """What a JSON file of measurements holds; {} where there is none yet. Raises UserError where it is damaged, rather
-    than to begin it anew over what it holds."""
-    found, odd = read(file)
-    if odd and file.read_text(encoding="utf-8", errors="replace").strip() != "{}":
-        why = f"{'.'.join(odd[0].way)}: " * bool(odd[0].way) + odd[0].why
-        raise UserError(f"{file} cannot be read, and measurements may be in it ({why}): restore it, or move it away")
-    return found

@@ -16,22 +16,15 @@ from sparring.files import atomic
 from sparring.report.augmented import PRINTED
 from sparring.report.figures import COLOURS
 from sparring.report.groups import Arm, Group
-from sparring.report.ledger import Run, kept, measured, number
+from sparring.report.ledger import Run, kept, number
 from sparring.report.table import Cell, Table, filled, spread
 from sparring.report.units import NORMS, ball
 
 ATTACKS, ROBUST, CLIMBS = "autoattack.json", "robust.json", "attacks.json"
-ABOUT = {
-    "attack",
-    "norm",
-    "eps",
-    "part",
-    "images",
-    "weights",
-    "data",
-    "clean",
-    "accuracy",
-}  # beside an attack's options
+ABOUT = {  # beside an attack's options
+    *("attack", "norm", "eps", "part", "images", "epoch", "clean", "accuracy", "remarks"),
+    *("weights", "files", "data", "teacher"),
+}
 SHOWN = {
     "apgd-ce": "APGD-CE",
     "apgd-dlr": "APGD-DLR",
@@ -60,7 +53,7 @@ def attacked(group: Group) -> list[Attacked]:
     that were asked for by their options."""
     by_runs = [run for arm in group.arms for run in arm.runs]
     ensembles = {run.path: finished(run) for run in by_runs}
-    climbs = {run.path: own(run, CLIMBS) for run in by_runs}
+    climbs = {run.path: kept(run, CLIMBS) for run in by_runs}
     found = [_attacked(group, key, told) for key, told in _by_key(ensembles)]
     return found + [_climbed(group, told) for _, told in _by_key(climbs)]
 
@@ -72,32 +65,9 @@ def stopped(group: Group) -> list[str]:
         "here; the same command goes on."
         for arm in group.arms
         for run in arm.runs
-        for each in own(run, ATTACKS).values()
+        for each in kept(run, ATTACKS).values()
         if not each["finished"]
     ]
-
-
-def strange(group: Group) -> list[str]:
-    """The files of a group's runs that hold measurements of other students than were trained there, which no table
-    counts."""
-    return [
-        f"{run.path / file} has measurements of other weights or Python files than that run's, which are left out."
-        for arm in group.arms
-        for run in arm.runs
-        for file in (ATTACKS, ROBUST, CLIMBS)
-        if len(own(run, file)) < len(kept(run, file))
-    ] + [
-        f"{run.path / file} was measured of other weights than that run's, and is left out."
-        for arm in group.arms
-        for run in arm.runs
-        for file in ("corruptions.json",)
-        if not measured(run, kept(run, file))
-    ]
-
-
-def own(run: Run, file: str) -> dict[str, Mapping[str, Any]]:
-    """A run's entries of a file, by their keys: those that are of its own student."""
-    return {key: each for key, each in kept(run, file).items() if measured(run, each)}
 
 
 def _by_key(told: Mapping[Path, Mapping[str, Any]]) -> list[tuple[str, dict[Path, Mapping[str, Any]]]]:
@@ -108,7 +78,7 @@ def _by_key(told: Mapping[Path, Mapping[str, Any]]) -> list[tuple[str, dict[Path
 
 def finished(run: Run) -> dict[str, Mapping[str, Any]]:
     """A run's entries that ended, by their keys."""
-    return {key: each for key, each in own(run, ATTACKS).items() if each["finished"]}
+    return {key: each for key, each in kept(run, ATTACKS).items() if each["finished"]}
 
 
 def _attacked(group: Group, key: str, told: Mapping[Path, Mapping[str, Any]]) -> Attacked:
@@ -132,7 +102,7 @@ def _climbed(group: Group, told: Mapping[Path, Mapping[str, Any]]) -> Attacked:
     """What FGSM or PGD left of the arms, as someone asked for it."""
     one = next(iter(told.values()))
     arms = [arm for arm in group.arms if any(run.path in told for run in arm.runs)]
-    options = ", ".join(f"{name} {value}" for name, value in one.items() if name not in ABOUT | {"epoch", "remarks"})
+    options = ", ".join(f"{name} {value}" for name, value in one.items() if name not in ABOUT)
     columns: dict[str, list[Cell]] = {"method": [Cell(arm.label, arm.label) for arm in arms]}
     for key, head in (("clean", "clean, %"), ("accuracy", "under attack, %")):
         columns[head] = [_spread(arm, lambda run, key=key: number(told.get(run.path, {}), key)) for arm in arms]
@@ -151,7 +121,7 @@ def _spread(arm: Arm, pick: Any) -> Cell:
 
 
 def _pgd(run: Run, beside: str) -> float | None:
-    return number(own(run, ROBUST), beside, "accuracy", "pgd-20")
+    return number(kept(run, ROBUST), beside, "accuracy", "pgd-20")
 
 
 def _remarks(arms: Sequence[Arm], told: Mapping[Path, Mapping[str, Any]], beside: str) -> list[str]:
@@ -160,7 +130,7 @@ def _remarks(arms: Sequence[Arm], told: Mapping[Path, Mapping[str, Any]], beside
     for arm, name in zip(arms, _called(arms), strict=True):
         for run in arm.runs:
             said = [f"{remark}." for remark in told.get(run.path, {}).get("remarks", ())]
-            checks = own(run, ROBUST).get(beside, {}).get("checks", ())
+            checks = kept(run, ROBUST).get(beside, {}).get("checks", ())
             failed = [check for check in checks if not check["passed"]]
             if checks and not failed:
                 said.append(f"none of {len(checks)} tests speaks of masked gradients.")

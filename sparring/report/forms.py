@@ -28,6 +28,13 @@ class Sized(Form):
     latency: Amount | None = None
 
 
+class Of(Form):
+    """A measurement that knows whose it is: by the hashes of weights and of the user's files."""
+
+    weights: str | None = None
+    files: list[str] = Field([])
+
+
 class Exit(Sized):
     """An exit of a student: how good it is, and what the network up to it costs."""
 
@@ -151,7 +158,7 @@ class Scored(Line):
     validation: Scores | None = None
 
 
-class Measured(Form):
+class Measured(Of):
     """Within which ball and on which images something was measured."""
 
     norm: Literal["linf", "l2"]
@@ -159,8 +166,6 @@ class Measured(Form):
     part: str
     images: Count
     epoch: str | None = None
-    weights: str | None = None
-    files: list[str] = Field([])
     clean: Share
     accuracy: Share
     remarks: list[str] = Field([])
@@ -197,11 +202,9 @@ class Step(Form):
     teacher_accuracy: Share
 
 
-class Withstood(Form):
+class Withstood(Of):
     """An entry of robust.json."""
 
-    weights: str | None = None
-    files: list[str] = Field([])
     autoattack: dict[str, Share] = Field({})
     disagreement: list[Step] = Field([])
     corruptions: dict[str, Share] = Field({})
@@ -209,27 +212,26 @@ class Withstood(Form):
     checks: list[Check]
 
 
-class Corrupted(Form):
+class Corrupted(Of):
     """corruptions.json."""
 
     benchmark: str
     source: str
     part: str
     images: Count
-    weights: str | None = None
     clean: Share
     accuracy: dict[str, dict[str, Share]]
     skipped: dict[str, str] | None = None
 
 
-class Variant(Form):
+class Variant(Of):
     """An entry of imagenet.json."""
 
     accuracy: Share | None = None
     mce: Amount | None = None
 
 
-class Bias(Form):
+class Bias(Of):
     """bias.json."""
 
     bias: Number

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from sparring.errors import UserError
+from sparring.report.forms import FORMS
 from sparring.report.reading import Odd, read, read_lines
 
 JOURNAL = "metrics.jsonl"
 FACTS = ("result.json", "manifest.json", "config.yaml")
+SEVERAL = ("autoattack.json", "attacks.json", "robust.json", "imagenet.json")  # with measurements by their keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +117,26 @@ def journal(run: Run, kind: str) -> list[dict[str, Any]]:
 
 
 def kept(run: Run, file: str) -> Mapping[str, Any]:
-    """What a JSON file in the run's directory holds, as far as it can be read; {} where there is none."""
-    return read(run.path / file)[0]
+    """What a JSON file in the run's directory holds, as far as it can be read and is of its own student; {} where there
+    is nothing."""
+    told = read(run.path / file)[0]
+    if file in SEVERAL:
+        return {key: each for key, each in told.items() if is_own(run, each)}
+    return told if is_own(run, told) else {}
 
 
-def measured(run: Run, entry: Mapping[str, Any]) -> bool:
+def foreign(run: Run) -> list[str]:
+    """The files in the run's directory that hold measurements of another student than was trained there."""
+    return [file for file in FORMS if file not in FACTS and kept(run, file) != read(run.path / file)[0]]
+
+
+def is_own(run: Run, told: Mapping[str, Any]) -> bool:
     """Whether what was measured was this run's student, as far as that is known: weights and Python files as they were
     when it was trained."""
-    weights = run.result.get("best_weights" if entry.get("epoch") == "best" else "weights")
+    weights = run.result.get("best_weights" if told.get("epoch") == "best" else "weights")
     files = run.manifest.get("files")
-    of_weights = entry.get("weights") is None or weights in (None, entry["weights"])
-    return of_weights and (files is None or set(entry.get("files", ())) <= set(files.values()))
+    of_weights = told.get("weights") is None or weights in (None, told["weights"])
+    return of_weights and (files is None or set(told.get("files", ())) <= set(files.values()))
 
 
 def disagreement(run: Run) -> list[dict[str, Any]]:

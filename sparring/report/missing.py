@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sparring.report import augmented, guided, landscape
 from sparring.report.forms import FORMS
-from sparring.report.ledger import JOURNAL, Run, runs
+from sparring.report.ledger import JOURNAL, Run, foreign, runs
 from sparring.report.planned import PLANS, planned
 from sparring.report.reading import read, read_lines, sentence
 from sparring.report.stored import stored
@@ -38,6 +38,10 @@ def missing(run: Run) -> list[str]:
     told = [sentence(run.path / name, each, *AGAIN.get(name, ())) for name, each in odd.items() if each]
     lost = [
         file for file, names in PICTURES.items() if (run.path / file).exists() and not stored(run.path / file, names)
+    ]
+    told += [
+        f"{run.path / name} has measurements of other weights or Python files than that run's, which are left out."
+        for name in foreign(run)
     ]
     return told + [
         f"{run.path / file} is damaged, or was written by another version, so its picture is missing here: "

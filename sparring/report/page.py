@@ -114,7 +114,7 @@ def remarks(group: Group) -> list[str]:
             "Some classes were omitted: training and validation images have none of them, test images have them, and "
             "so has every number that says neither 'without' nor 'only'."
         )
-    told += attacked.stopped(group) + attacked.strange(group)
+    told += attacked.stopped(group)
     return told + [line for arm in group.arms for run in arm.runs for line in missing(run)]
 
 

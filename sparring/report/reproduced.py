@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sparring.errors import UserError
-from sparring.report.attacked import ATTACKS, own
+from sparring.report.attacked import ATTACKS
 from sparring.report.groups import TEACHERS
 from sparring.report.ledger import Run, kept, number, runs
 from sparring.report.planned import PLANS, planned
@@ -124,7 +124,7 @@ def _attacked(run: Run, attack: Mapping[str, Any]) -> float | None:
         "epoch": None,
     }
     asked["images"] = there if images is None else min(images, there or images)
-    for each in own(run, ATTACKS).values():
+    for each in kept(run, ATTACKS).values():
         if all(each.get(name) == value for name, value in asked.items()):
             return number(each, "accuracy")
     return None

@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from sparring.report.groups import Arm, Group
-from sparring.report.ledger import Run, kept, measured, number
+from sparring.report.ledger import Run, kept, number
 from sparring.report.table import Cell, Table, filled, spread
 
 VARIANTS = {
@@ -40,8 +40,7 @@ class Robust:
 def corrupted(group: Group) -> list[Robust]:
     """The corrupted accuracies in a group, one for each benchmark and source that its runs were measured on."""
     told = {run.path: kept(run, "corruptions.json") for arm in group.arms for run in arm.runs}
-    by_path = {run.path: run for arm in group.arms for run in arm.runs}
-    told = {path: each for path, each in told.items() if each.get("accuracy") and measured(by_path[path], each)}
+    told = {path: each for path, each in told.items() if each.get("accuracy")}
     origins = list(dict.fromkeys(map(_origin, told.values())))
     return [_robust(group, origin, {p: t for p, t in told.items() if _origin(t) == origin}) for origin in origins]
 

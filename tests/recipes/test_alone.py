@@ -18,7 +18,7 @@ from sparring import report, verbs
 from sparring.errors import UserError
 from sparring.files import locked, sweep
 from sparring.launch.local import Job, run_all
-from sparring.recipes import folder, threat
+from sparring.recipes import folder, measured
 from sparring.recipes.autoencoder import DEFAULTS, train_augmentor
 from sparring.recipes.build import Given
 from sparring.recipes.examine import opened, reopened
@@ -120,8 +120,8 @@ def test_measurements_at_the_same_time_are_all_kept(tmp_path):
     entry = {"attack": "fgsm", "norm": "linf", "eps": 0.1, "part": "test", "images": 5, "clean": 0.5}
     entry |= {"accuracy": 0.1, "weights": "w", "data": "d"}
     with ThreadPoolExecutor(8) as several:
-        list(several.map(lambda key: threat.put(file, str(key), entry), range(24)))
-    assert sorted(map(int, threat.entries(file))) == list(range(24))
+        list(several.map(lambda key: measured.put(file, str(key), entry), range(24)))
+    assert sorted(map(int, measured.entries(file))) == list(range(24))
 
 
 def test_what_a_killed_process_left_goes_and_what_is_under_way_stays(student):
@@ -190,7 +190,7 @@ def test_corruptions_of_other_weights_are_not_mixed(student):
         save_file({key: value + 0.01 for key, value in load_file(file).items()}, file, kept.metadata())
     verbs.evaluate(student, corruptions=["scale"], severity=[1])
     assert set(json.loads((student / "corruptions.json").read_text())["accuracy"]) == {"scale"}
-    assert "was measured of other weights than that run's, and is left out" in report.markdown([student])
+    assert "measurements of other weights or Python files than that run's" in report.markdown([student])
 
 
 @pytest.mark.parametrize("text", ["[]", "NaN", '{"benchmark": "MNIST-C"', '{"accuracy": {"shear": {"1": null}}}'])
@@ -221,7 +221,9 @@ def test_what_was_measured_by_other_source_is_measured_again(tmp_path):
     assert "are left out" in report.markdown([tmp_path / "x"])
     source.write_text(text)
     assert child_evaluates(tmp_path / "x") != from_other
-    assert "are left out" not in report.markdown([tmp_path / "x"])
+    told = report.markdown([tmp_path / "x"])
+    assert "are left out" not in told
+    assert "FGSM (loss ce), ℓ∞ 0.1, 50 images:" in told  # and no hashes among its options
 
 
 def test_a_network_whose_source_changed_is_told(tmp_path, capsys):

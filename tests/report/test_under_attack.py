@@ -6,8 +6,9 @@ from dataclasses import replace
 from folders import write_run
 
 from sparring.report import groups, markdown, page, runs
-from sparring.report.attacked import attacked, picture, strange
+from sparring.report.attacked import attacked, picture
 from sparring.report.ledger import kept
+from sparring.report.missing import missing
 from sparring.report.table import table
 from sparring.report.units import ball
 
@@ -111,7 +112,8 @@ def test_measurements_of_other_weights_are_left_out_and_told(tmp_path):
     (found,) = attacked(group)
     assert [row["method"] for row in cells(found.table)] == ["a", "c"]
     said = "has measurements of other weights or Python files than that run's, which are left out."
-    assert strange(group) == [f"{tmp_path / 'b' / file} {said}" for file in ("autoattack.json", "robust.json")]
+    (other,) = (run for run in runs(tmp_path) if run.path.name == "b")
+    assert missing(other) == [f"{tmp_path / 'b' / file} {said}" for file in ("autoattack.json", "robust.json")]
     assert said in markdown(tmp_path)
 
 
