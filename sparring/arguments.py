@@ -28,6 +28,15 @@ File = Annotated[Path | None, Parameter(name=["--config", "-c"], help="A config.
 Number = Parameter(converter=whole)
 Seeds = Annotated[int, Number, Parameter(help="How many runs of each method, with seeds from --seed on.")]
 Resume = Annotated[bool, Parameter(help="Go on with what that folder holds.")]
+On = Annotated[
+    str | None,
+    Parameter(
+        help="Where several runs are carried out: local (as many at once as this machine has room for; local:N for N),"
+        " ray, ray://HOST:PORT or slurm (slurm:partition=gpu,timeout_min=600); by default what SPARRING_ON says."
+    ),
+]
+Cpus = Annotated[int | None, Number, Parameter(help="CPU threads of each of several runs.")]
+Gpus = Annotated[float | None, Parameter(help="Of ray and slurm: how much of a GPU each run is given.")]
 Several = Parameter(consume_multiple=True, negative=())
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from shlex import quote
 from typing import Annotated, Literal
 
 import cyclopts
@@ -13,14 +12,23 @@ from cyclopts import App, Parameter
 from pydantic import ValidationError
 from rich.console import Console
 
-from sparring.arguments import File, Keys, Number, Resume, Seeds, Settings, Several, first, flags, gathered, words
+from sparring.arguments import (
+    Cpus,
+    Gpus,
+    Number,
+    On,
+    Several,
+    first,
+    flags,
+    words,
+)
 from sparring.cli_augmentor import train_augmentor
 from sparring.cli_evaluate import evaluate
 from sparring.cli_export import export
 from sparring.cli_list import list_names
 from sparring.cli_show import show
+from sparring.cli_train import check, distill, train
 from sparring.errors import Interrupted, UserError
-from sparring.files import plain_name
 from sparring.recipes.config import Config
 from sparring.recipes.kinds import explain
 
@@ -32,10 +40,6 @@ app = App(
 app.command(train_augmentor)
 
 Changes = Annotated[Config | None, Parameter(name="*", show_default=False)]
-Net = Annotated[
-    str | None,
-    Parameter(help="A network to train alone: a name from `sparring list nets`, timm:NAME, hf:NAME, file.py:callable."),
-]
 KEYED = ("train", "distill", "check")  # verbs that take any key of the schema as key=value
 GOES_ON = ("demo", "reproduce", "evaluate")  # verbs that go on by themselves with what they find
 
@@ -66,92 +70,9 @@ def demo(*, out: Path = Path("sparring-demo"), seeds: Annotated[int, Number] = 5
     )
 
 
-@app.command
-def train(
-    *keys: Keys,
-    net: Net = None,
-    out: Path | None = None,
-    seeds: Seeds = 1,
-    resume: Resume = False,
-    config: File = None,
-    settings: Settings = None,
-) -> None:
-    """Train a network alone, on labels: a teacher, or a baseline.
-
-    Parameters
-    ----------
-    out
-        The folder to fill (by default runs/DATA-NET).
-    """
-    from sparring import verbs
-
-    chosen = verbs.alone(gathered(config, settings, keys), net)
-    place = out or Path("runs") / f"{plain_name(chosen.data)}-{plain_name(chosen.student)}"
-    done = verbs.train(config=chosen, out=place, seeds=seeds, resume=resume)
-    if not first():
-        return
-    print(done.markdown())
-    teacher = done.runs[0].out
-    pair = f"--teacher {quote(str(teacher))} --student NAME --data {quote(chosen.data)}"
-    pair += f" --size {chosen.size}" if chosen.size else ""
-    print(f"Next: sparring distill {pair} --method da --baseline")
-
-
-@app.command
-def distill(
-    *keys: Keys,
-    out: Path | None = None,
-    baseline: bool = False,
-    seeds: Seeds = 1,
-    resume: Resume = False,
-    config: File = None,
-    settings: Settings = None,
-) -> None:
-    """Train a student with the help of a teacher, by any method.
-
-    Parameters
-    ----------
-    out
-        The folder to fill (by default runs/DATA-STUDENT-METHOD).
-    baseline
-        Also train the same student alone, with the same budget and seeds, for a verdict.
-    """
-    from sparring import verbs
-
-    chosen = gathered(config, settings, keys)
-    place = out or Path("runs") / "-".join(map(plain_name, (chosen.data, chosen.student, chosen.method)))
-    done = verbs.distill(config=chosen, out=place, baseline=baseline, seeds=seeds, resume=resume)
-    if not first():
-        return
-    print(done.markdown())
-    page = done.report()
-    print(f"The report: {page}\nNext: sparring evaluate {quote(str(done.runs[0].out))}")
-
-
-@app.command
-def check(
-    *keys: Keys, net: Net = None, out: Path | None = None, config: File = None, settings: Settings = None
-) -> None:
-    """Say what `train` or `distill` with the same arguments would do, and refuse what would fail.
-
-    Parameters
-    ----------
-    out
-        The folder it would fill.
-    """
-    from sparring import verbs
-
-    chosen = gathered(config, settings, keys)
-    chosen = verbs.alone(chosen, net) if net else chosen
-    found = verbs.check(config=chosen, out=out)
-    print(found)
-    taught = "" if chosen.teacher is None else f"--teacher {quote(chosen.teacher)} "
-    verb = f"train --net {quote(chosen.student)}" if net else f"distill {taught}--student {quote(chosen.student)}"
-    better = f" teacher_normalise={found.better}" if found.better else ""
-    better += f" --size {chosen.size}" if chosen.size else ""
-    print(f"Next: sparring {verb} --data {quote(chosen.data)}{better} … (the same arguments)")
-
-
+app.command(train)
+app.command(distill)
+app.command(check)
 app.command(evaluate)
 app.command(export)
 app.command(show)
@@ -194,7 +115,10 @@ def reproduce(
     seeds: Annotated[int | None, Number] = None,
     methods: Annotated[tuple[str, ...], Several] = (),
     vae: str | None = None,
-    on: Path | None = None,
+    elsewhere: Path | None = None,
+    on: On = None,
+    cpus: Cpus = None,
+    gpus: Gpus = None,
     changes: Changes = None,
 ) -> None:
     """Run a published table again: its teachers, then its students, and the table beside the paper's numbers.
@@ -217,7 +141,7 @@ def reproduce(
         Which methods, plainly, in place of the table's own variants (or beside those named).
     vae
         An autoencoder in place of the one that would be trained: a run of train-augmentor, or diffusers:NAME.
-    on
+    elsewhere
         A folder that holds variants of ImageNet side by side, for tables that are about them.
     """
     from sparring import verbs
@@ -234,7 +158,10 @@ def reproduce(
         seeds=seeds,
         methods=words(methods),
         vae=vae,
+        elsewhere=elsewhere,
         on=on,
+        cpus=cpus,
+        gpus=gpus,
         changes=flags(changes),
     )
     if not first():

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sparring import report
 from sparring.errors import UserError
-from sparring.launch.local import Job, grid, run_all
+from sparring.launch.jobs import Job, grid, run_all
 from sparring.recipes import config as schema
 from sparring.recipes.build import Given
 from sparring.recipes.examine import climb, reopened

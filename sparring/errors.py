@@ -17,6 +17,10 @@ class Taken(UserError):
     """A folder holds something else than what is to go there, so that nothing may be read or written as if it did."""
 
 
+class Busy(UserError):
+    """Another process is at work in a folder, and will leave it."""
+
+
 class Interrupted(Exception):
     """The run was asked to stop by a signal, its state is saved, and it can be resumed. signal: its number."""
 

@@ -14,7 +14,7 @@ from tempfile import NamedTemporaryFile
 from time import time
 from typing import Any
 
-from sparring.errors import UserError, first_line
+from sparring.errors import Busy, UserError, first_line
 
 ADVICE = "make room there or choose another place"
 LOCK = ".lock"  # in a folder that `locked` gives to one process at a time
@@ -120,7 +120,7 @@ def locked(folder: Path, *, wait: float = 30.0) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
-        raise UserError(f"another process is at work in {folder}: wait for its end, or give another place") from None
+        raise Busy(f"another process is at work in {folder}: wait for its end, or give another place") from None
     except (OSError, NotImplementedError) as error:
         raise UserError(f"cannot write into {folder}: {first_line(error)}; give another place") from error
     try:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sparring import data as datasets
 from sparring import nets, report
-from sparring.core import Network
 from sparring.errors import UserError, did_you_mean
-from sparring.launch.local import Job, grid, run_all
+from sparring.launch.outcome import Outcome, launch
 from sparring.launch.reproduce import Wish
 from sparring.launch.reproduce import reproduce as play_recipe
+from sparring.launch.where import Where
 from sparring.methods import METHODS
 from sparring.parts.taps import table as tap_table
 from sparring.recipes import autoencoder, options, published
@@ -27,36 +26,9 @@ from sparring.recipes.export import export as export
 from sparring.recipes.kinds import checked
 from sparring.recipes.landscape import landscape as draw_landscape
 from sparring.recipes.rows import Scale
-from sparring.recipes.run import Result
 from sparring.recipes.show import show as draw
 from sparring.recipes.slots import TABLES, factory
 from sparring.report.groups import BASELINE
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Outcome:
-    """What a call of `train` or `distill` leaves.
-
-    student: the method's student (of the first seed), ready to answer; metrics: its result.json; runs: every run,
-    baseline included; out: the folder they lie in.
-    """
-
-    student: Network
-    metrics: dict[str, Any]
-    runs: tuple[Result, ...]
-    out: Path
-
-    def report(self) -> Path:
-        """Write report.html beside the runs, and return its path."""
-        return report.page([self.out], self.out / "report.html")
-
-    def __repr__(self) -> str:
-        accuracy = (self.metrics.get("test") or self.metrics.get("validation") or {}).get("accuracy")
-        return f"Outcome({len(self.runs)} runs in {self.out}, {self.metrics['method']}: accuracy {accuracy})"
-
-    def markdown(self) -> str:
-        """The table and the verdicts in Markdown."""
-        return report.markdown([self.out])
 
 
 @checked
@@ -71,6 +43,9 @@ def distill(
     seeds: int = 1,
     resume: bool = False,
     config: Config | str | Path | None = None,
+    on: str | None = None,
+    cpus: int | None = None,
+    gpus: float | None = None,
     **options: Any,
 ) -> Outcome:
     """Train a student with the help of a teacher.
@@ -84,7 +59,8 @@ def distill(
     of what is returned), so that all begin with its weights. Raises UserError for mistakes.
     """
     chosen, given = settled(config, teacher=teacher, student=student, data=data, method=method, **options)
-    return launch(chosen, Path(out), given, baseline=baseline, seeds=seeds, resume=resume)
+    where = Where.given(on, cpus, gpus)
+    return launch(chosen, Path(out), given, baseline=baseline, seeds=seeds, resume=resume, where=where)
 
 
 @checked
@@ -96,11 +72,15 @@ def train(
     seeds: int = 1,
     resume: bool = False,
     config: Config | str | Path | None = None,
+    on: str | None = None,
+    cpus: int | None = None,
+    gpus: float | None = None,
     **options: Any,
 ) -> Outcome:
     """Train a network alone, on labels: a teacher, or a baseline. Arguments as in `distill`."""
     chosen, given = settled(config, student=net, data=data, method=BASELINE, **options)
-    return launch(chosen, Path(out), given, baseline=False, seeds=seeds, resume=resume)
+    where = Where.given(on, cpus, gpus)
+    return launch(chosen, Path(out), given, baseline=False, seeds=seeds, resume=resume, where=where)
 
 
 @checked
@@ -136,16 +116,6 @@ def check(
     """
     chosen, given = settled(config, teacher=teacher, student=student, data=data, method=method, **options)
     return inspect(chosen, given, None if out is None else Path(out))
-
-
-def launch(config: Config, out: Path, given: Given, *, baseline: bool, seeds: int, resume: bool) -> Outcome:
-    """One run in `out`, or a grid of methods × seeds below it."""
-    if seeds < 1:
-        raise UserError(f"seeds={seeds}: give 1 or more")
-    methods = [config.method] + ([BASELINE] if baseline and config.method != BASELINE else [])
-    jobs = [Job(config, out)] if seeds == len(methods) == 1 else grid(config, out, methods=methods, seeds=seeds)
-    results = tuple(run_all(jobs, given, resume=resume))
-    return Outcome(results[0].student, dict(results[0].metrics), results, out)
 
 
 @checked
@@ -184,22 +154,26 @@ def reproduce(
     seeds: int | None = None,
     methods: Sequence[str] = (),
     vae: str | None = None,
-    on: str | Path | None = None,
+    elsewhere: str | Path | None = None,
     changes: Mapping[str, Any] | None = None,
+    on: str | None = None,
+    cpus: int | None = None,
+    gpus: float | None = None,
 ) -> Path:
     """Run the rows of a published table (or draw a figure) at a scale, below `out`, and return the report's path.
 
     Teachers are trained where they are missing; what is finished is read, the rest goes on. row, variants: only these;
     methods: these, plainly; seeds: in place of the recipe's own; vae: an autoencoder in place of one that is trained;
-    on: a folder of ImageNet's variants; changes: keys of `Config`, for all. See `launch.reproduce.Wish`.
+    elsewhere: a folder of ImageNet's variants; changes: keys of `Config`, for all; see `launch.planned.Wish`. on, cpus,
+    gpus: see `launch.where.Where`.
     """
     recipe, out = published.find(name), Path(out)
-    wish = Wish(row, variants, methods, seeds, changes or {}, vae, None if on is None else Path(on))
+    wish = Wish(row, variants, methods, seeds, changes or {}, vae, None if elsewhere is None else Path(elsewhere))
     if recipe.draw is not None:
         if wish != Wish(seeds=seeds):
             raise UserError(f"{name} is a figure and no table of runs: it takes --out, --scale and --seeds alone")
         return recipe.draw(out, scale, seeds)
-    play_recipe(name, recipe, scale, out, wish)
+    play_recipe(name, recipe, scale, out, wish, Where.given(on, cpus, gpus))
     return report.page([out], out / "report.html")
 
 

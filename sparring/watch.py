@@ -141,6 +141,9 @@ def speaks(moment: Moment) -> bool:
     return done % every == 0 or moment.ends_epoch
 
 
+EPOCH = ": epoch "  # in a bar's line, between what is trained and how far it is
+
+
 class Bar:
     """The progress bar of one run on the terminal; a line per epoch where there is none."""
 
@@ -173,7 +176,7 @@ class Bar:
                 self.accuracy = f"validation {told}{''.join(attacked)}, "
             if not self.live:
                 epochs = self.total * line["epoch"] // line["step"]
-                text = f"{self.title}: epoch {line['epoch']}/{epochs}, {self.accuracy}{self.speed}"
+                text = f"{self.title}{EPOCH}{line['epoch']}/{epochs}, {self.accuracy}{self.speed}"
                 self.console.print(f"{text}, {self.left(line['step'])}", highlight=False, markup=False)
 
     def left(self, step: int) -> str:

@@ -164,8 +164,7 @@ def test_reproduce_that_was_stopped_asks_for_no_flag_it_lacks(run: Run, monkeypa
     def stopped(*_: object, **__: object) -> None:
         raise Interrupted("stopped", 15)
 
-    monkeypatch.setattr("sparring.verbs.run_all", stopped)
-    monkeypatch.setattr("sparring.launch.reproduce.run_all", stopped)
+    monkeypatch.setattr("sparring.launch.jobs.run_after_earlier", stopped)
     code, _, err = run("reproduce", "da-table1", "--scale", "smoke")
     assert (code, err.splitlines()[-1]) == (143, "sparring: stopped; the same command goes on")
     assert err.startswith("da-table1, smoke scale (--scale): 9 runs in ")

@@ -9,7 +9,7 @@ from typing import Any
 
 from sparring.errors import UserError, did_you_mean
 from sparring.files import plain_name
-from sparring.launch.local import Job, seeded
+from sparring.launch.jobs import Job, seeded
 from sparring.recipes import autoencoder
 from sparring.recipes import config as schema
 from sparring.recipes.cached import unasked
@@ -23,7 +23,7 @@ class Wish:
     row: only this one; variants: only these; methods: these, plainly, in place of all variants or beside those named;
     seeds: how many; changes: keys of `Config`, for all runs; a teacher among them takes the place of the row's, and
     epochs are the row's own, to which whatever is longer or shorter keeps its proportion (`lengthened`).
-    vae: an autoencoder in place of the row's; on: a folder of folders, ImageNet's variants.
+    vae: an autoencoder in place of the row's; elsewhere: a folder of folders, ImageNet's variants.
     """
 
     row: str | None = None
@@ -32,7 +32,7 @@ class Wish:
     seeds: int | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     vae: str | None = None
-    on: Path | None = None
+    elsewhere: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

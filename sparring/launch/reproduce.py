@@ -13,8 +13,11 @@ from sparring.engine.processes import at_first, together, world
 from sparring.errors import Taken, UserError
 from sparring.files import plain_name, read_json, write_json
 from sparring.keys import WHERE, flat
-from sparring.launch.local import Job, claim_all, run_all
+from sparring.launch.carry_out import carry_out
+from sparring.launch.jobs import Job, claim_all, memory_of, tasks
 from sparring.launch.planned import Planned, Wish, chosen, narrowed, planned, teacher_job
+from sparring.launch.tasks import LOG, Task
+from sparring.launch.where import HERE, Where
 from sparring.recipes import autoencoder
 from sparring.recipes import config as schema
 from sparring.recipes.ahead import Ahead
@@ -28,7 +31,7 @@ from sparring.recipes.stress import stress
 PLAN = ".recipe.json"  # ends the name of what a reproduced table's report is made from
 
 
-def reproduce(name: str, recipe: Recipe, scale: Scale, out: Path, wish: Wish) -> None:
+def reproduce(name: str, recipe: Recipe, scale: Scale, out: Path, wish: Wish, where: Where = HERE) -> None:
     """Run a recipe's rows below `out`: teachers where they are missing; what is finished is read, the rest goes on.
 
     Beside the runs lies `out`/NAME.recipe.json, from which the report sets them beside what is published. Raises
@@ -36,8 +39,8 @@ def reproduce(name: str, recipe: Recipe, scale: Scale, out: Path, wish: Wish) ->
     """
     if recipe.rows is None or scale not in recipe.scales:
         raise UserError(f"{name} has no scale {scale!r}; give --scale {' or '.join(recipe.scales)}")
-    for (key, where), sentence in recipe.needs.items():
-        if where == scale and not wish.changes.get(key):
+    for (key, needed), sentence in recipe.needs.items():
+        if needed == scale and not wish.changes.get(key):
             raise UserError(f"{name} needs --{key}: {sentence}")
     if (out / "result.json").exists():
         raise UserError(f"{out} is a run, and a table's runs lie in a folder of their own: give another --out")
@@ -46,7 +49,7 @@ def reproduce(name: str, recipe: Recipe, scale: Scale, out: Path, wish: Wish) ->
     every = recipe.rows(scale)
     if any(row.attack for row in every):
         library()
-    folders = variants_in(wish.on) if wish.on else {}
+    folders = variants_in(wish.elsewhere) if wish.elsewhere else {}
     plans = [planned(narrowed(row, name, wish), out, wish) for row in chosen(every, name, wish)]
     told = {"name": name, "about": recipe.about, "scale": scale, "rows": [plan_of(row, wish) for row in every]}
     with together():
@@ -55,8 +58,8 @@ def reproduce(name: str, recipe: Recipe, scale: Scale, out: Path, wish: Wish) ->
         at_first(lambda: write_json(out / f"{name}{PLAN}", told))
         many = sum(len(plan.runs) for plan in plans)
         at_first(lambda: say(f"{name}, {scale} scale (--scale): {many} runs in {out}, and what they need"))
-    for plan in plans:
-        play(plan, folders)
+    jobs = [job for plan in plans for job in plan.jobs]
+    carry_out(in_order(plans, folders), where, memory=memory_of(jobs))
 
 
 def possible(plans: Sequence[Planned], name: str, recipe: Recipe, wish: Wish) -> list[Planned]:
@@ -110,36 +113,51 @@ def each(jobs: Sequence[Job], ahead: Ahead) -> None:
         ahead.look(job.config, job.out)
 
 
-def play(plan: Planned, folders: Mapping[str, Path]) -> None:
-    """Train what a row needs and its students, then measure them all."""
-    runs = []
-    if plan.teacher is not None:
-        runs += [result.out for result in run_all([plan.teacher], Given(), resume=True)]
-    if plan.vae is not None:
-        autoencoder.train_augmentor(plan.vae.config, plan.vae.out, resume=True)
-    runs += [result.out for result in run_all(plan.runs, Given(), resume=True)]
+def in_order(plans: Sequence[Planned], folders: Mapping[str, Path]) -> list[Task]:
+    """Some rows as tasks, in an order in which they can be done: each row's teacher and autoencoder, its students, and
+    what is measured of each run once it is there."""
+    found: dict[str, Task] = {}
+    for plan in plans:
+        if plan.vae is not None:
+            found[str(plan.vae.out)] = Task(partial(train_vae, plan.vae), str(plan.vae.out), plan.vae.out / LOG)
+        runs = ([plan.teacher] if plan.teacher else []) + plan.runs
+        for task in tasks(runs, [*found.values()]):
+            found.setdefault(task.name, task)  # rows may share a teacher
+        if plan.row.attack or plan.row.corruptions or folders:
+            for job in runs:
+                name, work = f"{job.out}: measured", partial(measure, job.out, plan.row, folders)
+                found.setdefault(name, Task(work, name, job.out / LOG, frozenset({str(job.out)})))
+    return [*found.values()]
+
+
+def train_vae(job: Job) -> None:
+    """Train an autoencoder, in whatever process."""
+    autoencoder.train_augmentor(job.config, job.out, resume=True)
+
+
+def measure(run: Path, row: Row, folders: Mapping[str, Path]) -> None:
+    """Attack a run, corrupt the test images for it, and ask it about ImageNet's variants, where that was not done
+    before: by one process, where several train as one."""
     with together():
-        at_first(lambda: measure(runs, plan.row, folders))
+        at_first(lambda: measure_here(run, row, folders))
 
 
-def measure(runs: Sequence[Path], row: Row, folders: Mapping[str, Path]) -> None:
-    """Attack some runs, corrupt the test images for them, and ask them about ImageNet's variants, where that was not
-    done before."""
-    for run in runs:
-        if row.attack is not None:
-            try:
-                attacked(run, "standard", eps=row.attack.eps, images=row.attack.images)
-            except UserError as error:  # of this one; the others go on
-                say(f"{run} is not attacked: {error}")
-        seen = kept(run / "corruptions.json").get("accuracy", {})
-        for corruption in row.corruptions:
-            name, _, severity = corruption.partition("/")
-            if severity not in seen.get(name, {}):
-                stress(run, [name], [int(severity)])
-        done = kept(run / "imagenet.json")
-        for kind, folder in folders.items():
-            if kind not in done:
-                elsewhere(run, folder, kind)
+def measure_here(run: Path, row: Row, folders: Mapping[str, Path]) -> None:
+    """As `measure`, in this process."""
+    if row.attack is not None:
+        try:
+            attacked(run, "standard", eps=row.attack.eps, images=row.attack.images)
+        except UserError as error:  # of this one; the others go on
+            say(f"{run} is not attacked: {error}")
+    seen = kept(run / "corruptions.json").get("accuracy", {})
+    for corruption in row.corruptions:
+        name, _, severity = corruption.partition("/")
+        if severity not in seen.get(name, {}):
+            stress(run, [name], [int(severity)])
+    done = kept(run / "imagenet.json")
+    for kind, folder in folders.items():
+        if kind not in done:
+            elsewhere(run, folder, kind)
 
 
 def kept(file: Path) -> dict[str, Any]:

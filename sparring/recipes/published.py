@@ -68,7 +68,7 @@ RECIPES: dict[str, Recipe] = {
         scales=("smoke", "full"),
     ),
     "hard-table4": Recipe(
-        "HARD, Table 4: Table 3's students on ImageNet's variants (--on FOLDER)",
+        "HARD, Table 4: Table 3's students on ImageNet's variants (--elsewhere FOLDER)",
         hard_imagenet.table4,
         needs=hard_imagenet.NEEDS,
         scales=("smoke", "full"),

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from sparring import report, verbs
 from sparring.errors import UserError
 from sparring.files import locked, sweep
-from sparring.launch.local import Job, run_all
+from sparring.launch.jobs import Job, run_all
 from sparring.recipes import folder, measured
 from sparring.recipes.autoencoder import DEFAULTS, train_augmentor
 from sparring.recipes.build import Given

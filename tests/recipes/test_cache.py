@@ -11,7 +11,7 @@ from runs import assert_same, child, configured, ended, resumed
 from torch.utils.data import TensorDataset
 
 from sparring.errors import UserError
-from sparring.launch.local import grid, run_all
+from sparring.launch.jobs import grid, run_all
 from sparring.recipes.build import Given
 from sparring.recipes.cached import fingerprint
 from sparring.recipes.check import inspect

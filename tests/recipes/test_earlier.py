@@ -13,7 +13,7 @@ from torch import nn
 from sparring.errors import UserError
 from sparring.files import read_json
 from sparring.launch import local
-from sparring.launch.local import Job, grid, run_all
+from sparring.launch.jobs import Job, grid, run_all
 from sparring.recipes import config as schema
 from sparring.recipes.build import Given
 from sparring.recipes.check import inspect

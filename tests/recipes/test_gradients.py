@@ -14,7 +14,7 @@ from torch import nn
 
 from sparring import report
 from sparring.errors import UserError
-from sparring.launch.local import grid, run_all
+from sparring.launch.jobs import grid, run_all
 from sparring.parts.layers import layers
 from sparring.recipes import config as schema
 from sparring.recipes.autoencoder import DEFAULTS, train_augmentor

@@ -11,7 +11,7 @@ from runs import configured
 from sparring import verbs
 from sparring.engine import Checkpoints, Descent
 from sparring.errors import UserError
-from sparring.launch.local import grid, run_all
+from sparring.launch.jobs import grid, run_all
 from sparring.recipes import config as schema
 from sparring.recipes.build import Given
 from sparring.recipes.run import run

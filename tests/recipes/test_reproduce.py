@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from math import sqrt
-from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -158,11 +157,10 @@ def planned(monkeypatch, tmp_path):
     def plan(name, **wish):
         jobs = {}
 
-        def note(some, given, *, resume):
-            jobs.update({str(job.out.relative_to(tmp_path)): job.config for job in some})
-            return [SimpleNamespace(out=job.out) for job in some]
+        def note(job, given, resume):
+            jobs[str(job.out.relative_to(tmp_path))] = job.config
 
-        monkeypatch.setattr("sparring.launch.reproduce.run_all", note)
+        monkeypatch.setattr("sparring.launch.jobs.run_after_earlier", note)
         monkeypatch.setattr("sparring.launch.reproduce.possible", lambda plans, *_: plans)
         monkeypatch.setattr("sparring.launch.reproduce.measure", lambda *_: None)
         monkeypatch.setattr("sparring.report.page", lambda paths, out: out)
@@ -306,9 +304,8 @@ def test_a_student_that_cannot_be_attacked_stops_no_other(table, tmp_path, monke
 
     asked = []
     monkeypatch.setattr("sparring.launch.reproduce.attacked", refused)
-    measure(
-        [tmp_path / "a" / "0", tmp_path / "b" / "0"], replace(small()[0], corruptions=(), attack=Attack(0.1, 9)), {}
-    )
+    for run in (tmp_path / "a" / "0", tmp_path / "b" / "0"):
+        measure(run, replace(small()[0], corruptions=(), attack=Attack(0.1, 9)), {})
     assert asked == ["a", "b"]
     assert capsys.readouterr().err.count("is not attacked: no gradients") == 2
 
@@ -373,7 +370,7 @@ def test_an_autoencoder_is_trained_where_a_variant_draws_by_it(table, tmp_path, 
     [
         ("hard-table1", "no row 'cnn-mpl'. Did you mean 'cnn-mlp'", {"row": "cnn-mpl"}),
         ("hard-table1", "no variant 'hard-afine'. Did you mean 'hard-affine'", {"variants": ["hard-afine"]}),
-        ("hard-table1", "imagenet-a", {"on": "nowhere"}),
+        ("hard-table1", "imagenet-a", {"elsewhere": "nowhere"}),
         ("hard-table3", "no scale 'cpu'; give --scale smoke or full", {}),
         ("hard-table3", "needs --data: a folder of ImageNet's layout", {"scale": "full"}),
         ("hard-table4", "needs --teacher: the ResNet50", {"scale": "full", "changes": {"data": "x"}}),
@@ -402,7 +399,7 @@ def test_what_is_wrong_is_told_before_anything_runs(tmp_path, name, told, wish):
     ],
 )
 def test_what_cannot_run_is_told_before_the_teacher_is_trained(table, tmp_path, monkeypatch, told, wish):
-    monkeypatch.setattr("sparring.launch.local.run", lambda *_, **__: pytest.fail("trained"))
+    monkeypatch.setattr("sparring.launch.jobs.run", lambda *_, **__: pytest.fail("trained"))
     with pytest.raises(UserError) as caught:
         verbs.reproduce("small", tmp_path, **wish)
     assert str(caught.value).startswith(told)
@@ -414,10 +411,12 @@ def test_a_student_of_the_recipes_own_that_cannot_run_stops_no_table(table, tmp_
     ways = {"attacked": {"method": "at"}, "on": {"method": "ce", "student": start("attacked")}, **row.variants}
     published.RECIPES["small"] = Recipe("a table", lambda _: [replace(row, variants=ways, corruptions=())])
     begun = []
-    monkeypatch.setattr("sparring.launch.reproduce.play", lambda plan, _: begun.extend(plan.students))
+    monkeypatch.setattr(
+        "sparring.launch.jobs.run_after_earlier", lambda job, *_, **__: begun.append(job.out.parent.name)
+    )
     monkeypatch.setattr("sparring.report.page", lambda paths, out: out)
     verbs.reproduce("small", tmp_path, changes={"threads": 1})
-    assert begun == [*row.variants]
+    assert begun == ["teachers", *row.variants]
     told = capsys.readouterr().err
     assert "a-pair/attacked is left out: perturb: there is no one radius" in told
     assert "a-pair/on is left out: there is nothing at" in told
@@ -453,7 +452,7 @@ def test_variants_of_imagenet_are_asked_once(tmp_path, monkeypatch):
     monkeypatch.setattr("sparring.launch.reproduce.elsewhere", lambda run, folder, kind: asked.append(kind))
     (tmp_path / "imagenet.json").write_text(json.dumps({"a": {"accuracy": 0.5}}))
     row = replace(da_tables.table1("smoke")[0], corruptions=())
-    measure([tmp_path], row, {"a": tmp_path, "sketch": tmp_path})
+    measure(tmp_path, row, {"a": tmp_path, "sketch": tmp_path})
     assert asked == ["sketch"]
     assert Wish().variants == ()
 
@@ -477,7 +476,7 @@ def test_table_4_reads_the_runs_of_table_3(pictures, tmp_path):
     changes = {"data": str(pictures / "data"), "workers": 0, "threads": 1}
     verbs.reproduce("hard-table3", tmp_path, changes=changes, **asked)
     before = (tmp_path / "resnet18/student-only/seed-0/result.json").stat().st_mtime_ns
-    verbs.reproduce("hard-table4", tmp_path, changes=changes, on=pictures / "on", **asked)
+    verbs.reproduce("hard-table4", tmp_path, changes=changes, elsewhere=pictures / "on", **asked)
     assert (tmp_path / "resnet18/student-only/seed-0/result.json").stat().st_mtime_ns == before
     text = markdown([tmp_path])
     row = lines(text, "hard-table4, smoke scale: resnet18")["student-only"]

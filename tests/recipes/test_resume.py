@@ -12,7 +12,7 @@ import pytest
 from runs import assert_same, child, configured, ended, epochs, kill_at, losses, resumed
 
 from sparring.errors import Interrupted
-from sparring.launch.local import grid, run_all
+from sparring.launch.jobs import grid, run_all
 from sparring.recipes.build import Given
 from sparring.recipes.run import run
 

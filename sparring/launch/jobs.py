@@ -1,14 +1,23 @@
-"""Runs one after the other on this machine, each a resumable folder."""
+"""Which runs a grid takes, each a resumable folder, and how they become tasks that anyone can carry out."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+import torch
+
+from sparring import nets
+from sparring.engine.device import choose_device
 from sparring.engine.processes import at_first, together
 from sparring.errors import UserError
-from sparring.files import plain_name
+from sparring.files import plain_name, read_json
+from sparring.keys import flat
+from sparring.launch.carry_out import carry_out, one_by_one
+from sparring.launch.tasks import LOG, Task
+from sparring.launch.where import HERE, Where
 from sparring.recipes.ahead import Ahead, alike
 from sparring.recipes.build import Given
 from sparring.recipes.cached import unasked
@@ -60,15 +69,59 @@ def seeded(
     ]
 
 
-def run_all(jobs: Sequence[Job], given: Given, *, resume: bool) -> list[Result]:
-    """Run every job, each after the earlier self that it learns from; all are looked at before the first begins.
+def run_all(jobs: Sequence[Job], given: Given, *, resume: bool, where: Where = HERE) -> list[Result]:
+    """Run every job, each after what it learns from or starts from; all are looked at before the first begins.
 
-    With `resume`, a finished run is read, an unfinished one goes on, and one that is not there yet begins.
+    With `resume`, a finished run is read, an unfinished one goes on, and one that is not there yet begins. where: who
+    carries them out; what was handed over from Python, and a single run, stay in this process.
     """
     with together():
         at_first(lambda: claim_all(jobs, resume))
         look_ahead(jobs, given)
-        return [run_after_earlier(job, given, resume) for job in jobs]
+        if len(jobs) == 1 or not by_name(given) or one_by_one(where):
+            return [run_after_earlier(job, given, resume) for job in jobs]
+    carry_out(tasks(jobs), where, memory=memory_of(jobs))
+    return [read(job.out) for job in jobs]
+
+
+def by_name(given: Given) -> bool:
+    """Whether nothing was handed over, so that any process can make all that a run needs."""
+    return given.teacher is None and given.student is None and given.data is None
+
+
+def tasks(jobs: Sequence[Job], before: Sequence[Task] = ()) -> list[Task]:
+    """Some jobs as tasks; each needs those before it whose folder its configuration names."""
+    found: list[Task] = []
+    for job in jobs:
+        words = named(job.config)
+        needs = frozenset(task.name for task in (*before, *found) if task.name in words)
+        found.append(Task(partial(train, job), str(job.out), job.out / LOG, needs))
+    return found
+
+
+def named(config: Config) -> set[str]:
+    """Every word of a configuration, and the members of ensembles in it."""
+    words = {value for value in flat(config.model_dump(mode="json")).values() if isinstance(value, str)}
+    return words.union(*(team[0] for word in words if (team := nets.team(word)) is not None))
+
+
+def train(job: Job) -> None:
+    """Do a job, in whatever process, and leave what comes of it in its folder alone."""
+    run_after_earlier(job, Given(), resume=True)
+
+
+def memory_of(jobs: Sequence[Job]) -> int | None:
+    """The bytes of a GPU that one of some jobs takes, as the look ahead has seen it; None where they use none."""
+    if not (torch.cuda.is_available() and any(choose_device(job.config.device).type == "cuda" for job in jobs)):
+        return None
+    needed = torch.cuda.max_memory_reserved()
+    torch.cuda.empty_cache()
+    return needed
+
+
+def read(out: Path) -> Result:
+    """A run that is over, from its folder."""
+    return Result(nets.load(str(out)).eval(), read_json(out / "result.json"), out)
 
 
 def look_ahead(jobs: Sequence[Job], given: Given) -> None:

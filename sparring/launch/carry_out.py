@@ -1,0 +1,139 @@
+"""The one loop over many tasks, whoever carries them out: what may begin begins, what is lost begins again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from sparring.core.processes import world
+from sparring.errors import Interrupted, UserError
+from sparring.launch.progress import Progress
+from sparring.launch.tasks import Errand, Task
+from sparring.launch.where import HERE, Launcher, Lost, Pending, Where, launcher
+
+PAUSE = 0.05  # seconds between two looks
+TRIES = 5  # how often a task is begun that is lost again and again
+GRACE = 120.0  # seconds that those at work have to save, once they were asked to stop
+
+
+@dataclass(slots=True)
+class Course:
+    """How far a grid of tasks has come: those that wait, those under way, and how often each was begun."""
+
+    waiting: list[Task]
+    under_way: dict[str, tuple[Task, Pending]] = field(default_factory=dict)
+    begun: dict[str, int] = field(default_factory=dict)
+
+    def ready(self) -> list[Task]:
+        """Those that can begin, since what they need has ended."""
+        open_ones = {task.name for task in self.waiting} | set(self.under_way)
+        return [task for task in self.waiting if not task.needs & open_ones]
+
+
+def carry_out(tasks: Sequence[Task], where: Where, *, memory: int | None = None) -> None:
+    """Do all tasks: here and one after the other with local:1 (and under torchrun), else side by side where they find
+    room, each once what it needs has ended. Returns when all have ended.
+
+    tasks: those that others need before these. memory: bytes of a GPU that one takes, where they compute on one. The
+    first that cannot be done ends the rest, everything saved: raises UserError, or Interrupted where a signal asked.
+    """
+    if one_by_one(where):
+        for task in tasks:
+            task.work()
+        return
+    carrier = launcher(where, tasks, memory)
+    course = Course(list(tasks))
+    try:
+        with Progress(len(tasks)) as progress, listening() as asked:
+            go_on(course, carrier, progress, asked)
+    finally:
+        carrier.close()
+
+
+def one_by_one(where: Where) -> bool:
+    """Whether tasks are done in this process, one after the other: as asked for, or by several that train as one."""
+    return where.on == HERE.on or world() > 1 or "WORLD_SIZE" in os.environ
+
+
+def go_on(course: Course, carrier: Launcher, progress: Progress, asked: Callable[[], int]) -> None:
+    """Begin what can begin and hear what has ended, until nothing is left."""
+    while course.waiting or course.under_way:
+        for task in course.ready()[: max(0, carrier.room - len(course.under_way))]:
+            begin(task, course, carrier, progress)
+        try:
+            for task, pending in [each for each in course.under_way.values() if each[1].done()]:
+                hear(task, pending, course, progress, asked)
+            if number := asked():
+                raise Interrupted("stopped; what the runs had saved is kept", number)
+        except (UserError, Interrupted):
+            halt(course, carrier, progress)
+            raise
+        progress.look()
+        time.sleep(PAUSE)
+
+
+def begin(task: Task, course: Course, carrier: Launcher, progress: Progress) -> None:
+    """Hand a task over."""
+    course.waiting.remove(task)
+    course.begun[task.name] = course.begun.get(task.name, 0) + 1
+    progress.begin(task)
+    errand = Errand(task.work, task.log.absolute(), carrier.threads)
+    course.under_way[task.name] = (task, carrier.submit(errand))
+
+
+def hear(task: Task, pending: Pending, course: Course, progress: Progress, asked: Callable[[], int]) -> None:
+    """Hear how a task ended; one that was lost, or stopped by somebody else than the user, waits to begin again."""
+    del course.under_way[task.name]
+    try:
+        ended = pending.result()
+        why = ended.stopped
+    except Lost:
+        ended, why = None, "its worker is gone"
+    if ended is not None and ended.refused:
+        raise UserError(ended.refused)
+    if not why:
+        progress.end(task)
+    elif course.begun[task.name] >= TRIES:
+        raise UserError(
+            f"{task.name} was begun {TRIES} times and lost each time ({why}); {task.log} tells how far it came"
+        )
+    else:
+        if not asked():
+            progress.say(task, f"{why}; it goes on from its checkpoint")
+        course.waiting.insert(0, task)
+
+
+def halt(course: Course, carrier: Launcher, progress: Progress) -> None:
+    """Ask all that are at work to stop, and wait until they have saved."""
+    carrier.stop()
+    until = time.monotonic() + GRACE
+    while time.monotonic() < until and not all(pending.done() for _, pending in course.under_way.values()):
+        progress.look()
+        time.sleep(PAUSE)
+
+
+@contextmanager
+def listening() -> Iterator[Callable[[], int]]:
+    """The number of the signal that asked to stop, or 0; the second one is not waited for. Outside the main thread
+    nobody asks."""
+    heard: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: 0
+        return
+
+    def note(number: int, frame: object) -> None:
+        if heard:
+            raise KeyboardInterrupt
+        heard.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield lambda: heard[0] if heard else 0
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,166 @@
+"""The loop over tasks: order, losses, refusals and stops, by a launcher that does what the test tells it."""
+
+from dataclasses import dataclass, field
+from functools import partial
+
+import pytest
+
+from sparring.errors import Interrupted, UserError
+from sparring.launch import carry_out as loop
+from sparring.launch.carry_out import carry_out
+from sparring.launch.tasks import Ended, Task
+from sparring.launch.where import Lost, Where
+
+AWAY = Where("local:2")
+
+
+@dataclass
+class Later:
+    """Ends at the second look, as its script says: an Ended, Lost or another error."""
+
+    says: object
+    looks: int = 0
+
+    def done(self):
+        self.looks += 1
+        return self.looks > 1
+
+    def result(self):
+        if isinstance(self.says, Ended):
+            return self.says
+        raise self.says
+
+
+@dataclass
+class Scripted:
+    """Notes what begins; each task ends as its next line says, well where there is none."""
+
+    lines: dict = field(default_factory=dict)
+    room: int = 2
+    threads: int = 1
+    begun: list = field(default_factory=list)
+    told: list = field(default_factory=list)
+
+    def submit(self, errand):
+        name = errand.log.parent.name
+        self.begun.append(name)
+        says = self.lines.get(name, [])
+        return Later(says.pop(0) if says else Ended())
+
+    def stop(self):
+        self.told.append("stop")
+
+    def close(self):
+        self.told.append("close")
+
+
+@pytest.fixture
+def scripted(monkeypatch, tmp_path):
+    """Carry out a, b, c, … of which some need others, by a scripted launcher."""
+    monkeypatch.setattr(loop, "PAUSE", 0.0)
+
+    def go(needs, **script):
+        carrier = Scripted(**script)
+        monkeypatch.setattr(loop, "launcher", lambda *_: carrier)
+        tasks = [Task(print, name, tmp_path / name / ".log", frozenset(of)) for name, of in needs.items()]
+        return carrier, lambda: carry_out(tasks, AWAY)
+
+    return go
+
+
+def test_each_begins_once_what_it_needs_has_ended(scripted):
+    carrier, go = scripted({"a": "", "b": "a", "c": "", "d": "bc"}, room=9)
+    go()
+    assert carrier.begun == ["a", "c", "b", "d"]
+    assert carrier.told == ["close"]
+
+
+def test_no_more_begin_than_there_is_room_for(scripted, monkeypatch):
+    most = []
+    hear = loop.hear
+    monkeypatch.setattr(loop, "hear", lambda *given: (most.append(len(given[2].under_way)), hear(*given)))
+    carrier, go = scripted(dict.fromkeys("abcde", ""), room=2)
+    go()
+    assert sorted(carrier.begun) == [*"abcde"]
+    assert max(most) == 2
+
+
+def test_what_is_lost_begins_again_and_is_told(scripted, capsys):
+    stopped = Ended(stopped="stopped after step 3", signal=15)
+    carrier, go = scripted({"a": "", "b": ""}, lines={"a": [Lost()], "b": [stopped]})
+    go()
+    assert sorted(carrier.begun) == ["a", "a", "b", "b"]
+    told = capsys.readouterr().err
+    assert "a: its worker is gone; it goes on from its checkpoint" in told
+    assert "b: stopped after step 3; it goes on from its checkpoint" in told
+
+
+def test_what_is_lost_each_time_is_given_up(scripted):
+    carrier, go = scripted({"a": ""}, lines={"a": [Lost() for _ in range(9)]})
+    with pytest.raises(UserError, match=r"a was begun 5 times and lost each time \(its worker is gone\)"):
+        go()
+    assert carrier.begun == ["a"] * 5
+    assert carrier.told == ["stop", "close"]
+
+
+def test_a_users_mistake_ends_the_others(scripted):
+    carrier, go = scripted({"a": "", "b": "", "c": ""}, lines={"a": [Ended(refused="give another")]})
+    with pytest.raises(UserError, match=r"^give another$"):
+        go()
+    assert carrier.begun == ["a", "b"]
+    assert carrier.told == ["stop", "close"]
+
+
+def test_a_bug_is_not_hidden(scripted):
+    _, go = scripted({"a": ""}, lines={"a": [ZeroDivisionError("ours")]})
+    with pytest.raises(ZeroDivisionError, match="ours"):
+        go()
+
+
+def test_a_signal_stops_all(scripted, monkeypatch):
+    carrier, go = scripted(dict.fromkeys("abc", ""))
+    calls = iter([0, 0, 0, 15])
+    monkeypatch.setattr(loop, "listening", partial(loop_of, lambda: next(calls, 15)))
+    with pytest.raises(Interrupted) as caught:
+        go()
+    assert caught.value.signal == 15
+    assert carrier.told == ["stop", "close"]
+
+
+class loop_of:
+    """A `listening` that answers as told."""
+
+    def __init__(self, asked):
+        self.asked = asked
+
+    def __enter__(self):
+        return self.asked
+
+    def __exit__(self, *_):
+        return None
+
+
+@pytest.mark.parametrize(
+    ("on", "cpus", "gpus", "told"),
+    [
+        ("moon", None, None, "--on moon: runs are carried out on local, ray or slurm"),
+        ("local:no", None, None, "give a number of processes, as local:4"),
+        ("local:0", None, None, "give a number of processes"),
+        ("ray:8", None, None, "give ray, or a cluster's address as ray://HOST:PORT"),
+        ("local", 0, None, "--cpus 0: give 1 or more"),
+        ("ray", None, -1.0, "--gpus -1.0: give how many each run needs"),
+        ("local", None, 1.0, "--gpus 1.0 is for ray and slurm"),
+    ],
+)
+def test_where_nothing_can_be_carried_out(on, cpus, gpus, told):
+    with pytest.raises(UserError, match="--") as caught:
+        Where.given(on, cpus, gpus)
+    assert told in str(caught.value)
+
+
+def test_the_environment_says_where_if_nobody_does(monkeypatch):
+    monkeypatch.setenv("SPARRING_ON", "local:3")
+    assert Where.given(None, None, None).on == "local:3"
+    assert Where.given("ray", None, None).on == "ray"
+    monkeypatch.delenv("SPARRING_ON")
+    assert Where.given(None, 2, None) == Where("local", 2)

@@ -1,0 +1,70 @@
+"""The same grid on two Ray nodes of which one is killed, and by submitit's local executor, ends as on this machine."""
+
+import pytest
+from test_side_by_side import begun, command, reference, weights  # noqa: F401 (a fixture)
+
+from sparring import verbs
+from sparring.errors import UserError
+from sparring.launch.on_slurm import parsed
+from sparring.launch.where import Where
+
+pytestmark = pytest.mark.slow
+OWN = {"threads": 1, "device": "cpu"}
+
+
+@pytest.fixture
+def two_nodes(monkeypatch):
+    """A Ray cluster of two nodes with one CPU each; the second can be killed."""
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    pytest.importorskip("ray", reason="the extra `cluster` is not installed")
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    second = cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    yield cluster, second
+    cluster.shutdown()
+
+
+def test_a_node_that_is_killed_costs_nothing(reference, two_nodes, tmp_path):  # noqa: F811
+    cluster, second = two_nodes
+    process = command(tmp_path / "runs", "--on", "ray")
+    begun(tmp_path / "runs")
+    cluster.remove_node(second, allow_graceful=False)
+    _, told = process.communicate(timeout=300)
+    assert process.returncode == 0, told
+    assert weights(tmp_path / "runs") == reference
+    resumed = [file for file in (tmp_path / "runs").rglob("manifest.json") if '"resumed"' in file.read_text()]
+    assert len(resumed) == 1
+
+
+def test_more_than_the_cluster_has_is_refused(two_nodes, tmp_path):
+    with pytest.raises(UserError, match="--cpus 64 --gpus 0: the cluster has 2 CPUs and 0 GPUs, so no run would ever"):
+        verbs.train("mlp-16", "digits", out=tmp_path / "runs", seeds=2, on="ray", cpus=64, **OWN)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_submitits_local_executor_takes_slurms_path(reference, tmp_path):  # noqa: F811
+    pytest.importorskip("submitit", reason="the extra `cluster` is not installed")
+    process = command(tmp_path / "runs", "--on", "slurm:local")
+    _, told = process.communicate(timeout=300)
+    assert process.returncode == 0, told
+    assert weights(tmp_path / "runs") == reference
+    assert "seed-1: epoch 40/40" in told
+
+
+def test_without_slurm_it_is_told(tmp_path):
+    pytest.importorskip("submitit", reason="the extra `cluster` is not installed")
+    with pytest.raises(UserError, match="`slurm:local` tries it without Slurm"):
+        verbs.train("mlp-16", "digits", out=tmp_path / "runs", seeds=2, on="slurm:partition=gpu", **OWN)
+
+
+def test_slurms_options():
+    assert parsed(Where("slurm:partition=gpu,timeout_min=60,slurm_account=a")) == {
+        "slurm_partition": "gpu",
+        "timeout_min": 60,
+        "slurm_account": "a",
+    }
+    with pytest.raises(UserError, match="'gpu' is no option; write slurm:partition=gpu"):
+        parsed(Where("slurm:gpu"))
