@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sparring.core import UserError
-    from sparring.verbs import Outcome, check, distill, export, reproduce, show, train, train_augmentor
+    from sparring.verbs import Outcome, check, compare, distill, export, reproduce, show, train, train_augmentor
 
 __version__ = "0.1.0"
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "UserError",
     "__version__",
     "check",
+    "compare",
     "distill",
     "export",
     "reproduce",

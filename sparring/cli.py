@@ -23,6 +23,7 @@ from sparring.arguments import (
     words,
 )
 from sparring.cli_augmentor import train_augmentor
+from sparring.cli_compare import compare
 from sparring.cli_evaluate import evaluate
 from sparring.cli_export import export
 from sparring.cli_list import list_names
@@ -40,7 +41,7 @@ app = App(
 app.command(train_augmentor)
 
 Changes = Annotated[Config | None, Parameter(name="*", show_default=False)]
-KEYED = ("train", "distill", "check")  # verbs that take any key of the schema as key=value
+KEYED = ("train", "distill", "compare", "check")  # verbs that take any key of the schema as key=value
 GOES_ON = ("demo", "reproduce", "evaluate")  # verbs that go on by themselves with what they find
 
 
@@ -72,6 +73,7 @@ def demo(*, out: Path = Path("sparring-demo"), seeds: Annotated[int, Number] = 5
 
 app.command(train)
 app.command(distill)
+app.command(compare)
 app.command(check)
 app.command(evaluate)
 app.command(export)

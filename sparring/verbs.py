@@ -10,6 +10,7 @@ from sparring import data as datasets
 from sparring import nets, report
 from sparring.errors import UserError, did_you_mean
 from sparring.launch.outcome import Outcome, launch
+from sparring.launch.outcome import compare as run_comparison
 from sparring.launch.reproduce import Wish
 from sparring.launch.reproduce import reproduce as play_recipe
 from sparring.launch.where import Where
@@ -81,6 +82,34 @@ def train(
     chosen, given = settled(config, student=net, data=data, method=BASELINE, **options)
     where = Where.given(on, cpus, gpus)
     return launch(chosen, Path(out), given, baseline=False, seeds=seeds, resume=resume, where=where)
+
+
+@checked
+def compare(
+    methods: Sequence[str],
+    teacher: Any = None,
+    student: Any = None,
+    data: Any = None,
+    *,
+    out: str | Path,
+    baseline: bool = True,
+    seeds: int = 3,
+    resume: bool = False,
+    config: Config | str | Path | None = None,
+    on: str | None = None,
+    cpus: int | None = None,
+    gpus: float | None = None,
+    **options: Any,
+) -> Outcome:
+    """Train the same student by several methods, on equal epochs and the same seeds, for verdicts of each pair.
+
+    methods: rows of `sparring list methods`, each with options of its own behind commas ("da,perturb.alpha=0.02").
+    baseline: also the student alone. The rest as in `distill`; what fills a slot goes for all. Raises UserError.
+    """
+    chosen, given = settled(config, teacher=teacher, student=student, data=data, **options)
+    where = Where.given(on, cpus, gpus)
+    told = {"baseline": baseline, "seeds": seeds, "resume": resume, "where": where}
+    return run_comparison(chosen, methods, Path(out), given, **told)
 
 
 @checked

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,20 +11,22 @@ from typing import Any
 from sparring import report
 from sparring.core import Network
 from sparring.errors import UserError
-from sparring.launch.jobs import Job, grid, run_all
+from sparring.files import plain_name
+from sparring.launch.jobs import Job, grid, run_all, seeded
 from sparring.launch.where import Where
 from sparring.recipes.build import Given
-from sparring.recipes.config import Config
+from sparring.recipes.cached import unasked
+from sparring.recipes.config import SLOTS, Config, merged, overrides
 from sparring.recipes.run import Result
 from sparring.report.groups import BASELINE
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Outcome:
-    """What a call of `train` or `distill` leaves.
+    """What a call of `train`, `distill` or `compare` leaves.
 
-    student: the method's student (of the first seed), ready to answer; metrics: its result.json; runs: every run,
-    baseline included; out: the folder they lie in.
+    student: the (first) method's student (of the first seed), ready to answer; metrics: its result.json; runs: all of
+    them, those of the baseline included; out: the folder they lie in.
     """
 
     student: Network
@@ -52,4 +56,38 @@ def launch(
     methods = [config.method] + ([BASELINE] if baseline and config.method != BASELINE else [])
     jobs = [Job(config, out)] if seeds == len(methods) == 1 else grid(config, out, methods=methods, seeds=seeds)
     results = tuple(run_all(jobs, given, resume=resume, where=where))
+    return Outcome(results[0].student, dict(results[0].metrics), results, out)
+
+
+def compare(
+    config: Config,
+    methods: Sequence[str],
+    out: Path,
+    given: Given,
+    *,
+    baseline: bool,
+    seeds: int,
+    resume: bool,
+    where: Where,
+) -> Outcome:
+    """The same student by several methods, on the same data, split, epochs and seeds: out/METHOD/seed-N.
+
+    methods: each a row of `sparring list methods` or my_method.py:slots, with options of its own behind commas
+    ("da,perturb.alpha=0.02"); what the configuration holds for a slot goes for all. Raises UserError for one twice.
+    """
+    if seeds < 1:
+        raise UserError(f"seeds={seeds}: give 1 or more")
+    asked = [*methods] + ([BASELINE] if baseline and BASELINE not in methods else [])
+    if len(asked) < 2:
+        raise UserError("a comparison takes two methods or more, such as kd da dkd (see `sparring list methods`)")
+    shared = {slot: options for slot in SLOTS if (options := getattr(config, slot))}
+    configs: dict[str, Config] = {}
+    for each in asked:
+        method, *options = each.split(",")
+        name = re.sub(r"[^\w.+-]+", "-", "-".join([plain_name(method), *options]))
+        if name in configs:
+            raise UserError(f"{each} is there twice; options tell two of one method apart, as {method},optim.lr=0.1")
+        changes = {"method": method} | ({} if method == BASELINE else shared)
+        configs[name] = unasked(merged(merged(config, changes), overrides(tuple(options))))
+    results = tuple(run_all(seeded(configs, out, seeds=seeds), given, resume=resume, where=where))
     return Outcome(results[0].student, dict(results[0].metrics), results, out)

@@ -54,6 +54,8 @@ def markdown(paths: Iterable[str | Path] | str | Path) -> str:
         parts.append(f"## {_plain(group.student)} on {_plain(group.data)}")
         parts.append("\n".join(f"- {_plain(line)}" for line in sentences(group)))
         parts.append(markdown_table(table(group)))
+        if pairs := every_pair(group):
+            parts.append("\n".join(f"- {_plain(pair.sentence)}" for pair in pairs))
         if both := teacher.beside(group):
             parts.append(markdown_table(both))
         parts += [f"{_plain(found.title)}:\n\n{markdown_table(found.means)}" for found in robust.corrupted(group)]

@@ -16,6 +16,7 @@ OWN = {"threads": 1, "device": "cpu"}
 def two_nodes(monkeypatch):
     """A Ray cluster of two nodes with one CPU each; the second can be killed."""
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # Ray's own 15 waits for whatever else this machine does
     pytest.importorskip("ray", reason="the extra `cluster` is not installed")
     from ray.cluster_utils import Cluster
 
