@@ -2,8 +2,8 @@
 
     python bench/placement.py --on local:2 ray slurm:local --tasks 30 --out results/bench-placement.json
 
-Tasks that do nothing, handed over by the same loop that hands over runs. A worker imports torch once (local, ray) or for
-each task (slurm). Several blocks, the ways in turn, so that other work on the machine weighs on all of them.
+Tasks that do nothing, handed over by the same loop that hands over runs. A worker imports torch once (local, ray), or
+for each task (slurm). Several blocks, the ways in turn, so that other work on the machine weighs on all of them.
 """
 
 from __future__ import annotations
