@@ -23,6 +23,7 @@ from sparring.recipes.check import Check, inspect
 from sparring.recipes.config import Config
 from sparring.recipes.evaluation import evaluate as evaluate
 from sparring.recipes.examine import Part
+from sparring.recipes.export import Exported
 from sparring.recipes.export import export as export
 from sparring.recipes.kinds import checked
 from sparring.recipes.landscape import landscape as draw_landscape
@@ -49,6 +50,10 @@ class Outcome:
     def report(self) -> Path:
         """Write report.html beside the runs, and return its path."""
         return report.page([self.out], self.out / "report.html")
+
+    def export(self, **how: Any) -> Exported:
+        """Write `.student` into files for use elsewhere; how: as `export`, without the run."""
+        return export(self.runs[0], **how)
 
     def __repr__(self) -> str:
         accuracy = (self.metrics.get("test") or self.metrics.get("validation") or {}).get("accuracy")

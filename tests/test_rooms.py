@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "arguments": {"recipes"},
     "cli_augmentor": {"arguments", "recipes", "verbs"},
     "cli_evaluate": {"arguments", "verbs"},
-    "cli_export": {"verbs"},
+    "cli_export": {"arguments", "report", "verbs"},
     "cli_list": {"arguments", "verbs"},
     "cli_show": {"arguments", "verbs"},
     "cli": {
