@@ -76,7 +76,11 @@ class Unseen(nn.Module):
 
 def resting_copy(net: Network) -> Network:
     """A copy of a network on the CPU, in eval mode, its tensors laid out plainly."""
-    return copy.deepcopy(net).to("cpu").to(memory_format=torch.contiguous_format).eval()
+    alone = copy.deepcopy(net).to("cpu").eval()
+    with torch.no_grad():
+        for value in (*alone.parameters(), *alone.buffers()):
+            value.data = value.data.contiguous()
+    return alone
 
 
 def require(form: Form) -> None:

@@ -74,7 +74,7 @@ class Exported:
 def export(
     run: Any,
     *,
-    to: Form | Sequence[Form] | None = None,
+    to: str | Sequence[str] | None = None,
     exit: str | None = None,
     out: str | Path | None = None,
     licence: str = "other",
@@ -83,9 +83,9 @@ def export(
     """Write a finished run's student, as it is evaluated, into files for use elsewhere, with a model card.
 
     run: its folder, or the `Result` of a training (which knows a student that was made in Python). to: one or
-    some of "safetensors" (the default), "torch", "onnx"; see `nets.portable`. exit: of a student that has exits "exit1", …: the
-    network up to there. out: a folder (RUN/export, or RUN/export-EXIT), or one file whose suffix says the form.
-    licence: of the weights, as SPDX calls it. data: the data set, where the run was given one made in Python.
+    some of "safetensors" (the default), "torch", "onnx"; see `nets.portable`. exit: of a student that has exits
+    "exit1", …: the network up to there. out: a folder (RUN/export, or RUN/export-EXIT), or one file whose suffix says
+    the form. licence: of the weights, as SPDX calls it. data: the data set, where the run was given one made in Python.
 
     Each file is read again before it is in its place, and asked about up to 512 held-out images. Raises UserError where
     its answers are others than the run's network's, for a network that is no graph, and where a file is there already.
@@ -95,8 +95,7 @@ def export(
         raise UserError(f"{folder} is an exit: give its run, {asked[1]}, and --exit {asked[0]}")
     if not LICENCE.fullmatch(licence):
         raise UserError(f"--licence {licence!r} is no licence's name as SPDX has it: give one such as Apache-2.0")
-    forms: Sequence[Form] | None = (to,) if isinstance(to, str) else to
-    places = plan(folder, forms, exit, None if out is None else Path(out))
+    places = plan(folder, (to,) if isinstance(to, str) else to, exit, None if out is None else Path(out))
     for form in places.files:
         portable.require(form)
     config, found, student = opened(folder, "cpu", handed_over(run, folder, data))

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparring.core import UserError
+from sparring.core import UserError, did_you_mean
 from sparring.files import require_writable
-from sparring.nets.portable import SUFFIXES, Form
+from sparring.nets.portable import FORMS, SUFFIXES, Form
 from sparring.recipes.folder import ELSEWHERE, standing
 
 ELSES = {".pt", ".pth", ".bin", ".ckpt", ".pkl", ".tflite", ".mlmodel", ".mlpackage"}  # what other files are called
@@ -37,12 +37,14 @@ class Plan:
             raise UserError(f"cannot write into {self.folder}: {error.strerror}; {ELSEWHERE}") from error
 
 
-def plan(run: Path, to: Sequence[Form] | None, exit: str | None, out: Path | None) -> Plan:
+def plan(run: Path, to: Sequence[str] | None, exit: str | None, out: Path | None) -> Plan:
     """Where an export of `run` goes. out: a folder, for student.onnx and what goes with it; or a file whose suffix says
     the form, its card then being called as it is (x.onnx, x.md, x.json).
 
     Raises UserError where form and name do not go together, something is there already or nothing can be written.
     """
+    if odd := [word for word in to or () if word not in FORMS]:
+        raise UserError(f"--to {odd[0]} is no form that is written. {did_you_mean(odd[0], FORMS)}")
     out = out or run / (f"export-{exit}" if exit else "export")
     of: dict[str, Form] = {suffix: form for form, suffix in SUFFIXES.items()}
     if out.suffix in of:
@@ -54,7 +56,9 @@ def plan(run: Path, to: Sequence[Form] | None, exit: str | None, out: Path | Non
     elif out.suffix in ELSES:
         raise UserError(f"--out {out}: what is written are {', '.join(of)}, so give a name that ends so, or a folder")
     else:
-        files: dict[Form, Path] = {form: out / f"student{SUFFIXES[form]}" for form in to or ("safetensors",)}
+        files: dict[Form, Path] = {
+            form: out / f"student{SUFFIXES[form]}" for form in FORMS if form in (to or FORMS[:1])
+        }
         found = Plan(files, out / "README.md", out / "export.json")
     for file in (*found.files.values(), found.card, found.facts):
         if file.exists():

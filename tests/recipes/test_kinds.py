@@ -70,7 +70,7 @@ def test_arguments_are_brought_to_their_kinds() -> None:
         ("evaluate", {"run": 3}, "run is a int: give a run's folder"),
         ("show", {"run": "x", "part": "train"}, "part='train' will not do"),
         ("export", {"run": "x", "exit": 1}, "exit=1 will not do: input should be a valid string"),
-        ("export", {"run": "x", "to": ["tflite"]}, "to='tflite' will not do"),
+        ("export", {"run": "x", "to": "tflite"}, "--to tflite is no form that is written"),
         ("export", {"run": 3}, "run is a int: give a run's folder"),
         ("train", {"net": "mlp-16", "out": 3}, "out=3 will not do"),
         ("train", {"net": "mlp-16", "out": "x", "seeds": True}, "seeds=True will not do"),
