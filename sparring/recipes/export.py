@@ -110,10 +110,12 @@ def export(
             portable.write(alone, form, draft, shape=found.shape, class_names=found.class_names)
             answer = portable.read(alone, form, draft)
             seen[form] = answer, tried(answering(student, exit), answer, f"{alone.name} as {form}", batches)
-        itself, *times = took([portable.Bare(alone), *(each[0] for each in seen.values())], batches[0].x[:1])
+        graphs = {form: answer for form, (answer, _) in seen.items() if form != "safetensors"}  # weights are PyTorch's
+        itself, *times = took([portable.Bare(alone), *graphs.values()], batches[0].x[:1])
+        latency = dict(zip(graphs, times, strict=True))
         files: dict[Form, Written] = {
-            form: Written(places.files[form], *sized(drafts[form]), latency, seen[form][1])
-            for form, latency in zip(seen, times, strict=True)
+            form: Written(places.files[form], *sized(draft), latency.get(form, itself), seen[form][1])
+            for form, draft in drafts.items()
         }
         done = Exported(files, places.card, places.facts, latency=itself, **costs(alone, found))
         told = facts(done, folder, alone, exit, found, licence) | {"size": config.size}
