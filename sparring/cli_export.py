@@ -3,29 +3,52 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shlex import quote
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from sparring.arguments import Several
 
 
-def export(run: Path, /, *, exit: str, out: Path, device: str | None = None) -> None:
-    """Write one exit of a run's student as a network of its own, without what comes later, and compare the two.
+def export(
+    run: Path,
+    /,
+    *,
+    to: Annotated[tuple[Literal["safetensors", "torch", "onnx"], ...] | None, Several] = None,
+    exit: str | None = None,
+    out: Path | None = None,
+    licence: Annotated[str, Parameter(name=["--licence", "--license"])] = "other",
+) -> None:
+    """Write a run's student alone into files for use elsewhere, try each against PyTorch, and write its model card.
 
     Parameters
     ----------
     run
-        A run directory whose student has exits, as --method byot makes them.
+        A run directory.
+    to
+        Some of safetensors (its weights, the default), torch (a program for torch.export.load) and onnx (a graph, for
+        onnxruntime and phones). The last two take pixels in [0, 1], of any number of images.
     exit
-        Which: exit1, exit2, …; or deepest, the network without exits.
+        Of a student that has exits, as --method byot makes them: the network up to this one (exit1, exit2, …).
     out
-        A folder, or a file that ends in .safetensors; it can be a --teacher or a --student.
-    device
-        Where they are compared, in place of the run's own.
+        A folder (by default RUN/export), or a file that ends in .safetensors, .pt2 or .onnx.
+    licence
+        Of the weights, by its SPDX name such as Apache-2.0: yours to say.
     """
     from sparring import verbs
+    from sparring.report.units import duration
 
-    done = verbs.export(run, exit, out, device=device)
-    print(f"{exit} of {run}: {done.parameters:,} parameters, {done.macs:,} MACs for one image")
+    done = verbs.export(run, to=to, exit=exit, out=out, licence=licence)
     print(
-        f"asked again on {done.images} images: accuracy {done.accuracy:.2%} ({done.accuracy_before:.2%} in the run's "
-        f"network), logits at most {done.difference:.2g} apart"
+        f"{done.parameters:,} parameters, {done.macs:,} MACs for one image, which takes PyTorch "
+        f"{duration(done.latency)} ({done.device}, threads: {done.threads})"
     )
-    print(f"The network: {done.file}\nNext: sparring distill --teacher {quote(str(done.file))} --student NAME")
+    for form, each in done.files.items():
+        seen = each.parity
+        print(
+            f"{form}: {each.bytes:,} bytes, one image {duration(each.latency)}; asked again on {seen.images} images: "
+            f"accuracy {seen.accuracy:.2%} ({seen.expected:.2%} in PyTorch), logits at most {seen.error:.2g} apart "
+            f"of {seen.largest:.3g}\n  {each.file}"
+        )
+    print(f"The model card: {done.card}, its numbers: {done.facts}")
+    print("Next: read the card before you publish it" + (", and give --licence" if licence == "other" else ""))

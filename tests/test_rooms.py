@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli_augmentor": {"arguments", "recipes", "verbs"},
     "cli_compare": {"arguments", "verbs"},
     "cli_evaluate": {"arguments", "verbs"},
-    "cli_export": {"verbs"},
+    "cli_export": {"arguments", "report", "verbs"},
     "cli_list": {"arguments", "verbs"},
     "cli_show": {"arguments", "verbs"},
     "cli_train": {"arguments", "verbs"},

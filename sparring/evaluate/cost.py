@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
 
 import torch
@@ -37,15 +37,24 @@ def latency(net: nn.Module, shape: Sequence[int], device: torch.device | str = "
     device = torch.device(device)
     there = net if device == _device(net) else copy.deepcopy(net).to(device)
     x = torch.rand(1, *shape, device=device)
-    with resting(there), torch.inference_mode(), computing(device.type, bf16=False):
-        times = [_timed(there, x) for _ in range(5 + repeats)]
-    return median(times[5:])
+    with resting(there), computing(device.type, bf16=False):
+        return took([there], x, repeats=repeats)[0]
 
 
-def _timed(net: nn.Module, x: Tensor) -> float:
+@torch.inference_mode()
+def took(answers: Sequence[Callable[[Tensor], object]], x: Tensor, *, repeats: int = 30) -> list[float]:
+    """The median time in seconds that each of several takes to answer `x`, after five unmeasured answers.
+
+    They answer in turn, so that whatever else the machine does strikes them all alike.
+    """
+    times = [[_timed(answer, x) for answer in answers] for _ in range(5 + repeats)]
+    return [median(each) for each in zip(*times[5:], strict=True)]
+
+
+def _timed(answer: Callable[[Tensor], object], x: Tensor) -> float:
     _wait(x.device)
     start = time.perf_counter()
-    net(x)
+    answer(x)
     _wait(x.device)
     return time.perf_counter() - start
 

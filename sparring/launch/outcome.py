@@ -17,6 +17,7 @@ from sparring.launch.where import Where
 from sparring.recipes.build import Given
 from sparring.recipes.cached import unasked
 from sparring.recipes.config import SLOTS, Config, merged, overrides
+from sparring.recipes.export import Exported, export
 from sparring.recipes.run import Result
 from sparring.report.groups import BASELINE
 
@@ -37,6 +38,10 @@ class Outcome:
     def report(self) -> Path:
         """Write report.html beside the runs, and return its path."""
         return report.page([self.out], self.out / "report.html")
+
+    def export(self, **how: Any) -> Exported:
+        """Write `.student` into files for use elsewhere; how: as `sparring.export`, without the run."""
+        return export(self.runs[0], **how)
 
     def __repr__(self) -> str:
         accuracy = (self.metrics.get("test") or self.metrics.get("validation") or {}).get("accuracy")

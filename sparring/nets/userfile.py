@@ -31,6 +31,14 @@ def user_body(file: Path, name: str, classes: int, options: Mapping[str, Any]) -
     return made
 
 
+def calling(file: Path, name: str, classes: int, options: Mapping[str, Any]) -> str:
+    """How a Python file that imports `name` from `file` makes the network: "tiny(num_classes=10)"."""
+    found = named(file, name)
+    given = {} if isinstance(found, nn.Module) else {**_arguments(found, classes), **options}
+    call = ", ".join(f"{key}={value!r}" for key, value in given.items())
+    return name if isinstance(found, nn.Module) else f"{name}({call})"
+
+
 def _arguments(found: Callable[..., Any], classes: int) -> dict[str, int]:
     try:
         taken = inspect.signature(found).parameters

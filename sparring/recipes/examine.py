@@ -20,7 +20,7 @@ from sparring.evaluate import latency, macs, parameters, score
 from sparring.files import read_json
 from sparring.nets import weights
 from sparring.recipes import config as schema
-from sparring.recipes.build import Given, asks_teacher, find_data, network, place_teacher, precision
+from sparring.recipes.build import Given, asks_teacher, copied, find_data, network, place_teacher, precision
 from sparring.recipes.config import Config
 from sparring.recipes.exits import by_exit
 from sparring.recipes.folder import EARLIER, as_it_lies
@@ -95,8 +95,10 @@ def kept_by(run: Path) -> dict[str, Tensor]:
     return weights.read(run / KEEPSAKES)[0] if (run / KEEPSAKES).exists() else {}
 
 
-def opened(run: Path, device: str | None = None) -> tuple[Config, datasets.Data, Network]:
-    """A finished run's configuration, data and student, on its own device or another."""
+def opened(run: Path, device: str | None = None, given: Given | None = None) -> tuple[Config, datasets.Data, Network]:
+    """A finished run's configuration, data and student, on its own device or another; given: what of these no name
+    finds, since it was made in Python (the student as it is after the training)."""
+    given = given or Given()
     if asked := nets.exit_asked(str(run)):
         raise UserError(
             f"{run} is an exit, and what is measured are runs: evaluate {asked[1]}, which tells of all its exits; to "
@@ -113,8 +115,11 @@ def opened(run: Path, device: str | None = None) -> tuple[Config, datasets.Data,
         hint = f"there is one in {inner}" if inner else "give a run directory, or --resume that run"
         raise UserError(f"{run} holds no finished run (no result.json); {hint}")
     config = as_it_lies(run, schema.read(run / "config.yaml"))
-    data = find_data(config, Given())
-    student = nets.load(str(run), classes=data.classes, shape=data.shape)
+    data = find_data(config, given)
+    if given.student is None:
+        student = nets.load(str(run), classes=data.classes, shape=data.shape)
+    else:
+        student = copied(nets.wrap(given.student, mean=data.mean, std=data.std))
     tell_of_changes(run, config, data, student)
     Compute(choose_device(device or config.device)).place_module(student)
     return config, data, student

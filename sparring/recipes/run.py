@@ -63,6 +63,13 @@ class Result:
 
         return page([self.out], self.out / "report.html")
 
+    def export(self, **how: Any) -> Any:
+        """Write the student into files for use elsewhere, as `sparring.recipes.export.export`, which `how` is given to,
+        and return what it does."""
+        from sparring.recipes.export import export
+
+        return export(self, **how)
+
 
 def run(
     config: Config,

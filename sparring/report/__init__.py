@@ -1,5 +1,6 @@
 """From run directories to a verdict: tables, figures and one HTML page. Reads what runs wrote, and no engine."""
 
+from sparring.report.card import card
 from sparring.report.groups import Arm, Group, groups
 from sparring.report.ledger import Run, runs
 from sparring.report.missing import left_out
@@ -13,6 +14,7 @@ __all__ = [
     "Run",
     "Table",
     "Verdict",
+    "card",
     "compare",
     "default_place",
     "every_pair",

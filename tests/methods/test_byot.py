@@ -193,11 +193,12 @@ def test_a_run_tells_of_each_exit(run: Path) -> None:
 
 
 def test_an_exit_is_exported_taught_from_and_trained_on(run: Path, tmp_path: Path) -> None:
-    done = export(run, "exit1", tmp_path / "one")
-    assert done.file == tmp_path / "one" / "student.safetensors"
-    assert done.difference <= 1e-5
-    assert done.accuracy == done.accuracy_before
-    assert done.file.stat().st_size < 0.5 * (run / "student.safetensors").stat().st_size
+    done = export(run, exit="exit1", out=tmp_path / "one")
+    written = done.files["safetensors"]
+    assert written.file == tmp_path / "one" / "student.safetensors"
+    assert written.parity.error <= 1e-5
+    assert written.parity.accuracy == written.parity.expected
+    assert written.file.stat().st_size < 0.5 * (run / "student.safetensors").stat().st_size
     assert nets.load(str(tmp_path / "one")).name == "exit1:resnet8"
     taught = distill(
         f"exit2:{run}", f"exit1:{run}", "digits", method="kd", epochs=1, any_teacher=True, out=tmp_path / "kd"
@@ -239,7 +240,7 @@ def test_the_command_line(
         "exit", "exit1", "exit2", "deepest", "ensemble",
     ]  # fmt: skip
     assert commanded(monkeypatch, "export", run, "--exit", "deepest", "--out", tmp_path / "deep.safetensors") == 0
-    assert "logits at most 0 apart" in capsys.readouterr().out
+    assert "logits at most 0 apart of " in capsys.readouterr().out
     assert nets.load(str(tmp_path / "deep.safetensors")).name == "resnet8"
     plain = tmp_path / "plain"
     distill(student="resnet8", data="digits", method="ce", epochs=1, out=plain)
@@ -250,7 +251,8 @@ def test_the_command_line(
         ("export", run, "--exit", "exit7", "--out", tmp_path / "x"): "resnet8 has no exit 'exit7': it has exit1, exit2",
         ("export", plain, "--exit", "exit1", "--out", tmp_path / "x"): "resnet8 has no exits, so no exit1",
         ("export", run, "--exit", "exit1", "--out", run): "is there already: give another --out",
-        ("export", run, "--exit", "exit1", "--out", f"{run}.pt"): "what is written is safetensors",
+        ("export", f"exit1:{run}"): f"give its run, {run}, and --exit exit1",
+        ("export", run, "--exit", "exit1", "--out", f"{run}.pt"): "what is written are .safetensors, .pt2, .onnx",
         ("export", run, "--exit", "exit1", "--out", run / "result.json"): "cannot be made a folder",
         ("export", tmp_path / "no", "--exit", "exit1", "--out", tmp_path / "x"): "is no folder",
         ("distill", *student, "mlp-16"): "an exit is put behind each stage",
