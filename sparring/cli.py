@@ -19,6 +19,7 @@ from sparring.cli_evaluate import evaluate
 from sparring.cli_export import export
 from sparring.cli_list import list_names
 from sparring.cli_show import show
+from sparring.cli_sweep import sweep
 from sparring.errors import Interrupted, UserError
 from sparring.files import plain_name
 from sparring.recipes.config import Config
@@ -36,8 +37,8 @@ Net = Annotated[
     str | None,
     Parameter(help="A network to train alone: a name from `sparring list nets`, timm:NAME, hf:NAME, file.py:callable."),
 ]
-KEYED = ("train", "distill", "check")  # verbs that take any key of the schema as key=value
-GOES_ON = ("demo", "reproduce", "evaluate")  # verbs that go on by themselves with what they find
+KEYED = ("train", "distill", "check", "sweep")  # verbs that take any key of the schema as key=value
+GOES_ON = ("demo", "reproduce", "evaluate", "sweep")  # verbs that go on by themselves with what they find
 
 
 @app.command
@@ -155,6 +156,7 @@ def check(
 app.command(evaluate)
 app.command(export)
 app.command(show)
+app.command(sweep)
 app.command(list_names, name="list")
 
 

@@ -73,8 +73,9 @@ def markdown(paths: Iterable[str | Path] | str | Path) -> str:
 
 
 def waiting(found: Iterable[Run]) -> list[Run]:
-    """The runs that do not count; an autoencoder, which no test accuracy is expected of, is not among them."""
-    return [run for run in found if not run.finished and run.method != "autoencoder"]
+    """The runs that do not count; those of which no test accuracy is expected, autoencoders and trials of a search, are
+    not among them."""
+    return [run for run in found if not run.finished and run.method != "autoencoder" and "untested" not in run.result]
 
 
 def sentences(group: Group) -> list[str]:

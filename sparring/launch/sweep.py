@@ -1,0 +1,157 @@
+"""A whole search: looked at before it begins, worked through, its finalists run over new seeds beside the defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from shlex import quote
+from statistics import fmean
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from sparring.engine.processes import world
+from sparring.errors import UserError
+from sparring.files import locked
+from sparring.keys import flat
+from sparring.launch.local import run_all, seeded
+from sparring.launch.search import PATIENCE, Search, note, opened, reached, work
+from sparring.recipes.ahead import Ahead
+from sparring.recipes.build import Given
+from sparring.recipes.config import Config, merged
+from sparring.recipes.paths import anchored
+from sparring.recipes.run import Result, say
+from sparring.recipes.space import corners, plain
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import FrozenTrial
+
+FINALISTS, DEFAULT = "finalists", "default"
+NAMED = {"teacher": "--teacher", "student": "--student", "data": "--data", "method": "--method"}
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a search leaves.
+
+    best: the configuration that was best on validation images over the finalists' seeds, the defaults among them;
+    values: what it has of the space, {} where the defaults are best; command: what trains it once more; runs: those of
+    the finalists and of the defaults; out: the folder.
+    """
+
+    best: Config
+    values: Mapping[str, Any]
+    command: str
+    runs: tuple[Result, ...]
+    out: Path
+
+    def report(self) -> Path:
+        """Write report.html into the folder, and return its path."""
+        from sparring.report import page
+
+        return page([self.out], self.out / "report.html")
+
+
+def sweep(search: Search, *, finalists: int, seeds: int) -> Swept:
+    """Search, then run the `finalists` best over `seeds` seeds that the search did not use, and the defaults beside
+    them. What is done is read and the rest goes on.
+
+    Raises UserError for what any trial would be refused for, before the first is trained, and while other workers'
+    trials are still running.
+    """
+    for name, number in (("trials", search.trials), ("finalists", finalists), ("seeds", seeds)):
+        if number < 1:
+            raise UserError(f"--{name} {number}: give 1 or more")
+    if world() > 1:
+        raise UserError("a search's workers are processes of their own: start it without torchrun")
+    search = replace(search, base=anchored(search.base))
+    if search.base.val == 0:
+        raise UserError("val=0 holds out no validation images, on which a search judges its trials: give val=0.1")
+    if search.shortest is not None and not (1 <= search.shortest <= search.longest and search.eta >= 2):
+        raise UserError(
+            f"trials cannot be pruned from epoch {search.shortest} on with eta {search.eta}: give --shortest from 1 to "
+            f"{search.longest} and --eta of 2 or more"
+        )
+    study = opened(search)
+    look_ahead(search)
+    work(search)
+    return finish(search, study, best(search, study, finalists), seeds)
+
+
+def look_ahead(search: Search) -> None:
+    """Raise UserError for what a run would be refused for at any corner of the space."""
+    ahead = Ahead(Given())
+    with TemporaryDirectory() as nowhere:
+        for at, corner in enumerate(corners(search.space)):
+            try:
+                ahead.look(merged(search.base, corner), Path(nowhere) / str(at))
+            except UserError as error:
+                told = " ".join(f"{key}={plain(value)}" for key, value in corner.items())
+                raise UserError(f"a trial with {told} cannot be run: {error}") from error
+
+
+def best(search: Search, study: Study, count: int) -> list[FrozenTrial]:
+    """The best trials that were trained to their end and differ from each other and from the defaults, the best first.
+
+    Raises UserError where some are running still, or none ended well.
+    """
+    from optuna.trial import TrialState
+
+    if running := study.get_trials(states=(TrialState.RUNNING,)):
+        raise UserError(
+            f"other workers still have {len(running)} trial{'s' * (len(running) > 1)} of {search.out}; once they are "
+            "through, the same command runs the finalists"
+        )
+    done = study.get_trials(states=(TrialState.COMPLETE,))
+    if not done:
+        raise UserError(f"none of the {search.trials} trials in {search.out} ended well: `sparring report` says why")
+    known, distinct = [search.base], []
+    for trial in sorted(done, key=lambda trial: (-(trial.value or 0.0), trial.number)):
+        config = merged(search.base, trial.params)
+        if config not in known:
+            known.append(config)
+            distinct.append(trial)
+    return distinct[:count]
+
+
+def finish(search: Search, study: Study, chosen: Sequence[FrozenTrial], seeds: int) -> Swept:
+    """Run finalists and defaults over new seeds, and find which is best on validation images."""
+    from sparring.launch.study import importances
+
+    start = search.base.model_copy(update={"seed": search.base.seed + 1})
+    values = {f"trial-{trial.number:04d}": trial.params for trial in chosen}
+    configs = {DEFAULT: start} | {name: merged(start, params) for name, params in values.items()}
+    say(f"finalists: {', '.join(values)} and the defaults, {seeds} seeds each")
+    jobs = seeded(configs, search.out / FINALISTS, seeds=seeds)
+    results = run_all(jobs, Given(), resume=True)
+    runs = {name: [r for r in results if r.out.parent.name == name] for name in configs}
+    means = {name: fmean(reached(each.metrics["validation"]) for each in of) for name, of in runs.items()}
+    winner = max(means, key=lambda name: (means[name], name == DEFAULT))
+    config = merged(search.base, values.get(winner, {}))
+    typed = command(config, search.out)
+    lines = [
+        {
+            "name": name,
+            "values": values.get(name, {}),
+            "validation": means[name],
+            "runs": [str(run.out.relative_to(search.out)) for run in of],
+        }
+        for name, of in runs.items()
+    ]
+    with locked(search.out, wait=PATIENCE):
+        told = {"finalists": lines, "winner": winner, "command": typed, "importances": importances(study)}
+        note(search, study, **told)
+    return Swept(config, values.get(winner, {}), typed, tuple(results), search.out)
+
+
+def command(config: Config, out: Path) -> str:
+    """What one types to train a configuration once more, beside the search."""
+    given, usual = flat(config.model_dump(mode="json")), flat(Config().model_dump(mode="json"))
+    words = [f"{flag} {quote(str(given[key]))}" for key, flag in NAMED.items() if given[key] is not None]
+    words += [
+        quote(f"{key}={plain(value)}")
+        for key, value in sorted(given.items())
+        if key not in NAMED and value != usual.get(key)
+    ]
+    return " ".join(["sparring distill", *words, "--out", quote(f"{out}-winner")])
