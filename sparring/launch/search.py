@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 TOLD = "sweep.json"  # what the search is and how it stands, from which the report is made
 TRIALS, WORKER = "trials", ".worker"
-NOTHING = {"images": None, "seconds": None, "why": None}  # is known of what a trial took
+NOTHING = {"images": None, "seconds": None, "judged": None, "why": None}  # is known of what a trial took
 PRUNED = "pruned: others were better by then"
 IN_A_ROW = 3  # trials that cannot be run, one after the other, end a search
 PATIENCE = 600.0  # seconds that a worker waits for its turn to take a trial
@@ -200,7 +200,9 @@ def play(search: Search, study: Study, number: int) -> UserError | None:
         refused = error if isinstance(error, UserError) and not isinstance(error, NotFinite) else None
     else:
         stopped = (result.get("stopped") or {}).get("why")
-        ran = {"images": result["steps"] * config.batch_size, "seconds": result["seconds"], "why": stopped}
+        judged = WITHSTOOD if WITHSTOOD in result["validation"] else "accuracy"
+        ran = {"images": result["steps"] * config.batch_size, "seconds": result["seconds"], "judged": judged}
+        ran["why"] = stopped
         state = TrialState.PRUNED if stopped == PRUNED else TrialState.COMPLETE
         value = reached(result["validation"]) if state == TrialState.COMPLETE else None
     with locked(search.out, wait=PATIENCE):
