@@ -19,7 +19,7 @@ from sparring.cli_evaluate import evaluate
 from sparring.cli_export import export
 from sparring.cli_list import list_names
 from sparring.cli_show import show
-from sparring.cli_sweep import sweep
+from sparring.cli_sweep import found_in, sweep
 from sparring.errors import Interrupted, UserError
 from sparring.files import plain_name
 from sparring.recipes.config import Config
@@ -241,10 +241,11 @@ def reproduce(
     )
     if not first():
         return
-    drawn = recipe.rows is None
+    drawn = recipe.draw is not None
     print((place / "report.md").read_text() if drawn else verbs.report.markdown([place]))
     longer = f"reproduce {name} --scale full" if scale == "smoke" else "list recipes"
-    print(f"The report: {page}\nNext: sparring " + (longer if drawn else f"report {place}"))
+    then = longer if drawn else f"report {place}"
+    print(f"The report: {page}\nNext: " + (f"sparring {then}" if recipe.hunt is None else found_in(place)))
 
 
 def main() -> None:

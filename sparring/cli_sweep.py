@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from sparring.arguments import File, Keys, Number, Settings, Several, first, gathered
-from sparring.files import plain_name
+from sparring.files import plain_name, read_json
 
 
 def sweep(
@@ -72,3 +72,8 @@ def sweep(
         return
     print(report.markdown([done.out]))
     print(f"The report: {done.report()}\nNext: {done.command}")
+
+
+def found_in(folder: Path) -> str:
+    """The command that trains what a search in `folder` found."""
+    return str(read_json(folder / "sweep.json")["command"])

@@ -14,6 +14,7 @@ from sparring.errors import UserError, did_you_mean
 from sparring.launch.local import Job, grid, run_all
 from sparring.launch.reproduce import Wish
 from sparring.launch.reproduce import reproduce as play_recipe
+from sparring.launch.sweep import hunted
 from sparring.methods import METHODS
 from sparring.parts.taps import table as tap_table
 from sparring.recipes import autoencoder, options, published
@@ -187,7 +188,7 @@ def reproduce(
     on: str | Path | None = None,
     changes: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Run the rows of a published table (or draw a figure) at a scale, below `out`, and return the report's path.
+    """Run the rows of a published table (or search, or draw a figure) at a scale, below `out`; returns the report's path.
 
     Teachers are trained where they are missing; what is finished is read, the rest goes on. row, variants: only these;
     methods: these, plainly; seeds: in place of the recipe's own; vae: an autoencoder in place of one that is trained;
@@ -199,7 +200,7 @@ def reproduce(
         if wish != Wish(seeds=seeds):
             raise UserError(f"{name} is a figure and no table of runs: it takes --out, --scale and --seeds alone")
         return recipe.draw(out, scale, seeds)
-    play_recipe(name, recipe, scale, out, wish)
+    (play_recipe if recipe.hunt is None else hunted)(name, recipe, scale, out, wish)
     return report.page([out], out / "report.html")
 
 

@@ -43,6 +43,7 @@ class Search:
 
     seed: the sampler's. shortest: after how many epochs the first trials may be pruned, None for no pruning; of those
     that are looked at together one of `eta` goes on. storage: a database's URL, None for a journal in `out`.
+    note: what is to be said beside its results.
     """
 
     base: Config
@@ -53,6 +54,7 @@ class Search:
     shortest: int | None = 1
     eta: int = 3
     storage: str | None = None
+    note: str = ""
 
     @property
     def plan(self) -> dict[str, Any]:
@@ -223,10 +225,8 @@ def note(search: Search, study: Study, **more: Any) -> None:
     """Write down how the search stands, beside what was noted before."""
     file = search.out / TOLD
     before = read_json(file) if file.exists() else {}
-    write_json(
-        file,
-        {**before, "plan": search.plan, "study": search.name, "wanted": search.trials, **stands(search, study), **more},
-    )
+    told = {"plan": search.plan, "study": search.name, "wanted": search.trials, "note": search.note}
+    write_json(file, {**before, **told, **stands(search, study), **more})
 
 
 def stands(search: Search, study: Study) -> dict[str, Any]:

@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from sparring.engine.processes import world
 from sparring.errors import UserError
-from sparring.files import locked
+from sparring.files import locked, plain_name
 from sparring.keys import flat
-from sparring.launch.local import run_all, seeded
+from sparring.launch.local import Job, run_all, seeded
+from sparring.launch.planned import Wish
 from sparring.launch.search import PATIENCE, Search, note, opened, reached, work
 from sparring.recipes.ahead import Ahead
 from sparring.recipes.build import Given
 from sparring.recipes.config import Config, merged
 from sparring.recipes.paths import anchored
+from sparring.recipes.rows import Recipe, Scale
 from sparring.recipes.run import Result, say
-from sparring.recipes.space import corners, plain
+from sparring.recipes.space import corners, plain, space
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -155,3 +157,30 @@ def command(config: Config, out: Path) -> str:
         if key not in NAMED and value != usual.get(key)
     ]
     return " ".join(["sparring distill", *words, "--out", quote(f"{out}-winner")])
+
+
+def hunted(name: str, recipe: Recipe, scale: Scale, out: Path, wish: Wish) -> Swept:
+    """A published search below `out`: its teacher, where none is wished for, then its trials and finalists.
+
+    Raises UserError for a wish that is a table's, and for keys that do not exist.
+    """
+    assert recipe.hunt is not None
+    if replace(wish, seeds=None, changes={}) != Wish():
+        raise UserError(f"{name} is a search and no table: it takes keys, --seeds, --scale and --out alone")
+    hunt = recipe.hunt(scale)
+    student = merged(hunt.student, wish.changes)
+    if student.teacher is None:
+        foreign = {"epochs", "method", "student", "optim", "perturb", "targets", "objective"}
+        taught = merged(hunt.teacher, {key: value for key, value in wish.changes.items() if key not in foreign})
+        place = Job(taught, out / "teachers" / plain_name(taught.student))
+        student = student.model_copy(update={"teacher": str(run_all([place], Given(), resume=True)[0].out)})
+    search = Search(
+        student,
+        space(hunt.over, student),
+        out,
+        trials=hunt.trials,
+        shortest=min(hunt.shortest, student.epochs),
+        eta=hunt.eta,
+        note=hunt.note,
+    )
+    return sweep(search, finalists=hunt.finalists, seeds=wish.seeds or hunt.seeds)

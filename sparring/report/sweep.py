@@ -188,7 +188,7 @@ def notes(found: Swept) -> list[str]:
         )
     elif done < FEW:
         told.append(f"The importances are of {done} finished trials, too few to rely on.")
-    return told
+    return [found.told["note"], *told] if found.told.get("note") else told
 
 
 def markdown(found: Section) -> list[str]:

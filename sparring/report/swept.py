@@ -62,6 +62,7 @@ class Sweep(Form):
     winner: str | None = None
     command: str | None = None
     importances: dict[str, Share] | None = None
+    note: str = ""
 
 
 FORM = TypeAdapter(Sweep)
