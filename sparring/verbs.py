@@ -188,7 +188,7 @@ def reproduce(
     on: str | Path | None = None,
     changes: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Run the rows of a published table (or search, or draw a figure) at a scale, below `out`; returns the report's path.
+    """Run the rows of a published table (or a search, or draw a figure) at a scale below `out`; the report's path.
 
     Teachers are trained where they are missing; what is finished is read, the rest goes on. row, variants: only these;
     methods: these, plainly; seeds: in place of the recipe's own; vae: an autoencoder in place of one that is trained;
