@@ -131,20 +131,25 @@ def asked(
     """Hyperband's answer about trial `number` with `value` after `epoch`: {"pruned": …, "rungs": those that it has
     reached, with what it had there}."""
     if pruner is None:
-        return {"pruned": False, "rungs": {}}
+        return {"pruned": False, "rungs": rungs(trials[number])}
     shadow = optuna.create_study(direction="maximize", study_name=name)  # Hyperband's brackets follow from the name
     shadow.add_trials(
         [
             create_trial(
                 state=TrialState.RUNNING,
                 intermediate_values={epoch: value} if each.number == number else {},
-                system_attrs=each.user_attrs.get(TOLD, {}).get("rungs", {}),
+                system_attrs=rungs(each),
             )
             for each in trials
         ]
     )
     pruned = pruner.prune(shadow, shadow.get_trials()[number])
     return {"pruned": bool(pruned), "rungs": dict(shadow.get_trials()[number].system_attrs)}
+
+
+def rungs(trial: FrozenTrial) -> dict[str, Any]:
+    """What a trial had at each of Hyperband's rungs that it has reached."""
+    return trial.user_attrs.get(TOLD, {}).get("rungs", {})
 
 
 def hyperband(shortest: int, longest: int, eta: int) -> HyperbandPruner:
