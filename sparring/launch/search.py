@@ -34,7 +34,7 @@ TRIALS, WORKER = "trials", ".worker"
 NOTHING = {"images": None, "seconds": None, "judged": None, "why": None}  # is known of what a trial took
 PRUNED = "pruned: others were better by then"
 IN_A_ROW = 3  # trials that cannot be run, one after the other, end a search
-PATIENCE = 600.0  # seconds that a worker waits for its turn to take a trial
+PATIENCE = 600.0  # seconds that a worker waits for its turn at the study
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def opened(search: Search) -> Study:
         raise UserError("a search needs Optuna, which is not installed: pip install 'sparring[hpo]'")
     from sparring.launch import study
 
-    with locked(search.out):
+    with locked(search.out, wait=PATIENCE):  # two that make a database's tables at once would collide
         refuse_other(search)
         found = study.opened(search.name, search.out, search.storage)
         place = read_json(search.out / TOLD)["place"] if (search.out / TOLD).exists() else None

@@ -51,8 +51,8 @@ class Held:
 def opened(name: str, out: Path, storage: str | None) -> optuna.Study:
     """The study of that name, made where it is not there yet. storage: a database's URL; None: a journal in `out`.
 
-    Raises UserError where the database cannot be reached. Two processes that make its tables at once collide: have
-    them take turns.
+    Raises UserError where the database cannot be reached. Two processes that make its tables at once collide: let them
+    take turns.
     """
     if storage is None:
         out.mkdir(parents=True, exist_ok=True)
