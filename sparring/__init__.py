@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sparring.core import UserError
     from sparring.verbs import Outcome, check, compare, distill, export, reproduce, show, train, train_augmentor
+    from sparring.verbs_sweep import sweep
 
 __version__ = "0.1.0"
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "export",
     "reproduce",
     "show",
+    "sweep",
     "train",
     "train_augmentor",
 ]
@@ -36,6 +38,8 @@ def __getattr__(name: str) -> Any:
     """The verbs, imported when first asked for: `import sparring` alone does not import torch."""
     if name not in __all__:
         raise AttributeError(f"module 'sparring' has no attribute {name!r}")
-    from sparring import errors, verbs
+    from sparring import errors, verbs, verbs_sweep
 
-    return errors.UserError if name == "UserError" else getattr(verbs, name)
+    if name == "UserError":
+        return errors.UserError
+    return getattr(verbs_sweep if name == "sweep" else verbs, name)

@@ -28,6 +28,7 @@ from sparring.cli_evaluate import evaluate
 from sparring.cli_export import export
 from sparring.cli_list import list_names
 from sparring.cli_show import show
+from sparring.cli_sweep import found_in, sweep
 from sparring.cli_train import check, distill, train
 from sparring.errors import Interrupted, UserError
 from sparring.recipes.config import Config
@@ -41,8 +42,8 @@ app = App(
 app.command(train_augmentor)
 
 Changes = Annotated[Config | None, Parameter(name="*", show_default=False)]
-KEYED = ("train", "distill", "compare", "check")  # verbs that take any key of the schema as key=value
-GOES_ON = ("demo", "reproduce", "evaluate")  # verbs that go on by themselves with what they find
+KEYED = ("train", "distill", "compare", "check", "sweep")  # verbs that take any key of the schema as key=value
+GOES_ON = ("demo", "reproduce", "evaluate", "sweep")  # verbs that go on by themselves with what they find
 
 
 @app.command
@@ -78,6 +79,7 @@ app.command(check)
 app.command(evaluate)
 app.command(export)
 app.command(show)
+app.command(sweep)
 app.command(list_names, name="list")
 
 
@@ -168,10 +170,11 @@ def reproduce(
     )
     if not first():
         return
-    drawn = recipe.rows is None
+    drawn = recipe.draw is not None
     print((place / "report.md").read_text() if drawn else verbs.report.markdown([place]))
     longer = f"reproduce {name} --scale full" if scale == "smoke" else "list recipes"
-    print(f"The report: {page}\nNext: sparring " + (longer if drawn else f"report {place}"))
+    then = longer if drawn else f"report {place}"
+    print(f"The report: {page}\nNext: " + (f"sparring {then}" if recipe.hunt is None else found_in(place)))
 
 
 def main() -> None:

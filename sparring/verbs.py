@@ -13,6 +13,7 @@ from sparring.launch.outcome import Outcome, launch
 from sparring.launch.outcome import compare as run_comparison
 from sparring.launch.reproduce import Wish
 from sparring.launch.reproduce import reproduce as play_recipe
+from sparring.launch.sweep import hunted
 from sparring.launch.where import Where
 from sparring.methods import METHODS
 from sparring.parts.taps import table as tap_table
@@ -189,7 +190,7 @@ def reproduce(
     cpus: int | None = None,
     gpus: float | None = None,
 ) -> Path:
-    """Run the rows of a published table (or draw a figure) at a scale, below `out`, and return the report's path.
+    """Run the rows of a published table (or a search, or draw a figure) at a scale below `out`; the report's path.
 
     Teachers are trained where they are missing; what is finished is read, the rest goes on. row, variants: only these;
     methods: these, plainly; seeds: in place of the recipe's own; vae: an autoencoder in place of one that is trained;
@@ -202,7 +203,8 @@ def reproduce(
         if wish != Wish(seeds=seeds):
             raise UserError(f"{name} is a figure and no table of runs: it takes --out, --scale and --seeds alone")
         return recipe.draw(out, scale, seeds)
-    play_recipe(name, recipe, scale, out, wish, Where.given(on, cpus, gpus))
+    play = play_recipe if recipe.hunt is None else hunted
+    play(name, recipe, scale, out, wish, Where.given(on, cpus, gpus))
     return report.page([out], out / "report.html")
 
 

@@ -338,3 +338,14 @@ reg = Slots("a teacher that is right 90 times in 100", targets=Slot(__file__ + "
 def misspelt(setting: object) -> Callable[..., object]:
     """An objective with a mistake in it."""
     return lambda output, target, batch: output.logit
+
+
+def test_the_papers_search_runs_at_smoke_scale(run: Run) -> None:
+    code, out, err = run("reproduce", "da-fig2", "--scale", "smoke")
+    assert code == 0, err
+    assert "4 trials: " in out
+    assert "The paper found e=1, α=0.01778, p=0.7374" in out
+    assert out.splitlines()[-1].startswith("Next: sparring distill --teacher ")
+    code, _, err = run("reproduce", "da-fig2", "--scale", "smoke", "--row", "x")
+    assert code == 2
+    assert "is a search and no table" in err

@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "launch": {"core", "engine", "nets", "recipes", "report", "watch"},
     "demo": {"recipes", "launch", "report"},
     "verbs": {"core", "parts", "recipes", "launch", "report", "methods", "nets", "data", "evaluate"},
+    "verbs_sweep": {"recipes", "launch", "verbs"},
     "arguments": {"recipes"},
     "cli_augmentor": {"arguments", "recipes", "verbs"},
     "cli_compare": {"arguments", "verbs"},
@@ -38,21 +39,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli_export": {"arguments", "report", "verbs"},
     "cli_list": {"arguments", "verbs"},
     "cli_show": {"arguments", "verbs"},
+    "cli_sweep": {"arguments", "report", "verbs_sweep"},
     "cli_train": {"arguments", "verbs"},
     "cli": {
-        *(
-            "arguments",
-            "cli_augmentor",
-            "cli_compare",
-            "cli_evaluate",
-            "cli_export",
-            "cli_list",
-            "cli_show",
-            "cli_train",
-        ),
-        *("recipes", "verbs", "report", "demo"),
+        *(f"cli_{verb}" for verb in ("augmentor", "compare", "evaluate", "export", "list", "show", "sweep", "train")),
+        *("arguments", "recipes", "verbs", "report", "demo"),
     },
-    "__init__": {"verbs", "core"},
+    "__init__": {"verbs", "verbs_sweep", "core"},
     "__main__": {"cli"},
 }
 

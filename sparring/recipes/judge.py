@@ -30,6 +30,10 @@ WITHSTOOD = f"pgd-{STEPS}"
 Exams = Mapping[str, Callable[[], dict[str, float]]]
 """What scores whatever is trained, by the part of the data."""
 
+Hear = Callable[[int, Mapping[str, float]], str | None]
+"""What is told an epoch's number, from 1, and its validation scores once that epoch is saved; after a resume it is told
+the last one again. An answer is why the training ends there."""
+
 
 class Exam:
     """Scores the student on a part of the data, beside the teacher, whose answers there are asked for once.
@@ -85,9 +89,13 @@ class Judge:
     the keeper saves then, every `every` seconds, and before it stops at SIGTERM or Ctrl-C.
 
     No state is saved whose losses or weights are not finite. exams: "validation" and, with protocol="paper", "test".
+    hear: who else is told each epoch's validation scores, and may end the training.
     """
 
-    def __init__(self, keeper: Keeper, meter: Meter, fetched: Fetched, exams: Exams, *, every: float) -> None:
+    def __init__(
+        self, keeper: Keeper, meter: Meter, fetched: Fetched, exams: Exams, *, every: float, hear: Hear | None = None
+    ) -> None:
+        self.hear = hear
         self.keeper, self.meter, self.fetched, self.exams = keeper, meter, fetched, exams
         self.compute, self.record = keeper.prepared.compute, keeper.record
         self.every, self.asked_to_stop, self.since = every, 0, time.perf_counter()
@@ -101,7 +109,7 @@ class Judge:
             raise NotFinite(spoilt.step, spoilt.what, kept=bool(self.keeper.checkpoints.files())) from None
 
     def look(self, moment: Moment) -> bool:
-        """After a batch: score, save, stop, each where it is due. Returns whether a plateau has ended the training."""
+        """After a batch: score, save, stop, each where it is due. Returns whether the training has been ended."""
         late = speaks(moment) and time.perf_counter() - self.saved >= self.every
         number = self.told_to_stop(moment)
         if not (moment.ends_epoch or late or number):
@@ -117,7 +125,15 @@ class Judge:
                 f"{self.keeper.checkpoints.folder.parent}",
                 number,
             )
+        if moment.ends_epoch:
+            self.tell()
         return self.record.stopped is not None
+
+    def tell(self) -> None:
+        """Let whoever hears of the epochs hear the last one, and end the training where that is the answer."""
+        if self.hear is not None and self.record.epochs and self.record.stopped is None:
+            why = self.hear(self.record.epochs, self.record.last)
+            self.record.stopped = {"epoch": self.record.epochs, "why": why} if why else None
 
     def told_to_stop(self, moment: Moment) -> int:
         """The signal to stop at after this step, or 0. Several processes agree on it, whenever the meter speaks."""
@@ -127,7 +143,7 @@ class Judge:
 
     def end_epoch(self, moment: Moment) -> None:
         """Score the student, note the best, and tell the sinks."""
-        seconds = self.time_since()
+        seconds, self.record.epochs = self.time_since(), moment.clock.epoch + 1
         line: dict[str, Any] = {
             "kind": "epoch",
             "step": moment.step,

@@ -24,14 +24,15 @@ BEST = "best.safetensors"
 class Record:
     """What a run remembers of itself beside its weights: how far it is, its best epoch so far, and how long it took.
 
-    step: training steps done; batch: batches used, also by others than the student; seconds: of training, without
-    scoring and saving; waited: those of them in which the device waited for data; best_epoch, best_accuracy: on the
-    validation images, attacked ones where training attacks; stopped: the epoch in which a plateau ended the training
-    before its time, and why.
+    step: training steps done; batch: batches used, also by others than the student; epochs: those that were scored;
+    seconds: of training, without scoring and saving; waited: those of them in which the device waited for data;
+    best_epoch, best_accuracy: on the validation images, attacked ones where training attacks; stopped: the epoch in
+    which a plateau, or whoever heard its scores, ended the training before its time, and why.
     """
 
     step: int = 0
     batch: int = 0
+    epochs: int = 0
     seconds: float = 0.0
     waited: float = 0.0
     best_epoch: int | None = None

@@ -35,6 +35,10 @@ RECIPES: dict[str, Recipe] = {
     "da-table1": Recipe(
         "Disagreement Augmentation, Table I: CIFAR-100, three pairs × (KD, DA), five seeds", da_tables.table1
     ),
+    "da-fig2": Recipe(
+        "Disagreement Augmentation, Fig. 2: Bayesian search over e, α and p with Hyperband, up to 200 runs",
+        hunt=da_tables.figure2,
+    ),
     "disk-table1": Recipe(
         "DiSK, Table 1 and Figs. 1-2: toys, how many of 100 initialisations end in each minimum, CE / KD / DiSK",
         draw=toys,

@@ -86,17 +86,35 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """A table or a figure: a line about it, and how it is made.
+class Hunt:
+    """A published search: the teacher to train first, the student and what is searched over (as `--over` has it), how
+    many trials, when they may be pruned (epochs, and of how many one goes on), and how the finalists are checked. note:
+    what this scale leaves out of the protocol."""
 
-    rows: those of a table at a scale. draw: of a figure that is no grid of runs, in place of `rows`: fills a folder at
-    a scale with a number of seeds (None: its own) and returns its page. needs: (key of the configuration, scale) where
-    a user must give it, and what to say where it is missing. scales: those there are. place: whose folder the runs lie
-    in by default, where they are another recipe's.
+    teacher: Config
+    student: Config
+    over: tuple[str, ...]
+    trials: int
+    shortest: int
+    eta: int
+    finalists: int
+    seeds: int
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A table, a search or a figure: a line about it, and how it is made.
+
+    rows: those of a table at a scale. hunt: a search at a scale, in place of `rows`. draw: of a figure that is no grid
+    of runs, in place of `rows`: fills a folder at a scale with a number of seeds (None: its own) and returns its page.
+    needs: (key of the configuration, scale) where a user must give it, and what to say where it is missing. scales:
+    those there are. place: whose folder the runs lie in by default, where they are another recipe's.
     """
 
     about: str
     rows: Callable[[Scale], list[Row]] | None = None
+    hunt: Callable[[Scale], Hunt] | None = None
     draw: Callable[[Path, Scale, int | None], Path] | None = None
     needs: Mapping[tuple[str, Scale], str] = field(default_factory=dict)
     scales: tuple[Scale, ...] = ("smoke", "cpu", "full")

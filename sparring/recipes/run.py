@@ -32,7 +32,7 @@ from sparring.recipes.facts import facts, size
 from sparring.recipes.fetched import Fetched
 from sparring.recipes.folder import begun, claim_folder, refuse_other_run
 from sparring.recipes.gradients import observers, written
-from sparring.recipes.judge import Exam, Exams, Judge, apart, listening
+from sparring.recipes.judge import Exam, Exams, Hear, Judge, apart, listening
 from sparring.recipes.keeper import BEST, Keeper, Record
 from sparring.recipes.keepsakes import keep
 from sparring.recipes.manifest import manifest, weights_hash
@@ -44,6 +44,8 @@ from sparring.recipes.rehearse import doubt, rehearse
 from sparring.recipes.rows import Claim
 from sparring.recipes.teacher import frail, judge_teacher, other_size
 from sparring.watch import Bar, Journal, Meter, Sink, require_tracker, tracker
+
+UNTESTED = "a trial of a search, which is judged on validation images alone: its finalists read the test set"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -78,17 +80,19 @@ def run(
     given: Given | None = None,
     resume: bool = False,
     claim: Claim | None = None,
+    hear: Hear | None = None,
     checkpoint_seconds: float = 30.0,
 ) -> Result:
     """Train one student as `config` says and fill the run directory `out`.
 
     given: a teacher, student or data set handed over from Python. resume: go on with the run that `out` holds; a
-    finished one is only read. claim: a published number to keep beside ours. checkpoint_seconds: how often to save
-    within an epoch. The caller's own chance (torch's generators) is left as it was. Raises UserError for every mistake
-    that a user can mend, before any training; Interrupted where a signal stopped it.
+    finished one is only read. claim: a published number to keep beside ours. hear: of a trial of a search, who is told
+    each epoch's validation scores and may end it; such a run never reads the test set. checkpoint_seconds: how often to
+    save within an epoch. The caller's own chance (torch's generators) is left as it was. Raises UserError for every
+    mistake that a user can mend, before any training; Interrupted where a signal stopped it.
     """
     with together(), saying_what_is_kept(Path(out)), chance_restored():
-        return _run(anchored(config), Path(out), given or Given(), resume, claim, checkpoint_seconds)
+        return _run(anchored(config), Path(out), given or Given(), resume, claim, hear, checkpoint_seconds)
 
 
 @contextmanager
@@ -102,7 +106,9 @@ def saying_what_is_kept(out: Path) -> Iterator[None]:
         raise Interrupted(f"stopped; what {out} had saved is kept", signal.SIGINT) from None
 
 
-def _run(config: Config, out: Path, given: Given, resume: bool, claim: Claim | None, every: float) -> Result:
+def _run(
+    config: Config, out: Path, given: Given, resume: bool, claim: Claim | None, hear: Hear | None, every: float
+) -> Result:
     at_first(lambda: claim_folder(out, resume))
     if config.track:
         require_tracker(config.track)
@@ -128,12 +134,12 @@ def _run(config: Config, out: Path, given: Given, resume: bool, claim: Claim | N
         at_first(lambda: say(f"{config.method} asks no teacher: {config.teacher} is left out"))
     for line in [*other_size(prepared), *frail(prepared, exams), *prepared.method.about()]:
         at_first(partial(say, f"{config.method}: {line}"))
-    if prepared.config.protocol == "paper" and prepared.data.test:
+    if prepared.config.protocol == "paper" and prepared.data.test and hear is None:
         exams["test"] = Exam(prepared, prepared.data.test)
     with ExitStack() as held:
         at_first(lambda: held.enter_context(begun(out, prepared, origin, resume=resume)))
-        record = train(prepared, stream, out, exams, every)
-        result = conclude(prepared, record, exams, out, claim)
+        record = train(prepared, stream, out, exams, every, hear)
+        result = conclude(prepared, record, exams, out, claim, tested=hear is None)
         at_first(Checkpoints(out / "checkpoints").clear)
     return result
 
@@ -154,8 +160,10 @@ def training_stream(prepared: Ready) -> datasets.Stream:
     )
 
 
-def train(prepared: Ready, stream: datasets.Stream, out: Path, exams: Exams, every: float) -> Record:
-    """From the newest checkpoint, or the beginning, to the last step, or to where a plateau ended it."""
+def train(
+    prepared: Ready, stream: datasets.Stream, out: Path, exams: Exams, every: float, hear: Hear | None = None
+) -> Record:
+    """From the newest checkpoint, or the beginning, to the last step, or to where a plateau or `hear` ended it."""
     config, compute = prepared.config, prepared.compute
     student = prepared.student if config.optim.schedule == "plateau" else None
     plateau = None if student is None else Plateau(config.optim, student)
@@ -172,7 +180,8 @@ def train(prepared: Ready, stream: datasets.Stream, out: Path, exams: Exams, eve
         for sink in sinks:
             stack.callback(sink.close)
         meter = Meter(sinks, prepared.method.gauges, batch_size=config.batch_size, mean=mean)
-        judge = Judge(keeper, meter, fetched, exams, every=every)
+        judge = Judge(keeper, meter, fetched, exams, every=every, hear=hear)
+        judge.tell()
         stack.callback(listening(judge))
         if keeper.record.stopped is None:
             fit(
@@ -202,11 +211,15 @@ def listeners(config: Config, out: Path, total: int, record: Record) -> list[Sin
     return [*sinks, Bar(f"{config.method} {out.name}", total, step=step)]
 
 
-def conclude(prepared: Prepared, record: Record, exams: Mapping[str, Exam], out: Path, claim: Claim | None) -> Result:
-    """Read the test set, once, and write down what came of the run."""
+def conclude(
+    prepared: Prepared, record: Record, exams: Mapping[str, Exam], out: Path, claim: Claim | None, *, tested: bool
+) -> Result:
+    """Read the test set, once, unless it is not to be `tested`, and write down what came of the run."""
     config, data, student = prepared.config, prepared.data, prepared.student
     result: dict[str, Any] = facts(prepared, record) | seconds_before(config, out)
-    if data.test is not None:
+    if not tested:
+        result["untested"] = UNTESTED
+    elif data.test is not None:
         exam = exams.get("test") or Exam(prepared, data.test)
         exams = {**exams, "test": exam}
         result["test"] = exam()

@@ -184,6 +184,8 @@ def _problem(path: Path, result: Mapping[str, Any], odd: Sequence[Odd]) -> str |
         return None
     if result["method"] == "autoencoder":
         return "it is an autoencoder"
+    if "untested" in result:
+        return f"it is {result['untested']}"
     lost = next((f" that can be read: {'.'.join(each.way)}, {each.why}" for each in odd if each.way[0] == "test"), "")
     return f"result.json says no test accuracy{lost}"
 

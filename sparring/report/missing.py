@@ -11,6 +11,7 @@ from sparring.report.ledger import JOURNAL, Run, foreign, runs
 from sparring.report.planned import PLANS, planned
 from sparring.report.reading import read, read_lines, sentence
 from sparring.report.stored import stored
+from sparring.report.swept import SWEEP, read_sweep
 
 PICTURES = {each.ARRAYS: each.NEEDED for each in (augmented, guided, landscape)}
 MEASURED = ("what it held is", "`sparring evaluate` measures it again")
@@ -28,6 +29,7 @@ def left_out(paths: Iterable[str | Path]) -> list[str]:
     paths = list(paths)
     plans = [(file, planned(file)[1]) for path in paths for file in sorted(Path(path).glob(PLANS))]
     told = [sentence(file, odd) for file, odd in plans if odd]
+    told += [sentence(Path(path) / SWEEP, odd) for path in paths if (odd := read_sweep(Path(path))[1])]
     return told + [line for run in runs(paths) for line in missing(run)]
 
 

@@ -12,7 +12,19 @@ from markupsafe import Markup
 
 from sparring.errors import UserError
 from sparring.files import write_text
-from sparring.report import attacked, augmented, figures, gradients, guided, landscape, parted, phases, robust, teacher
+from sparring.report import (
+    attacked,
+    augmented,
+    figures,
+    gradients,
+    guided,
+    landscape,
+    parted,
+    phases,
+    robust,
+    sweep,
+    teacher,
+)
 from sparring.report.groups import BASELINE, Arm, Group, groups
 from sparring.report.ledger import Run, runs
 from sparring.report.missing import missing
@@ -32,7 +44,8 @@ def page(paths: Iterable[str | Path] | str | Path, out: str | Path) -> Path:
     found = runs(paths)
     text = _template().render(
         reproduced=reproduced(paths),
-        groups=[_view(group) for group in _groups(found)],
+        swept=(swept := sweep.sections(paths)),
+        groups=[_view(group) for group in _groups(found, swept)],
         unfinished=waiting(found),
         finished=sum(run.finished for run in found),
     )
@@ -50,7 +63,9 @@ def markdown(paths: Iterable[str | Path] | str | Path) -> str:
     parts = [
         f"## {_plain(row.title)}\n\n{markdown_table(row.table)}\n\n{_plain(row.note)}" for row in reproduced(paths)
     ]
-    for group in _groups(found):
+    for searched in (swept := sweep.sections(paths)):
+        parts += map(_plain, sweep.markdown(searched))
+    for group in _groups(found, swept):
         parts.append(f"## {_plain(group.student)} on {_plain(group.data)}")
         parts.append("\n".join(f"- {_plain(line)}" for line in sentences(group)))
         parts.append(markdown_table(table(group)))
@@ -75,8 +90,9 @@ def markdown(paths: Iterable[str | Path] | str | Path) -> str:
 
 
 def waiting(found: Iterable[Run]) -> list[Run]:
-    """The runs that do not count; an autoencoder, which no test accuracy is expected of, is not among them."""
-    return [run for run in found if not run.finished and run.method != "autoencoder"]
+    """The runs that do not count; those of which no test accuracy is expected, autoencoders and trials of a search, are
+    not among them."""
+    return [run for run in found if not run.finished and run.method != "autoencoder" and "untested" not in run.result]
 
 
 def sentences(group: Group) -> list[str]:
@@ -132,8 +148,8 @@ def default_place(paths: Sequence[str | Path]) -> Path:
     return next(path for path in numbered if not path.exists())
 
 
-def _groups(found: list[Run]) -> list[Group]:
-    if sorted_out := groups(found):
+def _groups(found: list[Run], swept: Sequence[sweep.Section]) -> list[Group]:
+    if (sorted_out := groups(found)) or swept:
         return sorted_out
     raise UserError(
         f"None of the {len(found)} runs found is finished ({found[0].path}: {found[0].problem}): "

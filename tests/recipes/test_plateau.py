@@ -122,7 +122,7 @@ def test_the_best_weights_are_those_of_the_state(whole, tmp_path):
 
 
 def test_killed_after_the_end_and_before_the_result(whole, tmp_path, monkeypatch):
-    def die(*_):
+    def die(*_, **__):
         raise RuntimeError
 
     with monkeypatch.context() as patch:
