@@ -38,7 +38,7 @@ def searched(out, *, over=OVER, **changes):
 def told(search):
     """Everything that a search left which hangs on no clock."""
     trials = json.loads((search.out / "sweep.json").read_text())["trials"]
-    results = [result(search.folder(trial["number"])) if trial["state"] != "fail" else None for trial in trials]
+    results = [result(search.folder(trial["number"])) if trial["state"] != "fail" else {} for trial in trials]
     within = [trial.intermediate_values for trial in opened(search).get_trials()]
     return [{key: value for key, value in trial.items() if key != "seconds"} for trial in trials], results, within
 

@@ -18,7 +18,7 @@ SPACE = [
 ]
 
 
-def trial(number, state="complete", value=0.5, **more):
+def trial(number, state="complete", value: float | None = 0.5, **more):
     values = {"perturb.alpha": 0.001 * 1.5**number, "perturb.steps": 1 + number % 3, "optim.name": "sgd"}
     told = {"number": number, "values": values, "state": state, "value": value, "epochs": 9, "run": f"trials/{number}"}
     return {**told, "images": 9000, "seconds": 2.0, "judged": "accuracy", "why": None, **more}
