@@ -1,6 +1,7 @@
 """A search in the report: pictures, tables, and the word on whether it paid."""
 
 import json
+from typing import Any
 
 import pytest
 from folders import write_run
@@ -17,7 +18,7 @@ SPACE = [
 ]
 
 
-def trial(number, state="complete", value=0.5, **more):
+def trial(number, state="complete", value: float | None = 0.5, **more):
     values = {"perturb.alpha": 0.001 * 1.5**number, "perturb.steps": 1 + number % 3, "optim.name": "sgd"}
     told = {"number": number, "values": values, "state": state, "value": value, "epochs": 9, "run": f"trials/{number}"}
     return {**told, "images": 9000, "seconds": 2.0, "judged": "accuracy", "why": None, **more}
@@ -33,7 +34,7 @@ def write_sweep(root, gains=(0.01, 0.012, 0.014), default=0.70, **more):
         for seed, gain in enumerate(gains, 1):
             runs.append(f"finalists/{name}/seed-{seed}")
             reached = default + seed / 100 + (gain if name != "default" else 0)
-            changes = {} if name == "default" else {"changes": {"perturb.alpha": 0.003}}
+            changes: dict[str, Any] = {} if name == "default" else {"changes": {"perturb.alpha": 0.003}}
             write_run(root / runs[-1], method="da", seed=seed, accuracy=reached, **changes)
         values = trials[3]["values"] if name != "default" else {}
         lines.append({"name": name, "values": values, "validation": validation, "runs": runs})
