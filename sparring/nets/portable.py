@@ -159,8 +159,8 @@ def _program(net: Network, shape: Sequence[int]) -> torch.export.ExportedProgram
     except Exception as wrong:  # whatever a forward does that no graph can hold
         raise UserError(
             f"{net.name} cannot be written as a graph for any number of images ({type(wrong).__name__}: "
-            f"{first_line(wrong)}): its forward must not choose by the values in a tensor, nor name the number of "
-            "images; mend it, or export its weights alone, --to safetensors"
+            f"{first_line(wrong)}): its forward must not choose by the values in a tensor, nor fix the number of "
+            "images, as len(x) does where x.shape[0] does not; mend it, or export its weights alone, --to safetensors"
         ) from wrong
 
 

@@ -87,7 +87,7 @@ class ViT(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.patches(x).flatten(2).transpose(1, 2)
-        x = torch.cat([self.cls.expand(len(x), -1, -1), x], dim=1) + self.position
+        x = torch.cat([self.cls.expand(x.shape[0], -1, -1), x], dim=1) + self.position
         x = self.blocks(self.dropout(x))
         return self.head(self.latent(x[:, 0]))
 
