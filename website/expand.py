@@ -34,9 +34,16 @@ def options(slot: str, name: str) -> str:
     about = verbs.explained(slot, name).partition("\n\nOptions: ")[0]
     fields = options_of(factory(slot, name)).model_fields
     rows = [[f"`{slot}.{key}`", default(field), kind(field.annotation)] for key, field in fields.items()]
-    return about + (
+    return marked(about, list(fields)) + (
         "\n\n" + table(["option", "where it is not given", "may be"], rows) if rows else "\n\nIt has no options."
     )
+
+
+def marked(about: str, names: list[str]) -> str:
+    """A docstring in which options, where they are explained (`alpha, beta: …`), are set as code."""
+    one = "|".join(map(re.escape, names)) or "(?!)"
+    explained = re.compile(rf"(?<![\w.`])(?:{one})(?:, (?:{one}))*(?=:)")
+    return explained.sub(lambda match: re.sub(r"\w+", r"`\g<0>`", match[0]), about)
 
 
 def default(field: Any) -> str:
