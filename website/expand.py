@@ -89,7 +89,8 @@ def methods(*names: str) -> str:
         for name, row in METHODS.items()
         if name in names or not names
     ]
-    return table(["`--method`", "what it is", "perturb", "targets", "objective"], rows)
+    made = table(["`--method`", "what it is", "perturb", "targets", "objective"], rows)
+    return f'<div class="methods" markdown>\n\n{made}\n\n</div>'
 
 
 def slot(chosen: Any) -> str:
