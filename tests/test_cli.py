@@ -274,7 +274,7 @@ def test_from_python_with_ones_own_objects(tmp_path: Path) -> None:
     assert small.metrics["test"]["agreement"] > 0.8
     assert small.student(x[:2]).logits.shape == (2, 3)
     assert small.report().exists()
-    bare, fed = net(8), small.metrics["preprocessing"]  # deployed without sparring, as README shows it
+    bare, fed = net(8), small.metrics["preprocessing"]  # deployed without sparring, as docs/your-own.md shows it
     bare.load_state_dict(load_file(tmp_path / "small/student.safetensors"))
     mean, std = (torch.tensor(fed[name]).view(-1, 1, 1) for name in ("mean", "std"))
     torch.testing.assert_close(bare.eval()((x - mean) / std), small.student(x).logits)
