@@ -40,7 +40,6 @@ def intervals(group: Group) -> str | None:
         return None
 
     def draw(ax: Axes) -> None:
-        ax.axvline(0, color=INK, linewidth=1)
         for row, verdict in enumerate(found):
             _interval(ax, row, verdict)
         named_rows(ax, [verdict.method for verdict in found])
@@ -53,6 +52,7 @@ def intervals(group: Group) -> str | None:
 def _interval(ax: Axes, row: int, verdict: Verdict) -> None:
     assert verdict.mean is not None
     colour = SEEN.get(verdict.word, COLOURS[7])
+    ax.plot([0, 0], [row - 0.16, row + 0.16], color=INK, linewidth=1.2)
     if verdict.low is not None and verdict.high is not None:
         ax.plot([100 * verdict.low, 100 * verdict.high], [row, row], color=colour, linewidth=2.4)
     fill = colour if verdict.word in SEEN else "none"
@@ -60,8 +60,9 @@ def _interval(ax: Axes, row: int, verdict: Verdict) -> None:
 
 
 def contest(group: Group) -> Contest | None:
-    """The table of pairs, for groups with so many arms that sentences alone would be hard to read."""
-    arms = group.contenders
+    """The table of pairs, for groups with so many arms that sentences alone would be hard to read; without the
+    teachers of a reproduced table, which share no seed with anyone."""
+    arms = [arm for arm in group.contenders if not arm.teaches]
     if len(arms) < FEWEST:
         return None
     rows = [tuple(None if a is b else _duel(compare(a, b)) for b in arms) for a in arms]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator
 
 from sparring.report.bars import named_rows
 from sparring.report.figures import COLOURS, look, with_legend
@@ -61,10 +62,11 @@ def breakdown(group: Group) -> str | None:
 
     def draw(ax: Axes) -> None:
         rows, left = range(len(arms)), [0.0] * len(arms)
+        several = any(part for parts in times for part in parts[1:])
         for number, (label, colour) in enumerate(SHARES.items()):
             widths = [parts[number] / unit for parts in times]
             if any(widths):
-                ax.barh(list(rows), widths, left=left, color=colour, height=0.4, label=label)
+                ax.barh(list(rows), widths, left=left, color=colour, height=0.4, label=label if several else None)
             left = [a + b for a, b in zip(left, widths, strict=True)]
         for row, parts in zip(rows, times, strict=True):
             at, offset = (left[row], row), (4, 0)
@@ -106,14 +108,27 @@ def _tradeoff(group: Group, cost: Axis) -> str | None:
                 ax.errorbar([x.mean], [y.mean], xerr=[x.sd or 0], yerr=[y.sd or 0], label=arm.label, **style)
         means = [fmean(spent) for _, _, spent in points]
         if max(means) > 8 * min(means):
-            ax.set_xscale("log")
+            _by_powers(ax)
         else:
             ax.set_xlim(left=0)
+            ax.xaxis.set_major_formatter(FuncFormatter(_said))
         ax.set_xlabel(cost.name)
         ax.set_ylabel("test accuracy, %")
         ax.margins(0.12)
 
     return with_legend(draw)
+
+
+def _by_powers(ax: Axes) -> None:
+    """Let the axis of costs go by powers of ten, with numbers as they are said at 1, 2 and 5 times these."""
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter(FuncFormatter(_said))
+    ax.minorticks_off()
+
+
+def _said(value: float, _: int | None = None) -> str:
+    return amount(value) if value >= 10_000 else f"{value:g}"
 
 
 def _known(arm: Arm, of: Callable[[Run], float | None]) -> list[float]:

@@ -31,9 +31,14 @@ def overview(found: Sequence[Group]) -> Table | None:
 def headline(found: Sequence[Group]) -> str:
     """How many students the best method helped, and of how many what else is to be said."""
     words = Counter(map(word_for, found))
-    helped = words.pop("helps", 0)
+    alone, helped = words.pop(NOTHING, 0), words.pop("helps", 0)
+    compared = len(found) - alone
+    if not compared:
+        return "No verdict: no student here was trained both by a method and on the labels alone."
     beside = "; ".join(f"{word}: {count}" for word, count in words.most_common())
-    return f"The best method helps in {helped} of {len(found)} comparisons" + (f" ({beside})." if beside else ".")
+    told = f"The best method helps in {helped} of {compared} comparison{'' if compared == 1 else 's'}"
+    more = f" {alone} more network{'' if alone == 1 else 's'} ha{'s' if alone == 1 else 've'} nothing to be set beside."
+    return told + (f" ({beside})." if beside else ".") + (more if alone else "")
 
 
 def name(group: Group) -> str:

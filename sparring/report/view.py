@@ -55,8 +55,12 @@ def summed(found: Sequence[Group]) -> dict[str, Any] | None:
     """What a page about several groups begins with: a sentence, one for each of a few groups, and a table of all."""
     if (told := overview.overview(found)) is None:
         return None
-    first = [(overview.name(group), _anchor(number), sentences(group)[0]) for number, group in enumerate(found)]
     words = {overview.word_for(group) for group in found}
+    first = [
+        (overview.name(group), _anchor(number), sentences(group)[0])
+        for number, group in enumerate(found)
+        if overview.word_for(group) != overview.NOTHING
+    ]
     return {
         "table": told,
         "links": [_anchor(number) for number in range(len(found))],
