@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +28,7 @@ from sparring.report.legend import legend, spoken
 # no two are nearer than 10 (of 100) in OKLab as any of them sees it.
 COLOURS = ("#1a95fe", "#e86b06", "#0c7259", "#bc6abf", "#8324fa", "#9e38ae", "#c81415", "#84967a")
 DASHES, MARKERS = ("-", "--", ":"), ("o", "s", "^")
-WIDTH = 5.2  # inches, of which a phone shows nearly as many points as it has
+WIDTH = 5.6  # inches, of which a phone shows nearly as many points as it has
 INK = "#010203"  # becomes currentColor
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "sparring",
@@ -190,7 +191,7 @@ def shortened(name: str) -> str:
 def with_legend(draw: Draw, *, height: float = 3.0) -> str:
     """An svg element as `svg` makes it, below a legend in the page's own text, which wraps on a phone."""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        figure = Figure(figsize=(WIDTH, height))
         ax = figure.subplots()
         draw(ax)
         return legend(ax) + markup(figure)
@@ -199,7 +200,7 @@ def with_legend(draw: Draw, *, height: float = 3.0) -> str:
 def svg(draw: Draw, *, height: float = 3.0) -> str:
     """An svg element with one pair of axes, drawn on by `draw`."""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        figure = Figure(figsize=(WIDTH, height))
         draw(figure.subplots())
         return markup(figure)
 
@@ -224,7 +225,9 @@ def markup(figure: Figure) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
-    text = re.sub(r' id="[A-Za-z0-9]+_\d+"', "", text)  # figure_1 would be in the page many times over
+    text = re.sub(r' id="[A-Za-z0-9.]+_\d+"', "", text)  # figure_1 would be in the page many times over
+    own = hashlib.sha256(text.encode()).hexdigest()[:6]  # and so would a marker that two figures have
+    text = re.sub(r'( id="|href="#|url\(#)', rf"\1f{own}-", text)
     head, _, rest = text.partition(">")
     head = re.sub(r'\s(xmlns(:\w+)?|width|height|version)="[^"]*"', "", head)
     return f'{head} role="img" aria-label="{escape(spoken(figure))}">' + rest.replace(INK, "currentColor")

@@ -48,7 +48,7 @@ def _facts(run: Run) -> dict[str, str]:
         "torch": told.get("torch"),
         "data fingerprint": (run.fingerprint or "")[:16],
         "teacher": f"{run.teacher or '–'}" + (f" ({digest[:12]})" if digest else ""),
-        "started": told.get("started"),
+        "started": str(told.get("started") or "").replace("T", " ").replace("+00:00", " UTC"),
         "directory": run.path,
         "command": told.get("command"),
     }
