@@ -173,7 +173,8 @@ def _ratio(group: Group, arm: Arm) -> Cell:
     ours, theirs = (summary(each.values("seconds")) if each else None for each in (arm, baseline))
     if ours is None or theirs is None or not theirs.mean or arm in group.baselines:
         return EMPTY
-    return Cell(f"{ours.mean / theirs.mean:.2g} ×", ours.mean / theirs.mean)
+    times = ours.mean / theirs.mean
+    return Cell(f"{times:.2g} ×" if times < 99.5 else f"{times:,.0f} ×", times)
 
 
 def _others(arm: Arm) -> Cell:

@@ -83,7 +83,7 @@ def _draw_climb(ax: Axes, found: Mapping[str, Mapping[str, list[Points]]], order
     for name, sides in found.items():
         colour, _, marker = look(order.index(name))
         for (side, points), dash in zip(sides.items(), ("-", "--"), strict=True):
-            _line(ax, f"{side}, {name}", points, colour, dash=dash, marker=marker)
+            line(ax, f"{side}, {name}", points, colour, dash=dash, marker=marker)
     ticks = sorted({x for sides in found.values() for runs in sides.values() for run in runs for x, _ in run})
     ax.set_xscale("symlog", linthresh=1)
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
@@ -144,7 +144,7 @@ def _lines(found: Mapping[str, Sequence[Points]], across: str, up: str) -> str |
         for row, (name, runs) in enumerate(found.items()):
             colour, dash, _ = look(row)
             if runs:
-                _line(ax, name, runs, colour, dash=dash)
+                line(ax, name, runs, colour, dash=dash)
         ax.set_xlabel(across)
         ax.set_ylabel(up)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -152,7 +152,7 @@ def _lines(found: Mapping[str, Sequence[Points]], across: str, up: str) -> str |
     return with_legend(draw)
 
 
-def _line(ax: Axes, name: str, runs: Sequence[Points], colour: str, *, dash: str = "-", marker: str = "") -> None:
+def line(ax: Axes, name: str, runs: Sequence[Points], colour: str, *, dash: str = "-", marker: str = "") -> None:
     """The mean of some runs at each x, and a band of one standard deviation where there are two or more."""
     at: dict[float, list[float]] = {}
     for run in runs:

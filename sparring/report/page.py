@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sparring.errors import UserError
 from sparring.files import write_text
 from sparring.report import attacked, gradients, parted, robust, teacher
-from sparring.report.groups import Group, groups
+from sparring.report.groups import Group, groups, in_two
 from sparring.report.ledger import Run, runs
 from sparring.report.reproduced import reproduced
 from sparring.report.said import sentences
@@ -101,9 +101,9 @@ def _groups(found: list[Run]) -> list[Group]:
 
 def _template() -> Any:
     loader = FileSystemLoader(Path(__file__).parent)
-    return Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    ).get_template("page.html.j2")
+    known = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    known.filters["in_two"] = in_two
+    return known.get_template("page.html.j2")
 
 
 def _plain(text: str) -> str:

@@ -20,6 +20,7 @@ from sparring.report import (
     overview,
     parted,
     phases,
+    radii,
     robust,
     teacher,
 )
@@ -38,7 +39,7 @@ CONTENTS = {  # a group's parts in their order: the heading, and what there must
     "robust": ("On corrupted images", ("robust",)),
     "exits": ("Its exits", ("exits",)),
     "biases": ("The bias trick", ("biases",)),
-    "attacked": ("Under attack", ("attacked",)),
+    "attacked": ("Under attack", ("attacked", "radii")),
     "variants": ("On ImageNet's variants", ("variants",)),
     "training": ("Training", ("validation", "losses")),
     "gradients": ("Gradients by layer", ("gradients",)),
@@ -56,11 +57,9 @@ def summed(found: Sequence[Group]) -> dict[str, Any] | None:
     if (told := overview.overview(found)) is None:
         return None
     words = {overview.word_for(group) for group in found}
-    first = [
-        (overview.name(group), _anchor(number), sentences(group)[0])
-        for number, group in enumerate(found)
-        if overview.word_for(group) != overview.NOTHING
-    ]
+    told_of = [(number, group) for number, group in enumerate(found) if overview.word_for(group) != overview.NOTHING]
+    told_of.sort(key=lambda pair: overview.word_for(pair[1]) != "helps")
+    first = [(overview.name(group), _anchor(number), sentences(group)[0]) for number, group in told_of]
     return {
         "table": told,
         "links": [_anchor(number) for number in range(len(found))],
@@ -108,6 +107,7 @@ def _measured(group: Group) -> dict[str, Any]:
         "robust": robust.corrupted(group),
         "variants": robust.variants(group),
         "attacked": attacked.attacked(group),
+        "radii": [(title, _svg(picture)) for title, picture in radii.radii(group)],
         "exits": parted.exits(group),
         "biases": parted.biases(group),
     }

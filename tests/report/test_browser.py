@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from folders import write_disagreement, write_run
+from test_under_attack import told
 
 from sparring.report import page
 
@@ -90,7 +91,7 @@ def rich(root: Path) -> Path:
     """A folder of runs with something for every part of the page, their names as long as they come."""
     scored = {"accuracy": 0.7487, "nll": 1.0}
     teacher = {"name": "resnet32x4", "test": scored, "validation": scored, "parameters": 7433860, "macs": 1.08e9}
-    long = {"perturb": {"eps": 0.1, "size": 0.03571, "warmup": 3.0}}
+    long = {"eps": 0.1, "size": 0.03571, "warmup": 3.0}
     ways = {"ce": 0.70, "kd": 0.725, "da": 0.732, "kd-simkd": 0.69, "at": 0.65}
     for number, (method, accuracy) in enumerate(ways.items()):
         for seed in (0, 1):
@@ -102,9 +103,7 @@ def rich(root: Path) -> Path:
                 "seconds": 100.0 * 4**number,
             }
             more |= {} if method == "ce" else {"teacher_facts": teacher}
-            more |= (
-                {"changes": [f"perturb.{key}={value}" for key, value in long["perturb"].items()]} if number > 3 else {}
-            )
+            more |= {"changes": {f"perturb.{key}": value for key, value in long.items()}} if number > 3 else {}
             more |= {"seconds_before": 50.0} if method == "kd" else {}
             write_run(path, method=method, seed=seed, accuracy=accuracy + (seed * number % 3) / 500, **more)
             measure(path, accuracy - seed / 100)
@@ -113,6 +112,8 @@ def rich(root: Path) -> Path:
     for seed in (0, 1):
         write_run(root / f"other/seed-{seed}", method="ce", student="vgg8", seed=seed)
     write_run(root / "late", finished=False)
+    for seed in (0, 1):
+        told(root / f"da/seed-{seed}", remarks=["a remark"])
     pictures(root / "da/seed-0")
     return root
 
