@@ -15,7 +15,7 @@ for (const table of document.querySelectorAll("table.results")) {
   }));
 }
 // What can be scrolled can be reached by the keyboard; what is printed is shown.
-const reach = () => document.querySelectorAll(".wide, .broad").forEach(box =>
+const reach = () => document.querySelectorAll(".wide, .broad, section > .pixels").forEach(box =>
   box.scrollWidth > box.clientWidth ? box.tabIndex = 0 : box.removeAttribute("tabindex"));
 addEventListener("resize", reach);
 document.addEventListener("toggle", reach, true);
