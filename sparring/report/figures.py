@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -13,6 +14,7 @@ from zipfile import BadZipFile
 
 import matplotlib
 import numpy as np
+from markupsafe import escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -20,25 +22,27 @@ from PIL import Image
 
 from sparring.report.groups import Arm, Group
 from sparring.report.ledger import Run, disagreement, history, loss_terms, number
-from sparring.report.units import duration
-from sparring.report.verdict import summary
+from sparring.report.legend import legend, spoken
 
-# Mid-tones that stand out from white and from near-black alike.
-COLOURS = ("#3b82c4", "#d9822b", "#2f9e75", "#c2559d", "#8a6fd1", "#a98a1f", "#d0504b", "#7d8792")
+# Mid-tones, 3:1 or more from white and from near-black alike, told apart by eyes without red, green or blue cones too:
+# no two are nearer than 10 (of 100) in OKLab as any of them sees it.
+COLOURS = ("#1a95fe", "#e86b06", "#0c7259", "#bc6abf", "#8324fa", "#9e38ae", "#c81415", "#84967a")
+DASHES, MARKERS = ("-", "--", ":"), ("o", "s", "^")
+WIDTH = 5.6  # inches, of which a phone shows nearly as many points as it has
 INK = "#010203"  # becomes currentColor
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "sparring",
     "svg.fonttype": "none",
     "text.parse_math": False,
     "font.family": "sans-serif",
-    "font.size": 9,
+    "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
     "grid.color": "#8888884d",
     "grid.linewidth": 0.6,
     "legend.frameon": False,
-    "legend.fontsize": 8,
+    "legend.fontsize": 9,
     **{key: INK for key in ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")},
 }
 Draw = Callable[[Axes], None]
@@ -72,14 +76,14 @@ def disagreement_curve(group: Group) -> str | None:
                     points.append(_climb(mine, f"{side}_accuracy"))
     known = [arm.label for arm in group.arms]  # an arm keeps the colour it has among the validation curves
     order = known + [name for name in found if name not in known]
-    return svg(lambda ax: _draw_climb(ax, found, order), height=3.4) if found else None
+    return with_legend(lambda ax: _draw_climb(ax, found, order)) if found else None
 
 
 def _draw_climb(ax: Axes, found: Mapping[str, Mapping[str, list[Points]]], order: Sequence[str]) -> None:
     for name, sides in found.items():
-        colour = COLOURS[order.index(name) % len(COLOURS)]
+        colour, _, marker = look(order.index(name))
         for (side, points), dash in zip(sides.items(), ("-", "--"), strict=True):
-            _line(ax, f"{side}, {name}", points, colour, dash=dash, marker="o")
+            line(ax, f"{side}, {name}", points, colour, dash=dash, marker=marker)
     ticks = sorted({x for sides in found.values() for runs in sides.values() for run in runs for x, _ in run})
     ax.set_xscale("symlog", linthresh=1)
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
@@ -87,34 +91,6 @@ def _draw_climb(ax: Axes, found: Mapping[str, Mapping[str, list[Points]]], order
     ax.set_xlabel("steps towards disagreement")
     ax.set_ylabel("test accuracy, %")
     ax.set_ylim(bottom=0)
-    _legend(ax)
-
-
-def cost(group: Group) -> str | None:
-    """Test accuracy beside training time, an arm a line: is what it gains worth what it takes?"""
-    arms = [arm for arm in reversed(group.arms) if arm.values("seconds")]
-    if not arms:
-        return None
-    rows = range(len(arms))
-    times = [fmean(arm.values("seconds")) for arm in arms]
-    unit, name = (3600, "hours") if max(times) > 6000 else (60, "minutes") if max(times) > 100 else (1, "seconds")
-
-    def draw(left: Axes, right: Axes) -> None:
-        for row, arm in zip(rows, arms, strict=True):
-            short = summary([value * 100 for value in arm.values("test", "accuracy")])
-            if short:
-                left.errorbar([short.mean], [row], xerr=[short.sd or 0], fmt="o", color=COLOURS[0], capsize=3)
-        left.set_yticks(list(rows), [shortened(arm.label) for arm in arms])
-        left.set_xlabel("test accuracy, %")
-        left.margins(x=0.15)
-        right.barh(list(rows), [time / unit for time in times], color=COLOURS[1], height=0.5)
-        for row, time in zip(rows, times, strict=True):
-            right.annotate(duration(time), (time / unit, row), (3, 0), textcoords="offset points", va="center")
-        right.set_xlabel(f"training time, {name}")
-        right.margins(x=0.3)
-        right.set_ylim(-0.6, len(arms) - 0.4)
-
-    return _svg_pair(draw, height=1.1 + 0.35 * len(arms))
 
 
 def gallery(run: Run) -> list[dict[str, Any]] | None:
@@ -165,18 +141,18 @@ def _lines(found: Mapping[str, Sequence[Points]], across: str, up: str) -> str |
         return None
 
     def draw(ax: Axes) -> None:
-        for (name, runs), colour in zip(found.items(), _colours(), strict=False):
+        for row, (name, runs) in enumerate(found.items()):
+            colour, dash, _ = look(row)
             if runs:
-                _line(ax, name, runs, colour)
+                line(ax, name, runs, colour, dash=dash)
         ax.set_xlabel(across)
         ax.set_ylabel(up)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        _legend(ax)
 
-    return svg(draw)
+    return with_legend(draw)
 
 
-def _line(ax: Axes, name: str, runs: Sequence[Points], colour: str, *, dash: str = "-", marker: str = "") -> None:
+def line(ax: Axes, name: str, runs: Sequence[Points], colour: str, *, dash: str = "-", marker: str = "") -> None:
     """The mean of some runs at each x, and a band of one standard deviation where there are two or more."""
     at: dict[float, list[float]] = {}
     for run in runs:
@@ -185,8 +161,8 @@ def _line(ax: Axes, name: str, runs: Sequence[Points], colour: str, *, dash: str
     xs = sorted(at)
     mean = np.array([fmean(at[x]) for x in xs])
     marker = marker or ("o" if len(xs) == 1 else "")
-    label = f"{shortened(name)} (n={len(runs)})"
-    ax.plot(xs, mean, color=colour, label=label, linestyle=dash, marker=marker, markersize=3, linewidth=1.6)
+    label = f"{name} (n={len(runs)})"
+    ax.plot(xs, mean, color=colour, label=label, linestyle=dash, marker=marker, markersize=4, linewidth=1.8)
     if len(runs) > 1:
         sd = np.array([stdev(at[x]) if len(at[x]) > 1 else 0.0 for x in xs])
         ax.fill_between(xs, mean - sd, mean + sd, color=colour, alpha=0.18, linewidth=0)
@@ -201,9 +177,10 @@ def _climb(rows: Sequence[Mapping[str, Any]], key: str) -> list[tuple[float, flo
     return [(float(row["steps"]), 100 * row[key]) for row in rows]
 
 
-def _colours() -> Iterator[str]:
-    while True:
-        yield from COLOURS
+def look(number: int) -> tuple[str, str, str]:
+    """Colour, dash and marker of a figure's line by its number: after the eighth, colours come back dashed."""
+    turn = number // len(COLOURS)
+    return COLOURS[number % len(COLOURS)], DASHES[turn % len(DASHES)], MARKERS[turn % len(MARKERS)]
 
 
 def shortened(name: str) -> str:
@@ -211,15 +188,19 @@ def shortened(name: str) -> str:
     return name if len(name) <= 34 else f"{name[:14]}…{name[-19:]}"
 
 
-def _legend(ax: Axes) -> None:
-    """A legend above the axes, where it hides no line."""
-    ax.legend(ncols=2, loc="lower left", bbox_to_anchor=(-0.02, 1.0), borderaxespad=0.2, handlelength=1.6)
+def with_legend(draw: Draw, *, height: float = 3.0) -> str:
+    """An svg element as `svg` makes it, below a legend in the page's own text, which wraps on a phone."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, height))
+        ax = figure.subplots()
+        draw(ax)
+        return legend(ax) + markup(figure)
 
 
 def svg(draw: Draw, *, height: float = 3.0) -> str:
     """An svg element with one pair of axes, drawn on by `draw`."""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(5.2, height))
+        figure = Figure(figsize=(WIDTH, height))
         draw(figure.subplots())
         return markup(figure)
 
@@ -227,16 +208,8 @@ def svg(draw: Draw, *, height: float = 3.0) -> str:
 def svg_stack(draw: Callable[[Sequence[Axes]], None], count: int, *, height: float) -> str:
     """An svg element with `count` axes above each other that share their x, drawn on by `draw`."""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(5.2, height), layout="constrained")
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
         draw(list(figure.subplots(count, 1, sharex=True)))
-        return markup(figure)
-
-
-def _svg_pair(draw: Callable[[Axes, Axes], None], *, height: float) -> str:
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(5.2, height), layout="constrained")
-        left, right = figure.subplots(1, 2, sharey=True)
-        draw(left, right)
         return markup(figure)
 
 
@@ -252,7 +225,9 @@ def markup(figure: Figure) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
-    text = re.sub(r' id="[A-Za-z0-9]+_\d+"', "", text)  # figure_1 would be in the page many times over
+    text = re.sub(r' id="[A-Za-z0-9.]+_\d+"', "", text)  # figure_1 would be in the page many times over
+    own = hashlib.sha256(text.encode()).hexdigest()[:6]  # and so would a marker that two figures have
+    text = re.sub(r'( id="|href="#|url\(#)', rf"\1f{own}-", text)
     head, _, rest = text.partition(">")
     head = re.sub(r'\s(xmlns(:\w+)?|width|height|version)="[^"]*"', "", head)
-    return head + ' role="img">' + rest.replace(INK, "currentColor")
+    return f'{head} role="img" aria-label="{escape(spoken(figure))}">' + rest.replace(INK, "currentColor")

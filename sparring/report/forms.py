@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, model_validator
 
-from sparring.report.kinds import Amount, Count, Epoch, Form, Number, Radius, Share
+from sparring.report.kinds import Amount, Count, Epoch, Form, Number, Of, Radius, Share
 
 ADDED = "added"  # the stage of what a method put into its student (exits, a projector)
 
@@ -26,13 +26,6 @@ class Sized(Form):
     parameters: Amount | None = None
     macs: Amount | None = None
     latency: Amount | None = None
-
-
-class Of(Form):
-    """A measurement that knows whose it is: by the hashes of weights and of the user's files."""
-
-    weights: str | None = None
-    files: list[str] = Field([])
 
 
 class Exit(Sized):
@@ -205,6 +198,11 @@ class Step(Form):
 class Withstood(Of):
     """An entry of robust.json."""
 
+    norm: Literal["linf", "l2"] | None = None
+    eps: Radius | None = None
+    part: str | None = None
+    images: Count | None = None
+    curve: list[Annotated[list[Radius], Field(min_length=2, max_length=2)]] = Field([])
     autoattack: dict[str, Share] = Field({})
     disagreement: list[Step] = Field([])
     corruptions: dict[str, Share] = Field({})

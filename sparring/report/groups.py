@@ -147,6 +147,12 @@ def _label(method: str, keys: list[str], values: tuple[str | None, ...]) -> str:
     return f"{method} ({', '.join(named[:3])})" if named else method
 
 
+def in_two(label: str) -> tuple[str, str]:
+    """A label's method, and what sets it apart ("objective.T=2, epochs 30"; empty where nothing does)."""
+    found = re.search(r" (?:\+ |(?=\())", label)
+    return (label[: found.start()], label[found.end() :]) if found else (label, "")
+
+
 def _arm(label: str, members: list[Run]) -> Arm:
     latest: dict[int | None, Run] = {}
     old: list[Run] = []

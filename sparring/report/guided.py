@@ -19,6 +19,7 @@ from sparring.report.stored import stored
 ARRAYS = "guide.npz"
 BINS = 10
 RIGHT, WRONG = COLOURS[2], COLOURS[6]
+MARKS = {True: "✓", False: "✗"}  # behind an answer: is it the label?
 NARROW = 1e-3
 COLUMN, NAMES = 0.92, 0.66  # inches that an image is wide, and that the four lines below it are high
 NEEDED = (
@@ -66,12 +67,12 @@ def images(ax: Axes, found: Arrays, ink: str) -> None:
             draw_one(ax, shown[row, column], (x, x + wide, y + high, y))
             label, teacher, student = (str(found[name][row, column]) for name in ("label", "teacher", "student"))
             value, share = (float(found[name][row, column]) for name in ("value", "share"))
-            told = [(f"g {value:.2f}, −{100 * share:.0f} %", ink), (f"is {label}", ink)]
-            told += [(f"T {teacher}", RIGHT if teacher == label else WRONG)]
-            told += [(f"S {student}", RIGHT if student == label else WRONG)]
-            for number, (text, colour) in enumerate(told):
+            told = [f"g {value:.2f}, −{100 * share:.0f} %", f"is {label}"]
+            answers = {"T": teacher, "S": student}
+            told += [f"{who} {short(said, 12)} {MARKS[said == label]}" for who, said in answers.items()]
+            for number, text in enumerate(told):
                 at = (x, y + high + (number + 0.75) * line)
-                ax.text(*at, short(text), color=colour, fontsize=7, va="center", weight="normal" if number else "bold")
+                ax.text(*at, short(text), color=ink, fontsize=7, va="center", weight="normal" if number else "bold")
     ax.set_xlim(-0.02 * wide, columns * step[0])
     ax.set_ylim(rows * step[1], -0.02 * high)
     ax.set_aspect("equal", anchor="N")
@@ -80,7 +81,8 @@ def images(ax: Axes, found: Arrays, ink: str) -> None:
     for label in ax.get_yticklabels():
         label.set(rotation=90, verticalalignment="center", fontsize=8)
     ax.set_xticks([])
-    ax.set_title("g, and how much of its teaching it takes; T the teacher's answer, S the student's", fontsize=8)
+    told = "g, and how much of its teaching it takes; T the teacher's answer, S the student's (✓ right, ✗ wrong)"
+    ax.set_title(told, fontsize=8)
     ax.grid(visible=False)
     ax.spines[:].set_visible(False)
 
@@ -97,9 +99,9 @@ def draw_one(ax: Axes, image: np.ndarray, extent: tuple[float, float, float, flo
         ax.plot(np.linspace(left, right, len(scaled)), bottom - scaled * (bottom - top), color=colour, linewidth=1)
 
 
-def short(text: str) -> str:
+def short(text: str, longest: int = 16) -> str:
     """A caption that fits below its image."""
-    return text if len(text) <= 16 else f"{text[:15]}…"
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def cell(shape: tuple[int, ...]) -> tuple[float, float]:
@@ -143,7 +145,7 @@ def errors(ax: Axes, found: Arrays) -> None:
     beside = ax.twinx()
     ce = [float(found["ce"][rows].mean()) for rows in rising]
     beside.plot(x, ce, color=COLOURS[0], marker="s", markersize=3, linestyle=":", label="student's cross-entropy")
-    beside.set_ylabel("mean cross-entropy, nats", color=COLOURS[0])
+    beside.set_ylabel("mean cross-entropy, nats")
     beside.set_ylim(bottom=0)
     beside.grid(visible=False)
     ax.set_ylabel("error, %")

@@ -67,7 +67,7 @@ def panel(whole: Figure, ax: Axes, rows: Sequence[str], columns: Columns, values
         mesh.set(edgecolor="face", linewidth=0.3)  # else the page's own colour shows between cells
     ax.set_xlim(0, lefts(columns)[-1] + 1)
     ax.set_ylim(len(rows), 0)
-    ax.set_yticks([row + 0.5 for row in range(len(rows))], [shortened(row) for row in rows])
+    ax.set_yticks([row + 0.5 for row in range(len(rows))], [shortened(row) for row in rows], fontsize=8)
     ax.set_xticks([])
     ax.tick_params(length=0)
     ax.grid(visible=False)

@@ -25,3 +25,10 @@ class Form(BaseModel):
     """An object whose known keys are of their kinds; others are as they are."""
 
     model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
+
+
+class Of(Form):
+    """A measurement that knows whose it is: by the hashes of weights and of the user's files."""
+
+    weights: str | None = None
+    files: list[str] = Field([])

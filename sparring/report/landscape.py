@@ -20,7 +20,7 @@ from sparring.report.stored import stored
 
 FILE, ARRAYS = "landscape.png", "landscape.npz"
 LEVELS = 10
-SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#cfe0f1", "#8fb5da", "#5a8ac0"])  # dark ink is read
+SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#cfe0f1", "#8fb5da", "#6595ca"])  # dark ink is read
 MARKS = {"start": ("s", COLOURS[1]), "end": ("o", COLOURS[6]), "best": ("^", COLOURS[2])}
 NEEDED = ("x", "y", "axes", "losses", "surfaces", "points", "at", "off", "lost", "images")
 Arrays = Mapping[str, np.ndarray]

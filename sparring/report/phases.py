@@ -19,7 +19,7 @@ PANELS = 4
 def timeline(run: Run) -> str | None:
     """The phases of a run with a learned augmentor as an svg element, or None where it has none."""
     lines = told(run)
-    return svg_stack(lambda axes: draw(axes, lines, run.config), PANELS, height=6.4) if lines else None
+    return svg_stack(lambda axes: draw(axes, lines, run.config), PANELS, height=7.4) if lines else None
 
 
 def told(run: Run) -> list[dict[str, Any]]:
@@ -55,8 +55,9 @@ def draw(axes: Sequence[Axes], lines: Sequence[Mapping[str, Any]], config: Mappi
         ax.set_ylim(bottom=0)
         if ax.get_legend_handles_labels()[0]:
             ax.legend(
-                ncols=5,
+                ncols=3,
                 columnspacing=1.0,
+                fontsize=8,
                 loc="lower left",
                 bbox_to_anchor=(-0.02, 1.0),
                 borderaxespad=0.1,

@@ -49,24 +49,12 @@ def table(group: Group) -> Table:
         "under PGD-10 at its best epoch, %": lambda arm: spread(_at_best(arm, PGD), 100),
         "best epoch on test, %": lambda arm: spread(arm.values("test_best", "accuracy"), 100),
         "published, %": lambda arm: published(claim(arm)),
-        "agreement with teacher, %": lambda arm: _aside(arm, ("test", "agreement"), 100),
-        "NLL, nats": lambda arm: _aside(arm, ("test", "nll"), 1, 3),
-        "ECE, %": lambda arm: _aside(arm, ("test", "ece"), 100),
-        "epochs": lambda arm: _plain(arm, "epochs"),
-        "training time": lambda arm: _time(arm.values("seconds")),
-        "its earlier self's": lambda arm: _time(arm.values("seconds_before")),
-    }
-    return filled({head: [cell(arm) for arm in group.arms] for head, cell in columns.items()})
-
-
-def costs(group: Group) -> Table:
-    """What each arm's training took: time, speed, the share of waiting for data, memory; means over seeds."""
-    columns: dict[str, Callable[[Arm], Cell]] = {
-        "method": lambda arm: Cell(arm.label, arm.label),
-        "training time": lambda arm: _time(arm.values("seconds")),
-        "images/s": lambda arm: _aside(arm, ("images_per_second",), 1, 0),
-        "waiting for data, %": lambda arm: _aside(arm, ("data_share",), 100, 1),
-        "memory, MiB": lambda arm: _aside(arm, ("peak_memory_bytes",), 2**-20, 0),
+        "agreement with teacher, %": lambda arm: aside(arm, ("test", "agreement"), 100),
+        "NLL, nats": lambda arm: aside(arm, ("test", "nll"), 1, 3),
+        "ECE, %": lambda arm: aside(arm, ("test", "ece"), 100),
+        "epochs": lambda arm: plain(arm, "epochs"),
+        "training time": lambda arm: time(arm.values("seconds")),
+        "its earlier self's": lambda arm: time(arm.values("seconds_before")),
     }
     return filled({head: [cell(arm) for arm in group.arms] for head, cell in columns.items()})
 
@@ -92,7 +80,7 @@ def spread(values: Sequence[float], scale: float, digits: int = 2) -> Cell:
     return Cell(f"{short.mean:.{digits}f}{sd} ({short.n})", short.mean)
 
 
-def _aside(arm: Arm, keys: tuple[str, ...], scale: float, digits: int = 2) -> Cell:
+def aside(arm: Arm, keys: tuple[str, ...], scale: float, digits: int = 2) -> Cell:
     """A number beside the headline: its n is said only where it is not that of the arm."""
     values = arm.values(*keys)
     cell = spread(values, scale, digits)
@@ -186,12 +174,14 @@ def published(found: Mapping[str, Any] | None) -> Cell:
     return Cell(f"{mean:.2f}{more}", mean)
 
 
-def _plain(arm: Arm, key: str) -> Cell:
+def plain(arm: Arm, key: str) -> Cell:
+    """What a number of an arm's result is in its runs, each value once."""
     values = sorted(set(arm.values(key)))
     return Cell(", ".join(f"{value:g}" for value in values), values[0]) if values else EMPTY
 
 
-def _time(values: Sequence[float]) -> Cell:
+def time(values: Sequence[float]) -> Cell:
+    """The mean of some times, given in seconds, as one says it; empty for none."""
     short = summary(values)
     return Cell(duration(short.mean), short.mean) if short else EMPTY
 
