@@ -21,6 +21,7 @@ from sparring.recipes.ahead import Ahead
 from sparring.recipes.attacked import attacked, library
 from sparring.recipes.build import Given
 from sparring.recipes.elsewhere import elsewhere, variants_in
+from sparring.recipes.examine import examine
 from sparring.recipes.rows import TEACHER, Recipe, Row, Scale
 from sparring.recipes.run import say
 from sparring.recipes.stress import stress
@@ -136,6 +137,8 @@ def measure(runs: Sequence[Path], row: Row, folders: Mapping[str, Path]) -> None
             name, _, severity = corruption.partition("/")
             if severity not in seen.get(name, {}):
                 stress(run, [name], [int(severity)])
+        if row.climbed and not (run / "disagreement.json").exists() and kept(run / "result.json").get("teacher"):
+            examine(run, part="test", curve=True, device=None)
         done = kept(run / "imagenet.json")
         for kind, folder in folders.items():
             if kind not in done:
@@ -163,6 +166,7 @@ def plan_of(row: Row, wish: Wish) -> dict[str, Any]:
         "like": row.like,
         "attack": None if row.attack is None else asdict(row.attack),
         "against": [name for name in row.against if name in lines],
+        "order": [list(pair) for pair in row.order if set(pair) <= set(lines)],
         "metrics": list(metrics),
         "lines": [
             {

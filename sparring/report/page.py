@@ -16,7 +16,7 @@ from sparring.report import attacked, augmented, figures, gradients, guided, lan
 from sparring.report.groups import BASELINE, Arm, Group, groups
 from sparring.report.ledger import Run, runs
 from sparring.report.missing import missing
-from sparring.report.reproduced import reproduced
+from sparring.report.reproduced import Reproduced, reproduced
 from sparring.report.table import PGD, claim, costs, markdown_table, table
 from sparring.report.units import amount
 from sparring.report.verdict import every_pair, summary, verdicts
@@ -47,9 +47,7 @@ def markdown(paths: Iterable[str | Path] | str | Path) -> str:
     """
     paths = [paths] if isinstance(paths, str | Path) else list(paths)
     found = runs(paths)
-    parts = [
-        f"## {_plain(row.title)}\n\n{markdown_table(row.table)}\n\n{_plain(row.note)}" for row in reproduced(paths)
-    ]
+    parts = [text for row in reproduced(paths) for text in beside(row)]
     for group in _groups(found):
         parts.append(f"## {_plain(group.student)} on {_plain(group.data)}")
         parts.append("\n".join(f"- {_plain(line)}" for line in sentences(group)))
@@ -70,6 +68,12 @@ def markdown(paths: Iterable[str | Path] | str | Path) -> str:
     if left := waiting(found):
         parts.append("Not counted: " + "; ".join(f"`{run.path}` ({run.problem})" for run in left) + ".")
     return "\n\n".join(parts) + "\n"
+
+
+def beside(row: Reproduced) -> list[str]:
+    """A reproduced row as Markdown, in parts: its table, what the paper says of its lines' differences, its note."""
+    orders = [f"One line against another, points:\n\n{markdown_table(row.orders)}"] if row.orders else []
+    return [f"## {_plain(row.title)}", markdown_table(row.table), *orders, _plain(row.note)]
 
 
 def waiting(found: Iterable[Run]) -> list[Run]:
