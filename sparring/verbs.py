@@ -11,6 +11,7 @@ from sparring import data as datasets
 from sparring import nets, report
 from sparring.core import Network
 from sparring.errors import UserError, did_you_mean
+from sparring.launch.everything import everything as every_recipe
 from sparring.launch.local import Job, grid, run_all
 from sparring.launch.reproduce import Wish
 from sparring.launch.reproduce import reproduce as play_recipe
@@ -201,6 +202,19 @@ def reproduce(
         return recipe.draw(out, scale, seeds)
     play_recipe(name, recipe, scale, out, wish)
     return report.page([out], out / "report.html")
+
+
+@checked
+def reproduce_all(
+    out: str | Path, *, scale: Scale = "smoke", seeds: int | None = None, changes: Mapping[str, Any] | None = None
+) -> Path:
+    """Reproduce every recipe at a scale below `out`, and return the page that sums it up; see `launch.everything`."""
+
+    def play(name: str, place: Path) -> Path:
+        told = {} if published.find(name).draw else {"seeds": seeds, "changes": changes}
+        return reproduce(name, place, scale=scale, **told)
+
+    return every_recipe(scale, Path(out), play)
 
 
 @checked
