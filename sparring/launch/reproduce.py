@@ -157,7 +157,8 @@ def plan_of(row: Row, wish: Wish) -> dict[str, Any]:
     ours = {TEACHER: str(job.out)} if job else {}
     methods = {plain_name(method): {} for method in wish.methods}
     ours |= {name: str(Path(row.name) / name) for name in {**row.variants, **methods}}
-    lines = {name: ours.get(name) for name in {**row.claims, **ours}}
+    first = [name for name in row.claims if name == TEACHER or name not in ours]  # and then as they are run
+    lines = {name: ours.get(name) for name in dict.fromkeys([*first, *ours])}
     claimed = [metric for numbers in row.claims.values() for metric in numbers]
     metrics = dict.fromkeys([*row.metrics, *(claimed or ["accuracy"]), *row.corruptions])
     return {

@@ -35,7 +35,7 @@ CIFAR: dict[Scale, str] = {
     "60, 120 and 160, crop, flip and rotation; its weights for CIFAR-100, free of K. A tenth of the images is held "
     "out. tfkd-self trains its earlier self anew for each seed, by another seed.",
     "cpu": "Reduced: ResNet8 for ResNet18, ResNet20 for ResNet50, images of 16 pixels, 8 epochs of the same course, no "
-    "rotation; a tenth of the images is held out: of what is published only the directions compare.",
+    "rotation; a tenth of the images is held out: with the paper only directions compare.",
     "smoke": "Smoke scale: an epoch on the digits, to see every line run; the numbers say nothing.",
 }
 READ = (
@@ -49,7 +49,7 @@ WARMUP = 3.0  # epochs; at 0.3 from the first step on, the small CNN named one c
 UNDER_ATTACK: dict[Scale, str] = {
     "full": f"{READ}ε, η, α, τ and a are not printed: 8/255 and 2/255 are CIFAR-10's custom.",
     "cpu": f"{READ}Reduced: a CNN of 0.2 M parameters, 8 epochs by Adam, of which attacks grow over the first "
-    "three, AutoAttack on 1,000 test images: of what is published only the directions compare.",
+    "three, AutoAttack on 1,000 test images: with the paper only directions compare.",
     "smoke": "Smoke scale: an epoch on the digits, to see every line run; the numbers say nothing.",
 }
 TINY = "Smoke scale: an epoch or two on the digits, to see every line run; the numbers say nothing."

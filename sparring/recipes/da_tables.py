@@ -29,7 +29,7 @@ CPU_PAIRS = {  # smaller pairs of the same families, and 16 × 16 pixels where t
 }
 NOTES: dict[Scale, str] = {
     "full": "The paper's schedule; one teacher a pair, trained here.",
-    "cpu": "Smaller pairs, 10 epochs, a validation split, three seeds: only what is above what compares.",
+    "cpu": "Smaller pairs, 10 epochs, a validation split, three seeds: with the paper only directions compare.",
     "smoke": "Smaller pairs, one epoch on the digits, to see every line run; the numbers say nothing.",
 }
 

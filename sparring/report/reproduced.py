@@ -19,7 +19,7 @@ from sparring.report.units import duration
 from sparring.report.verdict import summary
 
 NOT_RUN, ELSEWHERE, SMOKE = "not run here", "another scale", "smoke"
-WELCH, ALONE = "Welch's where the published spread is known", "ours alone against a fixed number where it is not"
+WELCH, ALONE = "by Welch, with the published spread", "of ours alone, against a fixed number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ def _said(held: Sequence[Judged]) -> list[str]:
         return []
     which = {each.welch for each in held if each.ends}
     how = [words for there, words in ((True, WELCH), (False, ALONE)) if there in which]
-    by = f"Intervals are {' and '.join(how)}. " if how else ""
+    by = f"95 % intervals are {', or where none is told '.join(how)}. " if how else ""
     return [f"{by}Matches: the interval lies within {MARGIN:g} points (or one published sd, where that is more)."]
 
 
