@@ -148,10 +148,11 @@ HONEST = {  # what is to be said of a recipe beside its tables
     "adversarial-table3": "At this scale (ResNet8 and ResNet20, 8 epochs) Re-KD does not help: it loses, and loses "
     "the same without its teacher's answers, by the weight that it takes from the labels (docs/adversarial.md). The "
     "paper's +0.17 after 200 epochs of ResNet50 has not been tried.",
-    "adversarial-table4": "At this scale neither form of teacher-free KD beats plain cross-entropy or label smoothing. The "
-    " paper's networks and length have not been tried.",
+    "adversarial-table4": "At this scale neither form of teacher-free KD beats plain cross-entropy or label smoothing. "
+    "The paper's networks and length have not been tried.",
     "adversarial-table5": "On MNIST and Fashion-MNIST no teacher is worth more to a small student than plain "
-    "adversarial training; the paper's gains (0.7 to 1.8 points on CIFAR-10, one run each) are not seen. Its setting needs a GPU.",
+    "adversarial training; the paper's gains (0.7 to 1.8 points on CIFAR-10, one run each) are not seen. "
+    "Its setting needs a GPU.",
     "da-table1": "After six epochs DA is below KD; after fifteen, on one seed, it is not. The paper's gain is measured "
     "after 240 epochs on a larger pair, which needs a GPU: the recipe is there, and it has not been run.",
     "disk-table1": "CE and KD end where the paper's do on the line; DiSK finds the best interval in 46 to 67 of 100 "

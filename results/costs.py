@@ -25,7 +25,8 @@ KNOWN = {  # multiply-adds of networks of timm's and torchvision's, which need n
     "timm:vit_small_patch14_dinov2": 6.1e9,
 }  # fmt: skip
 EXTRA = {  # multiples of a forward pass of (student, teacher) in a step beyond training and being asked
-    "da": (1.5, 1.5), "da-pgd": (14, 14), "at": (14, 0), "akd": (14, 0), "at-tfkd-reg": (14, 0), "at-tfkd-self": (31, 0),
+    "da": (1.5, 1.5), "da-pgd": (14, 14), "at": (14, 0), "akd": (14, 0), "at-tfkd-reg": (14, 0),
+    "at-tfkd-self": (31, 0),
     "ard": (20, 0), "rslad": (20, 0), "hard-affine": (3, 3), "hard-mix": (3, 3), "hard-vae": (3, 3),
     "hard-vae-affine": (3, 3), "tfkd-self": (3, 0),
 }  # fmt: skip

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 from attached import EVIDENCE, HONEST, Evidence
@@ -21,7 +22,7 @@ from sparring.launch.reproduce import plan_of
 from sparring.recipes import disk_models
 from sparring.recipes.published import RECIPES
 from sparring.recipes.rows import Recipe
-from sparring.report import markdown_table, runs
+from sparring.report import Run, markdown_table, runs
 from sparring.report.judged import direction_of, judge, pointed
 from sparring.report.page import beside
 from sparring.report.reproduced import NOT_RUN, Reproduced, row_beside
@@ -68,7 +69,7 @@ def made() -> tuple[str, str]:
     for name, recipe in RECIPES.items():
         text, status, scales = section(name, recipe)
         parts[name] = text
-        told[name] = {"status": status, "costs": costs(name, recipe), "kept": scales}
+        told[name] = {"status": status, "costs": costs(name), "kept": scales}
     table = Table(
         ("recipe", "claim", "status"),
         tuple(tuple(map(Cell, (link(name), RECIPES[name].claim, each["status"]))) for name, each in told.items()),
@@ -90,7 +91,7 @@ def link(name: str) -> str:
 def section(name: str, recipe: Recipe) -> tuple[str, str, str]:
     """A recipe's part of the page, its status in a few words, and the scales of which something is kept."""
     head = [f"## {name}", f"{recipe.shows}: {recipe.about}. The claim: {recipe.claim}."]
-    price = [f"Cost: {'; '.join(f'{scale}, {words}' for scale, words in costs(name, recipe).items())}."]
+    price = [f"Cost: {'; '.join(f'{scale}, {words}' for scale, words in costs(name).items())}."]
     honest = [HONEST[name]] if name in HONEST else []
     if name in DRAWN:
         text, status = DRAWN[name]()
@@ -162,9 +163,15 @@ def lacking(recipe: Recipe) -> str:
     return "not run here"
 
 
+@cache
+def finished(folder: Path) -> list[Run]:
+    """The runs below a folder, read once."""
+    return runs(folder)
+
+
 def hours(evidence: Evidence) -> str:
     """How long the runs of some evidence trained."""
-    found = runs(HERE / evidence.folder)
+    found = finished(HERE / evidence.folder)
     if evidence.lines:
         there = [HERE / evidence.folder / line for line in evidence.lines.values()]
         found = [run for run in found if any(place in (run.path, *run.path.parents) for place in there)]
@@ -172,8 +179,10 @@ def hours(evidence: Evidence) -> str:
     return f"{duration(sum(told))} ({len(told)} runs)"
 
 
-def costs(name: str, recipe: Recipe) -> dict[str, str]:
+@cache
+def costs(name: str) -> dict[str, str]:
     """What a recipe costs at each scale, in a few words."""
+    recipe = RECIPES[name]
     timed = json.loads(SMOKE.read_text())["recipes"] if SMOKE.exists() else {}
     if recipe.rows is None:
         return {"any": OTHERWISE.get(name, "minutes on one core")}

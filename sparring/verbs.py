@@ -17,7 +17,7 @@ from sparring.launch.reproduce import Wish
 from sparring.launch.reproduce import reproduce as play_recipe
 from sparring.methods import METHODS
 from sparring.parts.taps import table as tap_table
-from sparring.recipes import autoencoder, options, published
+from sparring.recipes import autoencoder, listing, options, published
 from sparring.recipes import config as schema
 from sparring.recipes.build import Given, find_data, network
 from sparring.recipes.check import Check, inspect
@@ -224,7 +224,7 @@ def known(what: str) -> dict[str, str]:
         return {name: options.described(factory) for name, factory in TABLES[what].items()}
     if what == "methods":
         return {name: slots.about for name, slots in METHODS.items()}
-    tables = {"nets": nets.names, "data": datasets.names, "recipes": published.names, "augment": datasets.augmentations}
+    tables = {"nets": nets.names, "data": datasets.names, "recipes": listing.listed, "augment": datasets.augmentations}
     if what not in tables:
         raise UserError(f"there is no list of {what!r}. {did_you_mean(what, [*TABLES, 'methods', *tables])}")
     return dict(tables[what]())

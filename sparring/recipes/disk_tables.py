@@ -162,9 +162,8 @@ def table8(scale: Scale) -> list[Row]:
     kept = ("ce", *(f"simkd{more}" for more in ("", "-matched", "-disk", "-disk-chosen")))
     rows = [row for row in table4(scale) if scale != "full" or "simkd-disk" in row.claims]
     if scale != "full":  # what is printed of its first pair stands beside the reduction
-        rows = [
-            replace(row, claims=at_scale(disk_numbers.small_gap(("wrn-40-2-post", "resnet8x4")), scale)) for row in rows
-        ]
+        printed = at_scale(disk_numbers.small_gap(("wrn-40-2-post", "resnet8x4")), scale)
+        rows = [replace(row, claims=printed) for row in rows]
     return [
         replace(
             row,

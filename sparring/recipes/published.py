@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from sparring.errors import UserError, did_you_mean
 from sparring.recipes import (
     adversarial_tables,
@@ -229,11 +227,6 @@ RECIPES: dict[str, Recipe] = {
         claim="what HARD-Affine gains where shifts matter, beside fixed maps",
     ),
 }
-
-
-def names() -> Mapping[str, str]:
-    """Every recipe and a line about it."""
-    return {name: f"{recipe.paper}, {recipe.shows}: {recipe.about}" for name, recipe in RECIPES.items()}
 
 
 def find(name: str) -> Recipe:
