@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint smoke clean
 
 demo: $(VENV)/.ready
 	$(BIN)/sparring demo
@@ -15,6 +15,11 @@ lint: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+smoke: $(VENV)/.ready
+	$(BIN)/python results/reproductions.py --check
+	rm -rf runs/all-smoke
+	$(BIN)/sparring reproduce --all --scale smoke --out runs/all-smoke
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

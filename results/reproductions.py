@@ -1,6 +1,6 @@
 """Every recipe beside what was measured of it here: docs/reproductions.md, and the few words that the package ships.
 
-    python results/reproductions.py
+    python results/reproductions.py [--check]
 
 reads results/ and the recipes, and writes docs/reproductions.md and sparring/recipes/evidence.json.
 """
@@ -8,6 +8,7 @@ reads results/ and the recipes, and writes docs/reproductions.md and sparring/re
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -55,12 +56,14 @@ them. What was measured ran on two cores shared with other work, so its hours sa
 """
 
 
-def main() -> None:
-    """Write the page and the shipped words."""
-    page, shipped = made()
-    write_text(PAGE, page)
-    write_text(SHIPPED, shipped)
-    print(f"{PAGE}\n{SHIPPED}")
+def main(check: bool) -> None:
+    """Write the page and the shipped words, or check that what is there is what would be written."""
+    for place, text in zip((PAGE, SHIPPED), made(), strict=True):
+        if not check:
+            write_text(place, text)
+            print(place)
+        elif place.read_text() != text:
+            sys.exit(f"{place} is not what results/ and the recipes say: run python results/reproductions.py")
 
 
 def made() -> tuple[str, str]:
@@ -140,13 +143,13 @@ def in_short(rows: Sequence[tuple[Evidence, Reproduced]], recipe: Recipe) -> str
         lines.update(row.lines)
         ways.update(row.directions)
     missing = lines.pop(NOT_RUN, 0)
-    parts = [f"lines: {counted(lines)}"] if lines else []
+    parts = [f"of {sum(lines.values())} lines {counted(lines)}"] if lines else []
     ways.pop(NOT_RUN, 0)
-    parts += [f"directions: {counted(ways)}"] if ways else []
+    parts += [f"of {sum(ways.values())} directions {counted(ways)}"] if ways else []
     scales = "/".join(dict.fromkeys(evidence.scale for evidence, _ in rows))
     printed = any(row.lines or row.directions for _, row in rows)
     parts += [] if printed else ["nothing is printed to hold it to"]
-    return f"{scales}: {'; '.join(parts)}" + (f"; {missing} lines not run" if missing else "")
+    return f"{scales} scale: {'; '.join(parts)}" + (f"; {missing} lines not run" if missing else "")
 
 
 def counted(words: Counter[str]) -> str:
@@ -188,7 +191,7 @@ def costs(name: str) -> dict[str, str]:
         return {"any": OTHERWISE.get(name, "minutes on one core")}
     told = {}
     for scale in recipe.scales:
-        found = cost(recipe.rows(scale), scale)
+        found = cost(recipe.rows(scale), "cpu" if name in SMALL else scale)
         many = f"{found.runs} runs, up to {found.epochs} epoch{'' if found.epochs == 1 else 's'}"
         if scale == "smoke":
             took = timed.get(name, {}).get("seconds")
@@ -237,7 +240,7 @@ def hard_toy() -> tuple[str, str]:
     head = ("method", "test MSE", "less than the one above by", "direction")
     table = Table(head, tuple(tuple(map(Cell, row)) for row in rows))
     text = f"From [results/hard-toy](../results/hard-toy/report.md), at full length. {found['protocol']}"
-    return f"{text}\n\n{markdown_table(table)}", f"full: directions: {counted(ways)}"
+    return f"{text}\n\n{markdown_table(table)}", f"full scale: of {sum(ways.values())} directions {counted(ways)}"
 
 
 def disk_toys() -> tuple[str, str]:
@@ -275,7 +278,8 @@ def disk_toys() -> tuple[str, str]:
         best.append((toy["toy"], toy["ends"][at], f"{told:+d}", shown, word))
     kind = ("toy", "DiSK − KD in", "published, of 100", "ours, of 100", "direction")
     second = markdown_table(Table(kind, tuple(tuple(map(Cell, row)) for row in best)))
-    status = f"full: lines: {counted(lines)}; directions: {counted(ways)}"
+    status = f"full scale: of {sum(lines.values())} lines {counted(lines)}"
+    status += f"; of {sum(ways.values())} directions {counted(ways)}"
     return f"{text}\n\n{markdown_table(table)}\n\n{second}", status
 
 
@@ -301,4 +305,4 @@ DRAWN = {
 }
 
 if __name__ == "__main__":
-    main()
+    main("--check" in sys.argv[1:])
