@@ -138,6 +138,8 @@ def test_parts_of_other_tables_share_their_runs():
 def test_the_page_of_reproductions_is_what_results_say(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "results"))
     spec = importlib.util.spec_from_file_location("reproductions", ROOT / "results" / "reproductions.py")
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "reproductions", module)
     spec.loader.exec_module(module)
