@@ -115,8 +115,8 @@ def _orders(row: Mapping[str, Any], ours: Mapping[str, list[Run]]) -> tuple[Tabl
             pair = claims[upper].get(metric), claims[lower].get(metric)
             if pair[0] is None or pair[1] is None:
                 continue
-            seeds = [_by_seed(ours[name], row, metric) for name in (upper, lower)]
-            found = order(*seeds, *pair)
+            one, other = (_by_seed(ours[name], row, metric) for name in (upper, lower))
+            found = order(one, other, *pair)
             gap = pair[0]["published"]["mean"] - pair[1]["published"]["mean"]
             cells = [f"{upper} − {lower}", NAMES.get(metric, metric), pointed(gap, found and found.printed_ends)]
             cells += [f"{pointed(found.gap, found.ends)} ({found.n})", found.direction] if found else ["", NOT_RUN]
