@@ -161,7 +161,7 @@ def figure3(scale: Scale) -> list[Row]:
     """Fig. 3: what each augmentor makes of images, of Table 2's first pair and HARD-Mix; the paper's: of ImageNet."""
     first = next(row for row in table2(scale) if row.name == "resnet18-vit")
     drawn = {name: first.variants[name] for name in (*AFFINE, *DRAWN)} | {"hard-mix": {"method": "hard-mix"}}
-    note = f"Pictures: below, and by sparring show RUN. The paper's are of ImageNet, these of Table 2's images. {first.note}"
+    note = f"Pictures: below, by sparring show RUN. The paper's are of ImageNet, ours of Table 2's. {first.note}"
     return [replace(first, variants=drawn, claims={}, order=(), seeds=1, metrics=("accuracy",), note=note)]
 
 
