@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test lint smoke docs clean
 
 demo: $(VENV)/.ready
 	$(BIN)/sparring demo
@@ -15,6 +15,11 @@ lint: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+smoke: $(VENV)/.ready
+	$(BIN)/python results/reproductions.py --check
+	rm -rf runs/all-smoke
+	$(BIN)/sparring reproduce --all --scale smoke --out runs/all-smoke
 
 docs: $(VENV)/.ready
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[docs]'

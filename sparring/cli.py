@@ -109,9 +109,10 @@ def report(*runs: Path, out: Path | None = None) -> None:
 
 @app.command
 def reproduce(
-    name: str,
+    name: str | None = None,
     /,
     *,
+    all_: Annotated[bool, Parameter(name="--all", negative=())] = False,
     out: Path | None = None,
     scale: Literal["smoke", "cpu", "full"] = "cpu",
     row: str | None = None,
@@ -131,6 +132,8 @@ def reproduce(
     ----------
     name
         A name from `sparring list recipes`.
+    all_
+        Every recipe in place of one, each in a folder below --out; what needs data that are not there is told.
     out
         The folder to fill (by default runs/NAME-SCALE); what lies there finished is read, the rest goes on.
     scale
@@ -151,6 +154,13 @@ def reproduce(
     from sparring import verbs
     from sparring.recipes import published
 
+    if all_ == bool(name) or (all_ and any((row, variants, methods, vae, on))):
+        raise UserError("which? `sparring reproduce NAME` (see `sparring list recipes`), or --all of them as they are")
+    if name is None:
+        place = out or Path("runs") / f"all-{scale}"
+        page = verbs.reproduce_all(place, scale=scale, seeds=seeds, changes=flags(changes))
+        print(f"{(place / 'report.md').read_text()}\nThe report: {page}")
+        return
     recipe = published.find(name)
     place = out or Path("runs") / f"{recipe.place or name}-{scale}"
     page = verbs.reproduce(

@@ -40,12 +40,16 @@ def list_names(
         Of taps, beside --shape: how many (10, where the network's weights do not say).
     """
     from sparring import verbs
+    from sparring.recipes import listing
 
     if (name is None) if what == "taps" else (name is not None and what not in verbs.TABLES):
         raise UserError(
             "`sparring list taps NET` names the network whose taps it lists, and a slot's list the part that it "
             "explains (`sparring list objective kd`); no other list takes a name"
         )
+    if what == "recipes":
+        print(listing.shown())
+        return
     if name and what in verbs.TABLES:
         print(verbs.explained(what, name))
         return

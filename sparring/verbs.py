@@ -9,6 +9,7 @@ from typing import Any
 from sparring import data as datasets
 from sparring import nets, report
 from sparring.errors import UserError, did_you_mean
+from sparring.launch.everything import everything as every_recipe
 from sparring.launch.outcome import Outcome, launch
 from sparring.launch.outcome import compare as run_comparison
 from sparring.launch.reproduce import Wish
@@ -17,9 +18,8 @@ from sparring.launch.sweep import hunted
 from sparring.launch.where import Where
 from sparring.methods import METHODS
 from sparring.parts.taps import table as tap_table
-from sparring.recipes import autoencoder, options, published
-from sparring.recipes import config as schema
-from sparring.recipes.build import Given, find_data, network
+from sparring.recipes import autoencoder, listing, options, published
+from sparring.recipes.build import find_data, network
 from sparring.recipes.check import Check, inspect
 from sparring.recipes.config import Config
 from sparring.recipes.evaluation import evaluate as evaluate
@@ -28,6 +28,7 @@ from sparring.recipes.export import export as export
 from sparring.recipes.kinds import checked
 from sparring.recipes.landscape import landscape as draw_landscape
 from sparring.recipes.rows import Scale
+from sparring.recipes.settle import is_object, settled
 from sparring.recipes.show import show as draw
 from sparring.recipes.slots import TABLES, factory
 from sparring.report.groups import BASELINE
@@ -209,13 +210,37 @@ def reproduce(
 
 
 @checked
+def reproduce_all(
+    out: str | Path,
+    *,
+    scale: Scale = "smoke",
+    seeds: int | None = None,
+    changes: Mapping[str, Any] | None = None,
+    on: str | None = None,
+    cpus: int | None = None,
+    gpus: float | None = None,
+) -> Path:
+    """Reproduce every recipe at a scale below `out`, and return the page that sums it up; see `launch.everything`."""
+
+    def play(name: str, place: Path) -> Path:
+        told = (
+            {}
+            if published.find(name).draw
+            else {"seeds": seeds, "changes": changes, "on": on, "cpus": cpus, "gpus": gpus}
+        )
+        return reproduce(name, place, scale=scale, **told)
+
+    return every_recipe(scale, Path(out), play)
+
+
+@checked
 def known(what: str) -> dict[str, str]:
     """The names of methods, nets, data, augmentations, recipes, or of what fills a slot, each with a line about it."""
     if what in TABLES:
         return {name: options.described(factory) for name, factory in TABLES[what].items()}
     if what == "methods":
         return {name: slots.about for name, slots in METHODS.items()}
-    tables = {"nets": nets.names, "data": datasets.names, "recipes": published.names, "augment": datasets.augmentations}
+    tables = {"nets": nets.names, "data": datasets.names, "recipes": listing.listed, "augment": datasets.augmentations}
     if what not in tables:
         raise UserError(f"there is no list of {what!r}. {did_you_mean(what, [*TABLES, 'methods', *tables])}")
     return dict(tables[what]())
@@ -268,24 +293,3 @@ def alone(config: Config, net: str | None) -> Config:
     if not (net or config.student):
         raise UserError("no network was given: pass --net (a name from `sparring list nets`, timm:NAME, file.py:name)")
     return config.model_copy(update={"student": net or config.student, "method": BASELINE})
-
-
-def settled(config: Config | str | Path | None, **values: Any) -> tuple[Config, Given]:
-    """One configuration from what was named, over `config`; and whatever was handed over as an object."""
-    if not isinstance(values.get("method"), str | None):
-        given = type(values["method"]).__name__
-        raise UserError(f"method is a {given} object; give its name, such as 'da' or 'my_method.py:mine'")
-    several = values.get("teacher")
-    if isinstance(several, list | tuple) and several and not any(is_object(one) for one in several):
-        values["teacher"] = nets.joined([str(one) for one in several], "logits")
-    objects = {key: values.pop(key) for key in ("teacher", "student", "data") if is_object(values.get(key))}
-    named = {
-        key: str(value) if isinstance(value, Path) else value for key, value in values.items() if value is not None
-    }
-    start = schema.read(config) if isinstance(config, str | Path) else config
-    return schema.merged(start or Config(), named), Given(**objects)
-
-
-def is_object(value: Any) -> bool:
-    """Whether a network or data set was handed over itself, and not by name or path."""
-    return value is not None and not isinstance(value, str | Path)

@@ -14,8 +14,8 @@ from sparring.launch.where import Where
 from sparring.recipes.build import Given
 from sparring.recipes.config import Config
 from sparring.recipes.kinds import checked
+from sparring.recipes.settle import settled
 from sparring.recipes.space import space
-from sparring.verbs import settled
 
 
 @checked

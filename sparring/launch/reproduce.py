@@ -24,6 +24,7 @@ from sparring.recipes.ahead import Ahead
 from sparring.recipes.attacked import attacked, library
 from sparring.recipes.build import Given
 from sparring.recipes.elsewhere import elsewhere, variants_in
+from sparring.recipes.examine import examine
 from sparring.recipes.rows import TEACHER, Recipe, Row, Scale
 from sparring.recipes.run import say
 from sparring.recipes.stress import stress
@@ -154,6 +155,8 @@ def measure_here(run: Path, row: Row, folders: Mapping[str, Path]) -> None:
         name, _, severity = corruption.partition("/")
         if severity not in seen.get(name, {}):
             stress(run, [name], [int(severity)])
+    if row.climbed and not (run / "disagreement.json").exists() and kept(run / "result.json").get("teacher"):
+        examine(run, part="test", curve=True, device=None)
     done = kept(run / "imagenet.json")
     for kind, folder in folders.items():
         if kind not in done:
@@ -172,7 +175,8 @@ def plan_of(row: Row, wish: Wish) -> dict[str, Any]:
     ours = {TEACHER: str(job.out)} if job else {}
     methods = {plain_name(method): {} for method in wish.methods}
     ours |= {name: str(Path(row.name) / name) for name in {**row.variants, **methods}}
-    lines = {name: ours.get(name) for name in {**row.claims, **ours}}
+    first = [name for name in row.claims if name == TEACHER or name not in ours]  # and then as they are run
+    lines = {name: ours.get(name) for name in dict.fromkeys([*first, *ours])}
     claimed = [metric for numbers in row.claims.values() for metric in numbers]
     metrics = dict.fromkeys([*row.metrics, *(claimed or ["accuracy"]), *row.corruptions])
     return {
@@ -181,6 +185,7 @@ def plan_of(row: Row, wish: Wish) -> dict[str, Any]:
         "like": row.like,
         "attack": None if row.attack is None else asdict(row.attack),
         "against": [name for name in row.against if name in lines],
+        "order": [list(pair) for pair in row.order if set(pair) <= set(lines)],
         "metrics": list(metrics),
         "lines": [
             {

@@ -50,6 +50,7 @@ def table7(scale: Scale) -> list[Row]:
             student=base,
             variants={name: {"method": method} for name, method in METHODS.items()},
             claims=disk_numbers.imagenet() if scale == "full" else {},
+            order=(("kd", "ce"), ("disk", "kd")),
             seeds=1,
             like=scale == "full",
             note=NOTE if scale == "full" else "One epoch of tiny networks on the images given, to see every line run.",

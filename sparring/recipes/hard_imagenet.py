@@ -65,6 +65,7 @@ def made(number: int, name: str, scale: Scale) -> Row:
         student=student,
         variants=variants(name, scale),
         claims=hard_numbers.imagenet(number, name),
+        order=(("kd", "student-only"), *((name, "kd") for name in ("hard-affine", "hard-mix", "hard-vae"))),
         seeds=1,
         vae=vae,
         like=scale == "full",

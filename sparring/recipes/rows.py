@@ -63,6 +63,8 @@ class Row:
     as "a", "mce".
     metrics: what is tabled beside what the claims name: of a row with classes omitted "without" and "only" them.
     against: the lines that every other is held against, seed by seed.
+    order: pairs of lines, of whose difference the paper makes something: ours is held beside it, paired over the seeds.
+    climbed: whether images are climbed to where a run's student and teacher disagree ("climb/10" among the metrics).
     attack: what the runs are put through once they are there ("autoattack" among the metrics).
     corruptions: which of these are measured once the runs are there. vae: the autoencoder to train first, where a
     variant asks for one; None where it must be given (--vae). like: whether students and data are the paper's, so that
@@ -78,6 +80,8 @@ class Row:
     metrics: tuple[str, ...] = ()
     taught: str = ""
     against: tuple[str, ...] = ()
+    order: tuple[tuple[str, str], ...] = ()
+    climbed: bool = False
     attack: Attack | None = None
     corruptions: tuple[str, ...] = ()
     vae: Config | None = None
@@ -108,8 +112,9 @@ class Recipe:
 
     rows: those of a table at a scale. hunt: a search at a scale, in place of `rows`. draw: of a figure that is no grid
     of runs, in place of `rows`: fills a folder at a scale with a number of seeds (None: its own) and returns its page.
-    needs: (key of the configuration, scale) where a user must give it, and what to say where it is missing. scales:
-    those there are. place: whose folder the runs lie in by default, where they are another recipe's.
+    paper, shows, claim: whose, which of its tables or figures, and what that says, each in a few words. needs: (key of
+    the configuration, scale) where a user must give it, and what to say where it is missing. scales: those there are.
+    place: whose folder the runs lie in by default, where they are another recipe's.
     """
 
     about: str
@@ -119,3 +124,6 @@ class Recipe:
     needs: Mapping[tuple[str, Scale], str] = field(default_factory=dict)
     scales: tuple[Scale, ...] = ("smoke", "cpu", "full")
     place: str | None = None
+    paper: str = ""
+    shows: str = ""
+    claim: str = ""

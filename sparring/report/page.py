@@ -14,7 +14,7 @@ from sparring.files import write_text
 from sparring.report import attacked, gradients, parted, robust, sweep, teacher
 from sparring.report.groups import Group, groups, in_two
 from sparring.report.ledger import Run, runs
-from sparring.report.reproduced import reproduced
+from sparring.report.reproduced import Reproduced, reproduced
 from sparring.report.said import sentences
 from sparring.report.section import of_table
 from sparring.report.table import markdown_table, table
@@ -50,9 +50,7 @@ def markdown(paths: Iterable[str | Path] | str | Path) -> str:
     """
     paths = [paths] if isinstance(paths, str | Path) else list(paths)
     found = runs(paths)
-    parts = [
-        f"## {_plain(row.title)}\n\n{markdown_table(row.table)}\n\n{_plain(row.note)}" for row in reproduced(paths)
-    ]
+    parts = [text for row in reproduced(paths) for text in beside(row)]
     for searched in (swept := sweep.sections(paths)):
         parts += map(_plain, sweep.markdown(searched))
     for group in _groups(found, swept):
@@ -77,6 +75,12 @@ def markdown(paths: Iterable[str | Path] | str | Path) -> str:
     if left := waiting(found):
         parts.append("Not counted: " + "; ".join(f"`{run.path}` ({run.problem})" for run in left) + ".")
     return "\n\n".join(parts) + "\n"
+
+
+def beside(row: Reproduced) -> list[str]:
+    """A reproduced row as Markdown, in parts: its table, what the paper says of its lines' differences, its note."""
+    orders = [f"One line against another, points:\n\n{markdown_table(row.orders)}"] if row.orders else []
+    return [f"## {_plain(row.title)}", markdown_table(row.table), *orders, _plain(row.note)]
 
 
 def waiting(found: Iterable[Run]) -> list[Run]:

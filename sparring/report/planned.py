@@ -37,13 +37,17 @@ class Row(Form):
     like: bool
     metrics: list[str]
     against: list[str] = Field([])
+    order: list[list[str]] = Field([])
     attack: Attack | None = None
     lines: list[Line]
 
     @model_validator(mode="after")
     def _fitting(self) -> Row:
-        if set(self.against) - {line.name for line in self.lines}:
+        names = {line.name for line in self.lines}
+        if set(self.against) - names or {name for pair in self.order for name in pair} - names:
             raise ValueError("holds its lines against one that is not among them")
+        if any(len(pair) != 2 for pair in self.order):
+            raise ValueError("has an order that is not of two lines")
         if self.attack is None and "autoattack" in self.metrics:
             raise ValueError("wants AutoAttack's numbers and names no attack")
         return self

@@ -46,13 +46,16 @@ class Odd:
         return f"{f'its {self.at}' if self.at else 'it'} {self.what}"
 
 
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where it is there: ten times as fast
+
+
 def read(file: Path, form: TypeAdapter[Any] | None = None) -> tuple[dict[str, Any], list[Odd]]:
     """What a JSON or YAML file of a run says that fits its form, {} where there is none; and what does not."""
     if not file.exists():
         return {}, []
     try:
         text = file.read_text(encoding="utf-8")
-        told = _plain(yaml.safe_load(text) if file.suffix == ".yaml" else json.loads(text))
+        told = _plain(yaml.load(text, LOADER) if file.suffix == ".yaml" else json.loads(text))
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return {}, [Odd((), "", "is damaged")]
     if told in ({}, None):

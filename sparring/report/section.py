@@ -9,6 +9,11 @@ from markupsafe import Markup
 from sparring.report.reproduced import Reproduced
 from sparring.report.table import Table
 
+ORDERS = (
+    "One line against another: points of a percent; ours paired over shared seeds (their number), with 95 % intervals; "
+    "the paper's by Welch where it prints spreads. 'Agrees': our interval lies on the paper's side of 0."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
@@ -20,5 +25,6 @@ class Section:
 
 
 def of_table(row: Reproduced) -> Section:
-    """A row of a published table as a section."""
-    return Section(row.title, tables=((row.table, row.note),))
+    """A row of a published table as a section: its lines, and what the paper says of one line against another."""
+    orders = ((row.orders, ORDERS),) if row.orders else ()
+    return Section(row.title, tables=((row.table, row.note), *orders))

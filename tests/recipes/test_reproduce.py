@@ -272,7 +272,9 @@ def test_a_table_is_run_measured_and_set_beside_what_is_published(table, tmp_pat
     ours = 100 * told["test"]["accuracy"]
     assert row[f"{accuracy}: ours, %"] == f"{ours:.2f} (1)"
     assert row[f"{accuracy}: published, %"] == "50.00 ± 1.00 (4)"
-    assert row[f"{accuracy}: difference, points"] == f"{ours - 50:+.2f}".replace("-", "−")
+    assert row[f"{accuracy}: difference, points [95 %]"] == f"{ours - 50:+.2f}".replace("-", "−")
+    assert row[f"{accuracy}: status"] == "cannot tell"  # one run
+    assert shown["orbit"][f"{accuracy}: status"] == "not run here"
     assert row[f"{moved}: ours, %"] == f"{100 * shifted:.2f} (1)"
     assert shown["orbit"][f"{accuracy}: published, %"] == "98.80"
     assert shown["orbit"][f"{accuracy}: ours, %"] == ""
@@ -323,7 +325,8 @@ def test_no_difference_is_taken_where_nothing_is_alike(table, tmp_path):
     row = lines(markdown([tmp_path]), "small, smoke scale: a-pair")["alone"]
     assert row["test accuracy: ours, %"].endswith("(2)")
     assert row["test accuracy: published, %"] == "50.00 ± 1.00 (4)"
-    assert "test accuracy: difference, points" not in row
+    assert not [head for head in row if "difference" in head]
+    assert row["test accuracy: status"] == "smoke"
     assert "claim" not in json.loads((tmp_path / "a-pair/alone/seed-0/result.json").read_text())
     assert not (tmp_path / "a-pair/taught").exists()
 
