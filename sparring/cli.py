@@ -158,7 +158,8 @@ def reproduce(
         raise UserError("which? `sparring reproduce NAME` (see `sparring list recipes`), or --all of them as they are")
     if name is None:
         place = out or Path("runs") / f"all-{scale}"
-        page = verbs.reproduce_all(place, scale=scale, seeds=seeds, changes=flags(changes))
+        where = {"on": on, "cpus": cpus, "gpus": gpus}
+        page = verbs.reproduce_all(place, scale=scale, seeds=seeds, changes=flags(changes), **where)
         print(f"{(place / 'report.md').read_text()}\nThe report: {page}")
         return
     recipe = published.find(name)

@@ -223,12 +223,9 @@ def reproduce_all(
     """Reproduce every recipe at a scale below `out`, and return the page that sums it up; see `launch.everything`."""
 
     def play(name: str, place: Path) -> Path:
-        told = (
-            {}
-            if published.find(name).draw
-            else {"seeds": seeds, "changes": changes, "on": on, "cpus": cpus, "gpus": gpus}
-        )
-        return reproduce(name, place, scale=scale, **told)
+        if published.find(name).draw:
+            return reproduce(name, place, scale=scale)
+        return reproduce(name, place, scale=scale, seeds=seeds, changes=changes, on=on, cpus=cpus, gpus=gpus)
 
     return every_recipe(scale, Path(out), play)
 
