@@ -49,7 +49,7 @@ def table1(scale: Scale) -> list[Row]:
         elif scale == "cpu":
             base = Config(data="cifar100", epochs=10, size=size)
         else:
-            base = Config(data="digits", epochs=1, size=8)
+            base = Config(data="digits", epochs=1, size=8, val=0.8)
         rows.append(
             Row(
                 name="-".join(pair),

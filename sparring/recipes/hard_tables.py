@@ -105,8 +105,8 @@ def smoke1(pair: str) -> tuple[Config, Config, int, str]:
 
 
 def smoke(teacher: str, student: str) -> tuple[Config, Config]:
-    """A teacher and a student for one epoch on the digits at 28 pixels."""
-    base = Config(data="digits", size=28, epochs=1, augment="none", optim=COSINE)
+    """A teacher and a student for one epoch on a fifth of the digits at 28 pixels."""
+    base = Config(data="digits", size=28, epochs=1, val=0.8, augment="none", optim=COSINE)
     return alone(base, teacher), base.model_copy(update={"student": student, "any_teacher": True})
 
 
@@ -117,7 +117,7 @@ def alone(base: Config, net: str) -> Config:
 
 def autoencoder(net: str, student: Config, epochs: int, optim: Optim | None = None) -> Config:
     """An autoencoder for the images that a student sees."""
-    told = {"student": net, "data": student.data, "size": student.size, "epochs": epochs}
+    told = {"student": net, "data": student.data, "size": student.size, "val": student.val, "epochs": epochs}
     return DEFAULTS.model_copy(update=told | ({"optim": optim} if optim else {}))
 
 
