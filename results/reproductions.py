@@ -187,6 +187,13 @@ def costs(name: str) -> dict[str, str]:
     """What a recipe costs at each scale, in a few words."""
     recipe = RECIPES[name]
     timed = json.loads(SMOKE.read_text())["recipes"] if SMOKE.exists() else {}
+    if recipe.hunt is not None:
+        told = {}
+        for scale in recipe.scales:
+            hunt = recipe.hunt(scale)
+            runs_after = (hunt.finalists + 1) * hunt.seeds
+            told[scale] = f"{hunt.trials} trials and {runs_after} runs, up to {hunt.student.epochs} epochs"
+        return told
     if recipe.rows is None:
         return {"any": OTHERWISE.get(name, "minutes on one core")}
     told = {}

@@ -94,7 +94,7 @@ def test_the_demo(run: Run) -> None:
 
 SMOKE = {  # hard-table3 and 4 are in tests/recipes/test_reproduce.py
     "adversarial-table1": (("mnist",), ("ce", "kd", "kd-soft")),
-    "adversarial-table2": (("without-three", "--variants", "ce", "kd"), ("ce", "kd")),
+    "adversarial-table2": (("without-two", "--variants", "ce", "kd"), ("ce", "kd")),
     "adversarial-table3": (("teacher-free", "--variants", "ls", "tfkd-reg", "tfkd-self"), ("ls", "tfkd-self")),
     "da-table1": (("resnet32x4-resnet8x4", "--variants", "kd", "da"), ("kd", "da")),
     "hard-table1": (("cnn-mlp", "--variants", "student-only", "hard-affine"), ("student-only", "hard-affine", "orbit")),

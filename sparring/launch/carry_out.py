@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import torch
+
 from sparring.core.processes import world
 from sparring.errors import Interrupted, UserError
 from sparring.launch.progress import Progress
@@ -43,6 +45,8 @@ def carry_out(tasks: Sequence[Task], where: Where, *, memory: int | None = None)
     first that cannot be done ends the rest, everything saved: raises UserError, or Interrupted where a signal asked.
     """
     if one_by_one(where):
+        if where.cpus:
+            torch.set_num_threads(where.cpus)
         for task in tasks:
             task.work()
         return
@@ -70,7 +74,7 @@ def go_on(course: Course, carrier: Launcher, progress: Progress, asked: Callable
                 hear(task, pending, course, progress, asked)
             if number := asked():
                 raise Interrupted("stopped; what the runs had saved is kept", number)
-        except (UserError, Interrupted):
+        except Exception:
             halt(course, carrier, progress)
             raise
         progress.look()
@@ -94,6 +98,9 @@ def hear(task: Task, pending: Pending, course: Course, progress: Progress, asked
         why = ended.stopped
     except Lost:
         ended, why = None, "its worker is gone"
+    except Exception as error:  # of a user's own network, or ours
+        error.add_note(f"in {task.name}")
+        raise
     if ended is not None and ended.refused:
         raise UserError(ended.refused)
     if not why:

@@ -79,6 +79,8 @@ def run_all(jobs: Sequence[Job], given: Given, *, resume: bool, where: Where = H
         at_first(lambda: claim_all(jobs, resume))
         look_ahead(jobs, given)
         if len(jobs) == 1 or not by_name(given) or one_by_one(where):
+            if where.cpus:
+                torch.set_num_threads(where.cpus)
             return [run_after_earlier(job, given, resume) for job in jobs]
     carry_out(tasks(jobs), where, memory=memory_of(jobs))
     return [read(job.out) for job in jobs]

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sparring.errors import Taken, UserError, first_line
+from sparring.errors import Interrupted, Taken, UserError, first_line
 from sparring.files import locked, read_json, write_json
 from sparring.keys import WHERE
 from sparring.recipes.config import Config, differences, make, merged
@@ -197,9 +197,14 @@ def play(search: Search, study: Study, number: int) -> UserError | None:
             taught = run(first, out / EARLIER, resume=True, hear=lambda *_: None)
             config = config.model_copy(update={"teacher": str(taught.out)})
         result = run(config, out, resume=True, hear=hear).metrics
-    except (UserError, torch.OutOfMemoryError) as error:
+    except Interrupted:
+        raise
+    except Exception as error:  # of a user's own network or method as well: that is this trial's failure
         ran = {"why": first_line(error)}
-        refused = error if isinstance(error, UserError) and not isinstance(error, NotFinite) else None
+        if not isinstance(error, NotFinite | torch.OutOfMemoryError):
+            refused = (
+                error if isinstance(error, UserError) else UserError(f"{type(error).__name__}: {first_line(error)}")
+            )
     else:
         stopped = (result.get("stopped") or {}).get("why")
         judged = WITHSTOOD if WITHSTOOD in result["validation"] else "accuracy"

@@ -64,12 +64,15 @@ class Errand:
         torch.set_num_threads(self.threads)
         try:
             os.chdir(self.folder)
+        except OSError:
+            seen = f"{platform.node()} does not see {self.folder}"
+            return Ended(refused=f"{seen}: work in a folder that all machines share")
+        try:
             self.log.parent.mkdir(parents=True, exist_ok=True)
+            log = self.log.open("a", buffering=1, encoding="utf-8")
         except OSError as error:
-            return Ended(
-                refused=f"{platform.node()} does not see {error.filename}: work in a folder that all machines share"
-            )
-        with self.log.open("a", buffering=1, encoding="utf-8") as log, redirect_stderr(log), stoppable():
+            return Ended(refused=f"{platform.node()} cannot write {self.log}: {error.strerror}; give another place")
+        with log, redirect_stderr(log), stoppable():
             try:
                 patiently(self.work)
             except UserError as error:

@@ -32,7 +32,8 @@ class Where:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise UserError(f"--on {self.on}: runs are carried out on local, ray or slurm")
-        if self.kind == "local" and self.rest and not (self.rest.isdecimal() and int(self.rest) > 0):
+        number = self.on.partition(":")[2]
+        if self.kind == "local" and ":" in self.on and not (number.isdecimal() and number[0] != "0"):
             raise UserError(f"--on {self.on}: give a number of processes, as local:4")
         if self.kind == "ray" and self.rest and not self.rest.startswith("//"):
             raise UserError(f"--on {self.on}: give ray, or a cluster's address as ray://HOST:PORT")

@@ -112,9 +112,11 @@ def test_a_users_mistake_ends_the_others(scripted):
 
 
 def test_a_bug_is_not_hidden(scripted):
-    _, go = scripted({"a": ""}, lines={"a": [ZeroDivisionError("ours")]})
-    with pytest.raises(ZeroDivisionError, match="ours"):
+    carrier, go = scripted({"a": "", "b": ""}, lines={"a": [ZeroDivisionError("ours")]})
+    with pytest.raises(ZeroDivisionError, match="ours") as caught:
         go()
+    assert caught.value.__notes__ == ["in a"]
+    assert carrier.told == ["stop", "close"]
 
 
 def test_a_signal_stops_all(scripted, monkeypatch):
@@ -146,6 +148,7 @@ class loop_of:
         ("moon", None, None, "--on moon: runs are carried out on local, ray or slurm"),
         ("local:no", None, None, "give a number of processes, as local:4"),
         ("local:0", None, None, "give a number of processes"),
+        ("local:", None, None, "give a number of processes"),
         ("ray:8", None, None, "give ray, or a cluster's address as ray://HOST:PORT"),
         ("local", 0, None, "--cpus 0: give 1 or more"),
         ("ray", None, -1.0, "--gpus -1.0: give how many each run needs"),

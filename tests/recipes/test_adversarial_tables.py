@@ -36,7 +36,7 @@ def test_what_is_printed_stands_beside_the_full_rows_alone() -> None:
     assert (row.attack.eps, row.attack.images) == (8 / 255, None)
     assert row.teacher.seed != row.student.seed
     assert row.student.optim.schedule == "exponential"
-    assert not any(row.claims for scale in ("cpu", "smoke") for row in tables.table5(scale))
+    assert not any(row.like for scale in ("cpu", "smoke") for row in tables.table5(scale))
     reversed_kd, poor, free = tables.table3("full")
     assert {reversed_kd.claims[TEACHER]["accuracy"].mean, reversed_kd.claims["rekd"]["accuracy"].mean} == {94.98, 95.46}
     assert (poor.teacher.epochs, free.teacher) == (1, None)
@@ -92,11 +92,11 @@ def test_attacked_runs_are_tabled_and_held_against_a_line(tmp_path, monkeypatch)
     monkeypatch.setattr(play, "attacked", attacked)
     options = {"variants": ["at", "akd"], "seeds": 2}
     page = reproduce("adversarial-table5", tmp_path, scale="smoke", **options)
-    assert {("at", 0.1, 50), ("akd", 0.1, 50)} <= set(asked)
+    assert {("at", 0.5, 16), ("akd", 0.5, 16)} <= set(asked)
     text = markdown([tmp_path])
     row = next(line for line in text.splitlines() if line.startswith("| akd |"))
     assert "40.50 ± 0.71 (2)" in row
     assert "−9.50 [−15.85, −3.15] (2), hurts" in row
-    assert "AutoAttack: against at, points [95 %]" in page.read_text()
+    assert "AutoAttack: against at, points [95\u00a0%]" in page.read_text()
     teacher = next(line for line in text.splitlines() if line.startswith("| teacher |"))
     assert "cannot tell" not in teacher  # it is no way of training the row's student

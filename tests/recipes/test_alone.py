@@ -103,7 +103,7 @@ def test_an_autoencoders_training_holds_its_folder(tmp_path, monkeypatch):
 def test_a_run_holds_its_folder_to_the_end(tmp_path, monkeypatch):
     out, held = tmp_path / "run", []
 
-    def conclude(*given):
+    def conclude(*_, **__):
         with pytest.raises(UserError, match=HELD), locked(out, wait=0):
             pass
         held.append(True)

@@ -12,7 +12,7 @@ from torch import nn
 
 from sparring.errors import UserError
 from sparring.files import read_json
-from sparring.launch import local
+from sparring.launch import jobs as grids
 from sparring.launch.jobs import Job, grid, run_all
 from sparring.recipes import config as schema
 from sparring.recipes.build import Given
@@ -117,14 +117,14 @@ def test_a_stop_in_the_first_stage_is_resumed(tmp_path, monkeypatch) -> None:
     config = configured(method="tfkd-self")
     reference = tmp_path / "reference"
     run_all([Job(config, reference)], Given(), resume=False)
-    out, real = tmp_path / "stopped", local.run
+    out, real = tmp_path / "stopped", grids.run
 
     def stopped(config, place, **options):
         if place == out:
             raise KeyboardInterrupt
         return real(config, place, **options)
 
-    monkeypatch.setattr(local, "run", stopped)
+    monkeypatch.setattr(grids, "run", stopped)
     with pytest.raises(KeyboardInterrupt):
         run_all([Job(config, out)], Given(), resume=False)
     monkeypatch.undo()

@@ -224,6 +224,17 @@ def test_another_search_or_a_run_is_not_gone_on_with(whole, tmp_path):
         work(replace(whole, out=tmp_path / "run"))
 
 
+def test_a_network_that_raises_fails_its_trials_and_not_the_search(tmp_path, monkeypatch):
+    def raising(*_, **__):
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr("sparring.launch.search.run", raising)
+    with pytest.raises(UserError, match=r"3 trials in a row could not be run; the last: RuntimeError: boom"):
+        work(search := searched(tmp_path / "sweep"))
+    trials = json.loads((search.out / "sweep.json").read_text())["trials"]
+    assert [trial["state"] for trial in trials] == ["fail"] * 3
+
+
 def test_without_optuna_there_is_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr("sparring.launch.search.find_spec", lambda _: None)
     with pytest.raises(UserError, match=r"needs Optuna, .*pip install 'sparring\[hpo\]'"):
