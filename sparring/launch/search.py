@@ -177,7 +177,6 @@ def alone(folder: Path, held: ExitStack) -> bool:
 
 def play(search: Search, study: Study, number: int) -> UserError | None:
     """Run a trial, or go on with it, and tell the study what came of it. Returns why it could not be run, if so."""
-    import torch
     from optuna.trial import TrialState
 
     from sparring.launch.study import ends, hyperband, tell
@@ -201,10 +200,7 @@ def play(search: Search, study: Study, number: int) -> UserError | None:
         raise
     except Exception as error:  # of a user's own network or method as well: that is this trial's failure
         ran = {"why": first_line(error)}
-        if not isinstance(error, NotFinite | torch.OutOfMemoryError):
-            refused = (
-                error if isinstance(error, UserError) else UserError(f"{type(error).__name__}: {first_line(error)}")
-            )
+        refused = cannot_run(error)
     else:
         stopped = (result.get("stopped") or {}).get("why")
         judged = WITHSTOOD if WITHSTOOD in result["validation"] else "accuracy"
@@ -219,6 +215,15 @@ def play(search: Search, study: Study, number: int) -> UserError | None:
         shutil.rmtree(out / "checkpoints", ignore_errors=True)
     say(f"trial {number}: " + (f"{value:.2%} on validation images" if value is not None else str(ran["why"])))
     return refused
+
+
+def cannot_run(error: Exception) -> UserError | None:
+    """What ended a trial, where that may hold for the others too; None where it is this trial's values' alone."""
+    import torch
+
+    if isinstance(error, NotFinite | torch.OutOfMemoryError):
+        return None
+    return error if isinstance(error, UserError) else UserError(f"{type(error).__name__}: {first_line(error)}")
 
 
 def reached(scores: Any) -> float:
