@@ -39,7 +39,7 @@ class Ray:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         try:
-            import ray
+            import ray  # pyright: ignore[reportMissingImports]
         except ImportError as error:
             raise UserError("--on ray needs a package that is not here: pip install 'sparring[cluster]'") from error
         self.ray, self.began, self.refs = ray, not ray.is_initialized(), []

@@ -26,7 +26,7 @@ class Queued:
         return self.job.done()
 
     def result(self) -> Ended:
-        from submitit.core.utils import UncompletedJobError
+        from submitit.core.utils import UncompletedJobError  # pyright: ignore[reportMissingImports]
 
         try:
             return self.job.result()
@@ -45,7 +45,7 @@ class Requeued:
 
     def checkpoint(self) -> Any:
         """What submitit asks for then: the run's own folder holds all there is to keep."""
-        from submitit.helpers import DelayedSubmission
+        from submitit.helpers import DelayedSubmission  # pyright: ignore[reportMissingImports]
 
         return DelayedSubmission(self)
 
@@ -55,7 +55,7 @@ class Slurm:
 
     def __init__(self, where: Where, folder: Path) -> None:
         try:
-            import submitit
+            import submitit  # pyright: ignore[reportMissingImports]
         except ImportError as error:
             raise UserError("--on slurm needs a package that is not here: pip install 'sparring[cluster]'") from error
         options = {} if where.rest in ("", LOCAL) else parsed(where)
