@@ -42,12 +42,12 @@ them. `sparring list recipes` has the same in short, `sparring reproduce NAME` r
 
 *Status of a line*, where student and data are the paper's: **matches**, the 95 % interval of the difference lies
 within half a point of the published mean (or one published standard deviation, where that is more); **within noise**,
-the interval holds 0 and is wider; **misses**, it leaves 0 out; **cannot tell**, one run has no interval. The interval
-is Welch's where the published spread and count are known, else ours alone against a fixed number. **Another scale**:
-smaller networks, fewer epochs or smaller images, so the number says nothing about the paper's; the **direction** of
-the paper's differences can be judged all the same, paired over seeds: **agrees**, our interval lies on the paper's
-side of 0; **contradicts**, on the other; **cannot tell**, it holds 0. Each interval stands alone: of twenty, one
-misses by chance.
+the interval holds 0 and is wider; **misses**, it leaves 0 out and reaches further than that; **cannot tell**, one run
+has no interval. The interval is Welch's where the published spread and count are known, else ours alone against a
+fixed number. **Another scale**: smaller networks, fewer epochs or smaller images, so the number says nothing about
+the paper's; the **direction** of the paper's differences can be judged all the same, paired over seeds: **agrees**,
+our interval lies on the paper's side of 0; **contradicts**, on the other; **cannot tell**, it holds 0. Each interval
+stands alone: of twenty, one misses by chance.
 
 *Cost*: hours at full scale are estimates for one GPU, from multiply-adds at the speed that DA's public logs show on
 an RTX 4090 (240 epochs of KD, resnet32x4 → resnet8x4, in 23 minutes); at CPU scale for two cores, from the median

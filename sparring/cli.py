@@ -154,13 +154,13 @@ def reproduce(
     from sparring import verbs
     from sparring.recipes import published
 
-    if all_ == bool(name) or (all_ and any((row, variants, methods, vae, on))):
+    if all_ == bool(name) or (all_ and any((row, variants, methods, vae, elsewhere))):
         raise UserError("which? `sparring reproduce NAME` (see `sparring list recipes`), or --all of them as they are")
     if name is None:
         place = out or Path("runs") / f"all-{scale}"
         where = {"on": on, "cpus": cpus, "gpus": gpus}
         page = verbs.reproduce_all(place, scale=scale, seeds=seeds, changes=flags(changes), **where)
-        print(f"{(place / 'report.md').read_text()}\nThe report: {page}")
+        print(f"{(place / 'report.md').read_text()}\nThe report: {page}\nNext: sparring list recipes")
         return
     recipe = published.find(name)
     place = out or Path("runs") / f"{recipe.place or name}-{scale}"

@@ -49,5 +49,5 @@ def compare(
     if not first():
         return
     print(done.markdown())
-    page = done.report()
-    print(f"The report: {page}\nNext: sparring evaluate {quote(str(done.runs[0].out))} --robust")
+    page, best = done.report(), done.best_on_validation()
+    print(f"The report: {page}\nNext: sparring evaluate {quote(str(best.out))}")

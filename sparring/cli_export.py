@@ -51,4 +51,5 @@ def export(
             f"of {seen.largest:.3g}\n  {each.file}"
         )
     print(f"The model card: {done.card}, its numbers: {done.facts}")
-    print("Next: read the card before you publish it" + (", and give --licence" if licence == "other" else ""))
+    unsaid = " and write whose licence into its first lines (or --licence SPDX --out ANOTHER)" * (licence == "other")
+    print(f"Next: read the card before you publish it{unsaid}")

@@ -75,10 +75,11 @@ def run_all(jobs: Sequence[Job], given: Given, *, resume: bool, where: Where = H
     With `resume`, a finished run is read, an unfinished one goes on, and one that is not there yet begins. where: who
     carries them out; what was handed over from Python, and a single run, stay in this process.
     """
+    here = len(jobs) == 1 or not by_name(given) or one_by_one(where)
     with together():
         at_first(lambda: claim_all(jobs, resume))
-        look_ahead(jobs, given)
-        if len(jobs) == 1 or not by_name(given) or one_by_one(where):
+        look_ahead(jobs, given, here=here)
+        if here:
             if where.cpus:
                 torch.set_num_threads(where.cpus)
             return [run_after_earlier(job, given, resume) for job in jobs]
@@ -126,9 +127,10 @@ def read(out: Path) -> Result:
     return Result(nets.load(str(out)).eval(), read_json(out / "result.json"), out)
 
 
-def look_ahead(jobs: Sequence[Job], given: Given) -> None:
-    """Raise UserError for what any of some jobs would be refused for; a run that comes first looks for itself."""
-    later = len({alike(job.config) for job in jobs}) > 1
+def look_ahead(jobs: Sequence[Job], given: Given, *, here: bool) -> None:
+    """Raise UserError for what any of some jobs would be refused for; a run that comes first looks for itself, where
+    they are done here."""
+    later = not here or len({alike(job.config) for job in jobs}) > 1
     if later or any(given.teacher is None and earlier(job.config) is not None for job in jobs):
         ahead = Ahead(given)
         for job in jobs:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from sparring import report
@@ -38,6 +39,14 @@ class Outcome:
     def report(self) -> Path:
         """Write report.html beside the runs, and return its path."""
         return report.page([self.out], self.out / "report.html")
+
+    def best_on_validation(self) -> Result:
+        """The first run of the method whose runs are best on validation images, in the mean; of none, the first run."""
+        reached: dict[Path, list[float]] = {}
+        for run in self.runs:
+            reached.setdefault(run.out.parent, []).append((run.metrics["validation"] or {}).get("accuracy", 0.0))
+        best = max(reached, key=lambda place: fmean(reached[place]))
+        return next(run for run in self.runs if run.out.parent == best)
 
     def export(self, **how: Any) -> Exported:
         """Write `.student` into files for use elsewhere; how: as `sparring.export`, without the run."""

@@ -29,12 +29,13 @@ from sparring.recipes.paths import anchored
 from sparring.recipes.rows import Recipe, Scale
 from sparring.recipes.run import Result, say
 from sparring.recipes.space import corners, plain, space
+from sparring.report.groups import BASELINE, FINALISTS
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
-FINALISTS, DEFAULT = "finalists", "default"
+DEFAULT = "default"
 ELSEWHERE = 4  # workers on a cluster, where nobody says how many
 NAMED = {"teacher": "--teacher", "student": "--student", "data": "--data", "method": "--method"}
 
@@ -159,7 +160,7 @@ def finish(search: Search, study: Study, chosen: Sequence[FrozenTrial], seeds: i
     means = {name: fmean(reached(each.metrics["validation"]) for each in of) for name, of in runs.items()}
     winner = max(means, key=lambda name: (means[name], name == DEFAULT))
     config = merged(search.base, values.get(winner, {}))
-    typed = command(config, search.out)
+    typed = command(config, search.out, seeds)
     lines = [
         {
             "name": name,
@@ -175,8 +176,8 @@ def finish(search: Search, study: Study, chosen: Sequence[FrozenTrial], seeds: i
     return Swept(config, values.get(winner, {}), typed, tuple(results), search.out)
 
 
-def command(config: Config, out: Path) -> str:
-    """What one types to train a configuration once more, beside the search."""
+def command(config: Config, out: Path, seeds: int) -> str:
+    """What one types to train a configuration over some seeds, beside the search and the student alone."""
     given, usual = flat(config.model_dump(mode="json")), flat(Config().model_dump(mode="json"))
     words = [f"{flag} {quote(str(given[key]))}" for key, flag in NAMED.items() if given[key] is not None]
     words += [
@@ -184,7 +185,8 @@ def command(config: Config, out: Path) -> str:
         for key, value in sorted(given.items())
         if key not in NAMED and value != usual.get(key)
     ]
-    return " ".join(["sparring distill", *words, "--out", quote(f"{out}-winner")])
+    beside = [] if config.method == BASELINE else ["--baseline"]
+    return " ".join(["sparring distill", *words, *beside, "--seeds", str(seeds), "--out", quote(f"{out}-winner")])
 
 
 def hunted(name: str, recipe: Recipe, scale: Scale, out: Path, wish: Wish, where: Where = HERE) -> Swept:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ class Where:
         number = self.on.partition(":")[2]
         if self.kind == "local" and ":" in self.on and not (number.isdecimal() and number[0] != "0"):
             raise UserError(f"--on {self.on}: give a number of processes, as local:4")
-        if self.kind == "ray" and self.rest and not self.rest.startswith("//"):
+        if self.kind == "ray" and not re.fullmatch(r"ray(://[^/:]+:\d+)?", self.on):
             raise UserError(f"--on {self.on}: give ray, or a cluster's address as ray://HOST:PORT")
         if self.cpus is not None and self.cpus < 1:
             raise UserError(f"--cpus {self.cpus}: give 1 or more threads for each run")

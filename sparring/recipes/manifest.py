@@ -48,13 +48,18 @@ def manifest(prepared: Ready) -> dict[str, Any]:
         "git_commit": git_commit(),
         "seed": config.seed,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": shlex.join([called(Path(sys.argv[0])), *sys.argv[1:]]),
         "data": {"name": data.name, "fingerprint": data.fingerprint, "train": len(data.train)},
         "teacher": teacher,
         "start": start(prepared.student),
         "vae": vae(config, data),
         "files": files(config, prepared.student, prepared.teacher),
     }
+
+
+def called(program: Path) -> str:
+    """What was typed to start a program: `python -m sparring` is as good as `sparring`."""
+    return "sparring" if program.parts[-2:] == ("sparring", "__main__.py") else program.name
 
 
 def files(config: Config, student: nn.Module | None, teacher: nn.Module | None) -> dict[str, str]:

@@ -13,6 +13,7 @@ from sparring.report.ledger import Run
 
 BASELINE = "ce"
 TEACHERS = "teachers"  # the folder in which a reproduced table has those that it trained, which repeat no line of it
+FINALISTS = "finalists"  # the folder in which a search has the runs that it ends with
 # What may differ between the seeds of one arm: where and how a run was made, not what was trained.
 ASIDE = WHERE | LEAVES | {"seed", "any_teacher"}
 CONTENTS = "data's contents"
@@ -47,7 +48,8 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """All finished runs of one student on one data set: the baseline's arms first, then from best to worst."""
+    """All finished runs of one student on one data set: the baseline's arms first, then from best to worst on
+    validation images, or on test images where an arm has no others."""
 
     data: str
     student: str
@@ -57,6 +59,11 @@ class Group:
     def baselines(self) -> tuple[Arm, ...]:
         """The arms trained on the labels alone, but for the teachers of a reproduced table."""
         return tuple(arm for arm in self.arms if arm.method == BASELINE and not arm.teaches)
+
+    @property
+    def searched(self) -> bool:
+        """Whether these are the finalists of a search, which differ in what it went over."""
+        return all(run.path.parent.parent.name == FINALISTS for arm in self.arms for run in arm.runs)
 
     @property
     def contenders(self) -> tuple[Arm, ...]:
@@ -71,7 +78,7 @@ def groups(found: Iterable[Run]) -> list[Group]:
         if run.finished:
             pots.setdefault((run.data, run.student), {}).setdefault(run.method, []).append(run)
     return [
-        Group(data, student, tuple(sorted((a for m in methods.values() for a in _arms(m)), key=_order)))
+        Group(data, student, _ordered([arm for members in methods.values() for arm in _arms(members)]))
         for (data, student), methods in sorted(pots.items())
     ]
 
@@ -164,6 +171,11 @@ def _arm(label: str, members: list[Run]) -> Arm:
     return Arm(label, members[0].method, tuple(ordered), tuple(old))
 
 
-def _order(arm: Arm) -> tuple[bool, float, str]:
-    accuracy = arm.values("test", "accuracy")
-    return arm.method != BASELINE, -sum(accuracy) / len(accuracy), arm.label
+def _ordered(arms: list[Arm]) -> tuple[Arm, ...]:
+    part = "validation" if all(arm.values("validation", "accuracy") for arm in arms) else "test"
+
+    def place(arm: Arm) -> tuple[bool, float, str]:
+        accuracy = arm.values(part, "accuracy")
+        return arm.method != BASELINE, -sum(accuracy) / len(accuracy), arm.label
+
+    return tuple(sorted(arms, key=place))

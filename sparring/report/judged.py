@@ -2,7 +2,7 @@
 
 A line *matches* where the interval lies within a margin around the published mean: half a point, or one published
 standard deviation where that is more. It is *within noise* where the interval holds 0 and reaches beyond the margin,
-and it *misses* where the interval leaves 0 out. One run has no interval, and *cannot tell*.
+and it *misses* where it leaves 0 out and reaches beyond the margin. One run has no interval, and *cannot tell*.
 """
 
 from __future__ import annotations

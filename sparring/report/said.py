@@ -10,7 +10,10 @@ from sparring.report.verdict import summary, verdicts
 
 
 def sentences(group: Group) -> list[str]:
-    """The verdict on each arm of a group, the best arm's first; or what is missing for there to be one."""
+    """The verdict on each arm of a group, the best arm's first; or why there is none."""
+    if group.searched:
+        told = "These are the finalists of a search, which differ in what it went over: whether it paid stands there."
+        return [told, *remarks(group)]
     beyond = ([line] if (line := teacher.sentence(group)) else []) + remarks(group)
     if found := verdicts(group):
         arms = {arm.label: arm for arm in group.arms}

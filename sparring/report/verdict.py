@@ -109,8 +109,9 @@ def against_baseline(group: Group, arm: Arm) -> Verdict | None:
 
 
 def every_pair(group: Group) -> list[Verdict]:
-    """Each two arms of a group that are not the baseline, the better one against the other (DA against KD)."""
-    arms = group.contenders
+    """Each two arms of a group that are not the baseline, the earlier one against the other (DA against KD); none of a
+    search's finalists, which are told of there."""
+    arms = () if group.searched else group.contenders
     return [compare(a, b) for i, a in enumerate(arms) for b in arms[i + 1 :]]
 
 

@@ -150,6 +150,7 @@ class loop_of:
         ("local:0", None, None, "give a number of processes"),
         ("local:", None, None, "give a number of processes"),
         ("ray:8", None, None, "give ray, or a cluster's address as ray://HOST:PORT"),
+        ("ray://", None, None, "give ray, or a cluster's address as ray://HOST:PORT"),
         ("local", 0, None, "--cpus 0: give 1 or more"),
         ("ray", None, -1.0, "--gpus -1.0: give how many each run needs"),
         ("local", None, 1.0, "--gpus 1.0 is for ray and slurm"),

@@ -99,6 +99,12 @@ def test_two_at_a_time_are_as_one_after_the_other(tmp_path, capsys):
 OWN = {"threads": 1, "device": "cpu"}
 
 
+def test_what_no_run_could_do_is_told_before_a_folder_is_made(tmp_path):
+    with pytest.raises(UserError, match=r"There is no augmentation .flop."):
+        verbs.train("resnet8", "digits", out=tmp_path / "runs", seeds=2, on="local:2", augment="flop", **OWN)
+    assert not (tmp_path / "runs").exists()
+
+
 def test_how_many_fit(monkeypatch):
     monkeypatch.setattr(on_local, "cores", lambda: 16)
     assert rooms(Where("local"), 30, None) == (16, 1, 0)

@@ -92,7 +92,9 @@ def test_all_are_played_and_what_cannot_be_is_told(tmp_path, monkeypatch):
     assert everything("smoke", tmp_path, play) == tmp_path / "report.html"
 
 
-@pytest.mark.parametrize("words", [[], ["da-table1", "--all"], ["--all", "--row", "mnist"]])
+@pytest.mark.parametrize(
+    "words", [[], ["da-table1", "--all"], ["--all", "--row", "mnist"], ["--all", "--elsewhere", "x"]]
+)
 def test_one_recipe_or_all_of_them(words):
     with pytest.raises(UserError, match=r"which\? `sparring reproduce NAME`"):
         app(["reproduce", *words], exit_on_error=False, result_action="return_value")

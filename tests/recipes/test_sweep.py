@@ -187,9 +187,9 @@ def best(kept):
 
 def test_a_command_keeps_what_was_given():
     config = merged(Config(), {"method": "da", "teacher": "a b", "student": "x", "perturb.alpha": 0.0123, "omit": "3"})
-    assert command(config, Path("runs/x")) == (
+    assert command(config, Path("runs/x"), 3) == (
         "sparring distill --teacher 'a b' --student x --data digits --method da "
-        """'omit=['"'"'3'"'"']' perturb.alpha=0.0123 --out runs/x-winner"""
+        """'omit=['"'"'3'"'"']' perturb.alpha=0.0123 --baseline --seeds 3 --out runs/x-winner"""
     )
 
 

@@ -9,7 +9,8 @@ from folders import write_run
 
 from sparring.report import page, runs
 from sparring.report.groups import groups
-from sparring.report.verdict import verdicts
+from sparring.report.said import sentences
+from sparring.report.verdict import every_pair, verdicts
 
 
 def told_of(path: Path) -> list[tuple[str, int, int]]:
@@ -85,3 +86,29 @@ def test_a_larger_student_is_not_called_the_same(tmp_path: Path) -> None:
     text = page(tmp_path, tmp_path / "r.html").read_text()
     assert "than the student on the labels alone, ce (of 976 parameters to its 8.15 thousand)" in text
     assert "the same student" not in text.split("simkd helps")[1][:200]
+
+
+def test_arms_stand_by_validation_and_by_test_images_where_one_has_no_others(tmp_path):
+    def validated(accuracy):
+        return {"validation": {"accuracy": accuracy, "nll": 1.0}}
+
+    write_run(tmp_path / "kd", method="kd", accuracy=0.9, **validated(0.5))
+    write_run(tmp_path / "da", method="da", accuracy=0.8, **validated(0.6))
+    write_run(tmp_path / "ce", method="ce", accuracy=0.5)
+    (group,) = groups(runs(tmp_path))
+    assert [arm.label for arm in group.arms] == ["ce", "da", "kd"]
+    write_run(tmp_path / "dkd", method="dkd", accuracy=0.85, validation=None)
+    (group,) = groups(runs(tmp_path))
+    assert [arm.label for arm in group.arms] == ["ce", "kd", "dkd", "da"]
+
+
+def test_finalists_of_a_search_are_told_of_there(tmp_path):
+    for place in ("default", "trial-0001"):
+        write_run(tmp_path / "finalists" / place / "seed-1", method="da", config={"optim.lr": 0.1 + len(place)})
+    (group,) = groups(runs(tmp_path))
+    assert group.searched
+    assert every_pair(group) == []
+    assert sentences(group)[0].startswith("These are the finalists of a search")
+    write_run(tmp_path / "other", method="kd")
+    (group,) = groups(runs(tmp_path))
+    assert not group.searched
