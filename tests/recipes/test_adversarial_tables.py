@@ -29,7 +29,7 @@ def test_every_line_is_a_configuration(table, scale) -> None:
         assert row.teacher is None or row.teacher.student
 
 
-def test_what_is_printed_stands_beside_the_full_rows_alone() -> None:
+def test_what_is_printed_is_like_ours_in_the_full_rows_alone() -> None:
     (row,) = tables.table5("full")
     assert row.claims["at"]["autoattack"].mean == 46.99
     assert row.claims["akd"] == row.claims["clean-akd"]
