@@ -51,7 +51,7 @@ class Ray:
             except (OSError, ValueError, RuntimeError) as error:
                 raise UserError(
                     f"--on {where.on}: no cluster answers there ({first_line(error)}); start one with `ray start "
-                    "--head`, or leave the address out to use this machine"
+                    "--head`, set RAY_AUTH_MODE=token if it asks for one, or leave the address out to use this machine"
                 ) from error
         there = ray.cluster_resources()
         if there.get("CPU", 0) < self.threads or there.get("GPU", 0) < gpus:

@@ -12,15 +12,20 @@ pytestmark = pytest.mark.slow
 OWN = {"threads": 1, "device": "cpu"}
 
 
+CLIENTS = 10_001  # the port at which the cluster below answers from outside
+
+
 @pytest.fixture
 def two_nodes(monkeypatch):
     """A Ray cluster of two nodes with one CPU each; the second can be killed."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # a token of an earlier cluster may lie in the home
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("RAY_worker_niceness", "0")  # Ray's own 15 waits for whatever else this machine does
     pytest.importorskip("ray", reason="the extra `cluster` is not installed")
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    head = {"num_cpus": 1, "include_dashboard": False, "ray_client_server_port": CLIENTS}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
     second = cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
     monkeypatch.setenv("RAY_ADDRESS", cluster.address)
@@ -38,6 +43,17 @@ def test_a_node_that_is_killed_costs_nothing(reference, two_nodes, tmp_path):  #
     assert weights(tmp_path / "runs") == reference
     resumed = [file for file in (tmp_path / "runs").rglob("manifest.json") if '"resumed"' in file.read_text()]
     assert len(resumed) == 1
+
+
+def test_from_outside_a_node_that_is_killed_costs_nothing_either(reference, two_nodes, monkeypatch, tmp_path):  # noqa: F811
+    cluster, second = two_nodes
+    monkeypatch.delenv("RAY_ADDRESS")
+    process = command(tmp_path / "runs", "--on", f"ray://127.0.0.1:{CLIENTS}")
+    begun(tmp_path / "runs")
+    cluster.remove_node(second, allow_graceful=False)
+    _, told = process.communicate(timeout=300)
+    assert process.returncode == 0, told
+    assert weights(tmp_path / "runs") == reference
 
 
 def test_more_than_the_cluster_has_is_refused(two_nodes, tmp_path):
