@@ -21,8 +21,9 @@ class Busy(UserError):
     """Another process is at work in a folder, and will leave it."""
 
 
-class Interrupted(Exception):
-    """The run was asked to stop by a signal, its state is saved, and it can be resumed. signal: its number."""
+class Interrupted(BaseException):
+    """The run was asked to stop by a signal, its state is saved, and it can be resumed. signal: its number. No
+    Exception, as KeyboardInterrupt is none: what a user's own file catches or fails with is something else."""
 
     def __init__(self, text: str, signal: int) -> None:
         super().__init__(text)

@@ -154,9 +154,9 @@ class Bar:
         self.began = time.perf_counter()
         self.live = sys.stderr.isatty()
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20),
-            TextColumn("{task.percentage:>3.0f}% {task.fields[text]}"),
+            TextColumn("{task.percentage:>3.0f}% {task.fields[text]}", markup=False),
         )
         self.progress = Progress(*columns, console=self.console, transient=True, disable=not self.live)
         self.task = self.progress.add_task(title, total=total_steps, completed=step, text="")

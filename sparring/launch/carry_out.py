@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,37 +19,63 @@ from sparring.launch.progress import Progress
 from sparring.launch.tasks import Errand, Task
 from sparring.launch.where import HERE, Launcher, Lost, Pending, Where, launcher
 
-PAUSE = 0.05  # seconds between two looks
-TRIES = 5  # how often a task is begun that is lost again and again
+TRIES = 5  # how often a task is begun that is lost again and again without having come any further
 GRACE = 120.0  # seconds that those at work have to save, once they were asked to stop
 
 
 @dataclass(slots=True)
 class Course:
-    """How far a grid of tasks has come: those that wait, those under way, and how often each was begun."""
+    """How far a grid of tasks has come: those that wait, those under way, how often each was lost where it stood, and
+    what those that cannot be done were refused for."""
 
     waiting: list[Task]
     under_way: dict[str, tuple[Task, Pending]] = field(default_factory=dict)
-    begun: dict[str, int] = field(default_factory=dict)
+    lost: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, UserError] = field(default_factory=dict)
+    many: int = 0
+
+    def __post_init__(self) -> None:
+        self.many = len(self.waiting)
 
     def ready(self) -> list[Task]:
         """Those that can begin, since what they need has ended."""
         open_ones = {task.name for task in self.waiting} | set(self.under_way)
         return [task for task in self.waiting if not task.needs & open_ones]
 
+    def refuse(self, task: Task, error: UserError) -> None:
+        """Give a task up, and those that need it; the others go on."""
+        self.refused[task.name] = error
+        without = {task.name}
+        for each in list(self.waiting):
+            if each.needs & without:
+                without.add(each.name)
+                self.waiting.remove(each)
+
+    def account(self) -> None:
+        """Raise UserError where any was refused, once the others have ended: its own words, and whose they are."""
+        if not self.refused:
+            return
+        if self.many == 1:
+            raise next(iter(self.refused.values()))
+        whose: dict[str, list[str]] = {}
+        for name, error in self.refused.items():
+            whose.setdefault(str(error), []).append(name)
+        told = [f"{', '.join(names)}: {words}" for words, names in whose.items()]
+        raise UserError(
+            "\n".join([f"{len(self.refused)} of {self.many} could not be done, the others are kept:", *told])
+        )
+
 
 def carry_out(tasks: Sequence[Task], where: Where, *, memory: int | None = None) -> None:
     """Do all tasks: here and one after the other with local:1 (and under torchrun), else side by side where they find
     room, each once what it needs has ended. Returns when all have ended.
 
-    tasks: those that others need before these. memory: bytes of a GPU that one takes, where they compute on one. The
-    first that cannot be done ends the rest, everything saved: raises UserError, or Interrupted where a signal asked.
+    tasks: those that others need before these. memory: bytes of a GPU that one takes, where they compute on one. Where
+    one cannot be done, the others are, and then UserError is raised; Interrupted where a signal asked all to stop, with
+    everything saved.
     """
     if one_by_one(where):
-        if where.cpus:
-            torch.set_num_threads(where.cpus)
-        for task in tasks:
-            task.work()
+        here(tasks, where)
         return
     carrier = launcher(where, tasks, memory)
     course = Course(list(tasks))
@@ -57,11 +84,40 @@ def carry_out(tasks: Sequence[Task], where: Where, *, memory: int | None = None)
             go_on(course, carrier, progress, asked)
     finally:
         carrier.close()
+    course.account()
 
 
 def one_by_one(where: Where) -> bool:
     """Whether tasks are done in this process, one after the other: as asked for, or by several that train as one."""
     return where.on == HERE.on or world() > 1 or "WORLD_SIZE" in os.environ
+
+
+def here(tasks: Sequence[Task], where: Where) -> None:
+    """Do all tasks in this process. Those that train as one with others end at the first that cannot be done."""
+    course = Course(list(tasks))
+    with threads(where.cpus):
+        while course.waiting:
+            task = course.waiting.pop(0)
+            try:
+                task.work()
+            except UserError as error:
+                if world() > 1:
+                    raise
+                course.refuse(task, error)
+                if course.waiting:
+                    print(f"{task.name}: {error} The others go on.", file=sys.stderr)
+    course.account()
+
+
+@contextmanager
+def threads(many: int | None) -> Iterator[None]:
+    """Compute with so many threads, then with as many as before; None changes nothing."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(many or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def go_on(course: Course, carrier: Launcher, progress: Progress, asked: Callable[[], int]) -> None:
@@ -74,17 +130,16 @@ def go_on(course: Course, carrier: Launcher, progress: Progress, asked: Callable
                 hear(task, pending, course, progress, asked)
             if number := asked():
                 raise Interrupted("stopped; what the runs had saved is kept", number)
-        except Exception:
+        except (Exception, Interrupted):
             halt(course, carrier, progress)
             raise
         progress.look()
-        time.sleep(PAUSE)
+        time.sleep(carrier.pause)
 
 
 def begin(task: Task, course: Course, carrier: Launcher, progress: Progress) -> None:
     """Hand a task over."""
     course.waiting.remove(task)
-    course.begun[task.name] = course.begun.get(task.name, 0) + 1
     progress.begin(task)
     errand = Errand(task.work, task.log.absolute(), carrier.threads)
     course.under_way[task.name] = (task, carrier.submit(errand))
@@ -101,18 +156,22 @@ def hear(task: Task, pending: Pending, course: Course, progress: Progress, asked
     except Exception as error:  # of a user's own network, or ours
         error.add_note(f"in {task.name}")
         raise
-    if ended is not None and ended.refused:
-        raise UserError(ended.refused)
-    if not why:
+    if ended is not None and not why:
+        if ended.refused:
+            course.refuse(task, UserError(ended.refused))
+            progress.say(task, ended.refused)
         progress.end(task)
-    elif course.begun[task.name] >= TRIES:
-        raise UserError(
-            f"{task.name} was begun {TRIES} times and lost each time ({why}); {task.log} tells how far it came"
-        )
-    else:
+        return
+    course.lost[task.name] = 1 if progress.came_on(task) else course.lost.get(task.name, 0) + 1
+    if course.lost[task.name] < TRIES:
         if not asked():
             progress.say(task, f"{why}; it goes on from its checkpoint")
         course.waiting.insert(0, task)
+    else:
+        told = f"{why}, {TRIES} times without coming any further; {task.log} tells how far it came"
+        course.refuse(task, UserError(told))
+        progress.say(task, told)
+        progress.end(task)
 
 
 def halt(course: Course, carrier: Launcher, progress: Progress) -> None:
@@ -121,7 +180,7 @@ def halt(course: Course, carrier: Launcher, progress: Progress) -> None:
     until = time.monotonic() + GRACE
     while time.monotonic() < until and not all(pending.done() for _, pending in course.under_way.values()):
         progress.look()
-        time.sleep(PAUSE)
+        time.sleep(carrier.pause)
 
 
 @contextmanager
@@ -143,4 +202,5 @@ def listening() -> Iterator[Callable[[], int]]:
         yield lambda: heard[0] if heard else 0
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if handler is not None:  # which Python did not set, and cannot set again
+                signal.signal(number, handler)

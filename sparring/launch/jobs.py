@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from sparring.errors import UserError
 from sparring.files import plain_name, read_json
 from sparring.keys import flat
 from sparring.launch.carry_out import carry_out, one_by_one
+from sparring.launch.carry_out import here as do_here
 from sparring.launch.tasks import LOG, Task
 from sparring.launch.where import HERE, Where
 from sparring.recipes.ahead import Ahead, alike
@@ -80,9 +81,13 @@ def run_all(jobs: Sequence[Job], given: Given, *, resume: bool, where: Where = H
         at_first(lambda: claim_all(jobs, resume))
         look_ahead(jobs, given, here=here)
         if here:
-            if where.cpus:
-                torch.set_num_threads(where.cpus)
-            return [run_after_earlier(job, given, resume) for job in jobs]
+            done: dict[Path, Result] = {}
+
+            def work(job: Job) -> None:
+                done[job.out] = run_after_earlier(job, given, resume)
+
+            do_here(tasks(jobs, work=work), where)
+            return [done[job.out] for job in jobs]
     carry_out(tasks(jobs), where, memory=memory_of(jobs))
     return [read(job.out) for job in jobs]
 
@@ -92,13 +97,14 @@ def by_name(given: Given) -> bool:
     return given.teacher is None and given.student is None and given.data is None
 
 
-def tasks(jobs: Sequence[Job], before: Sequence[Task] = ()) -> list[Task]:
-    """Some jobs as tasks; each needs those before it whose folder its configuration names."""
+def tasks(jobs: Sequence[Job], before: Sequence[Task] = (), work: Callable[[Job], None] | None = None) -> list[Task]:
+    """Some jobs as tasks; each needs those before it whose folder its configuration names. work: in place of `train`,
+    of tasks that stay in this process."""
     found: list[Task] = []
     for job in jobs:
         words = named(job.config)
         needs = frozenset(task.name for task in (*before, *found) if task.name in words)
-        found.append(Task(partial(train, job), str(job.out), job.out / LOG, needs))
+        found.append(Task(partial(work or train, job), str(job.out), job.out / LOG, needs))
     return found
 
 
@@ -131,6 +137,8 @@ def look_ahead(jobs: Sequence[Job], given: Given, *, here: bool) -> None:
     """Raise UserError for what any of some jobs would be refused for; a run that comes first looks for itself, where
     they are done here."""
     later = not here or len({alike(job.config) for job in jobs}) > 1
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()  # `memory_of` asks for what looking takes
     if later or any(given.teacher is None and earlier(job.config) is not None for job in jobs):
         ahead = Ahead(given)
         for job in jobs:

@@ -33,8 +33,8 @@ def rooms(where: Where, many: int, memory: int | None) -> tuple[int, int, int]:
     if where.rest:
         room = int(where.rest)
     elif memory is not None:
-        free = sum(torch.cuda.mem_get_info(gpu)[0] // (CONTEXT + memory) for gpu in range(gpus))
-        room = max(1, min(free, cores()))
+        each = min(torch.cuda.mem_get_info(gpu)[0] // (CONTEXT + memory) for gpu in range(gpus))  # for they take turns
+        room = max(1, min(gpus * each, cores()))
     else:
         room = max(1, cores() // max(1, threads))
     room = min(room, many)
@@ -71,6 +71,8 @@ class OnGPU:
 class Local:
     """So many processes at a time, each with so many threads. gpus: how many GPUs they take turns on."""
 
+    pause = 0.05
+
     def __init__(self, room: int, threads: int, gpus: int) -> None:
         self.room, self.threads, self.gpus = room, threads, gpus
         self.sent: list[Waiting] = []
@@ -99,7 +101,8 @@ class Local:
     def stop(self) -> None:
         for child in set(multiprocessing.active_children()) - self.before:
             with suppress(ProcessLookupError):
-                os.kill(child.pid or 0, signal.SIGTERM)
+                if child.pid:
+                    os.kill(child.pid, signal.SIGTERM)
 
     def close(self) -> None:
         if self.pool is not None:

@@ -35,6 +35,8 @@ class Remote:
 class Ray:
     """Hands tasks to Ray, which finds them a place and begins those of a lost machine again elsewhere."""
 
+    pause = 0.2
+
     def __init__(self, where: Where) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")

@@ -53,6 +53,8 @@ class Requeued:
 class Slurm:
     """Hands tasks to Slurm, each a job of its own. folder: on a disk that all machines see."""
 
+    pause = 1.0
+
     def __init__(self, where: Where, folder: Path) -> None:
         try:
             import submitit  # pyright: ignore[reportMissingImports]

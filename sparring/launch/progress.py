@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 
 from rich import progress
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.text import Text
 
 from sparring.launch.tasks import Task
 from sparring.watch import EPOCH
 
 SHOWN = 8  # runs at work that have a line of their own; of further ones only the number is told
+
+
+class Board(progress.Progress):
+    """A bar of all runs, and below it a line of each at work, cut where the terminal ends."""
+
+    def __init__(self, console: Console, *, live: bool) -> None:
+        self.lines: dict[Task, str] = {}  # before rich asks for them
+        columns = (progress.BarColumn(bar_width=20), progress.MofNCompleteColumn(), progress.TextColumn("runs"))
+        super().__init__(*columns, progress.TimeElapsedColumn(), console=console, disable=not live)
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        """What rich draws."""
+        yield self.make_tasks_table(self.tasks)
+        for line in list(self.lines.values()):
+            yield Text(line, no_wrap=True, overflow="ellipsis")
 
 
 class Progress:
@@ -20,17 +38,10 @@ class Progress:
     def __init__(self, many: int) -> None:
         self.console = Console(stderr=True, soft_wrap=True)
         self.live = sys.stderr.isatty()
-        columns = (
-            progress.TextColumn("{task.description}"),
-            progress.BarColumn(bar_width=20),
-            progress.MofNCompleteColumn(),
-        )
-        self.bar = progress.Progress(
-            *columns, progress.TimeElapsedColumn(), console=self.console, disable=not self.live
-        )
-        self.all = self.bar.add_task("runs", total=many)
-        self.lines: dict[Task, progress.TaskID] = {}
+        self.bar = Board(self.console, live=self.live)
+        self.all = self.bar.add_task("", total=many)
         self.read: dict[Task, int] = {}
+        self.epochs: dict[Task, int] = {}
 
     def __enter__(self) -> Progress:
         self.bar.start()
@@ -46,13 +57,18 @@ class Progress:
     def begin(self, task: Task) -> None:
         """Listen to a task from now on."""
         self.read[task] = task.log.stat().st_size if task.log.exists() else 0
+        self.epochs[task] = 0
+
+    def came_on(self, task: Task) -> bool:
+        """Whether a task has told of an epoch since it was begun."""
+        self.tell(task)
+        return self.epochs[task] > 0
 
     def end(self, task: Task) -> None:
         """A task is over."""
         self.tell(task)
         del self.read[task]
-        if task in self.lines:
-            self.bar.remove_task(self.lines.pop(task))
+        self.bar.lines.pop(task, None)
         self.bar.advance(self.all)
 
     def look(self) -> None:
@@ -72,6 +88,7 @@ class Progress:
         self.read[task] += len(whole)
         for line in whole.decode(errors="replace").splitlines():
             _, epoch, told = line.partition(EPOCH)
+            self.epochs[task] += bool(epoch)
             if not epoch:
                 self.say(task, line)
             elif self.live:
@@ -81,11 +98,8 @@ class Progress:
 
     def show(self, task: Task, line: str) -> None:
         """Let a task's line be this one."""
-        if task not in self.lines:
-            if len(self.lines) == SHOWN:
-                return
-            self.lines[task] = self.bar.add_task("", total=None)
-        self.bar.update(self.lines[task], description=f"{task.name}: {line}")
+        if task in self.bar.lines or len(self.bar.lines) < SHOWN:
+            self.bar.lines[task] = f"{'/'.join(Path(task.name).parts[-2:])}: {line}"
 
     def say(self, task: Task, text: str) -> None:
         """Tell a line of a task."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import signal
@@ -19,6 +20,7 @@ import torch
 from sparring.errors import Busy, Interrupted, UserError
 
 LOG = ".log"  # in a run's folder: what it had to say, for whoever watches from elsewhere
+STOPS = (signal.SIGTERM, signal.SIGINT)
 PATIENCE = 30.0  # seconds for which a task waits for another process that is still leaving its folder
 
 
@@ -72,13 +74,18 @@ class Errand:
             log = self.log.open("a", buffering=1, encoding="utf-8")
         except OSError as error:
             return Ended(refused=f"{platform.node()} cannot write {self.log}: {error.strerror}; give another place")
-        with log, redirect_stderr(log), stoppable():
+        with log, redirect_stderr(log):
             try:
-                patiently(self.work)
+                with stoppable():
+                    patiently(self.work)
             except UserError as error:
                 return Ended(refused=str(error))
             except Interrupted as error:
                 return Ended(stopped=str(error), signal=error.signal)
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                return Ended(refused=f"{self.log.parent}: {error.strerror}; make room there and go on with --resume")
         return Ended()
 
 
@@ -96,10 +103,13 @@ def patiently(work: Callable[[], object]) -> None:
             return
 
 
+heard: list[int] = []  # the signal that this process was asked to stop by while no task was at work, if it was
+
+
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """SIGTERM and Ctrl-C raise Interrupted where a run does not listen for them itself; afterwards they do nothing, so
-    that a worker which is between two tasks outlives them. Outside the main thread, nothing is changed."""
+    """SIGTERM and Ctrl-C raise Interrupted where a run does not listen for them itself, also one that came before the
+    task began: a worker imports for seconds. Outside the main thread, nothing is changed."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise Interrupted("stopped; what it had saved is kept", number)
@@ -107,13 +117,24 @@ def stoppable() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOPS:
         signal.signal(number, stop)
     try:
+        if heard:
+            stop(heard.pop(), None)
         yield
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)
+        remember()
+
+
+def remember() -> None:
+    """Between two tasks a signal ends no worker; the next task, should there be one, is told of it."""
+
+    def note(number: int, frame: FrameType | None) -> None:
+        heard[:] = [number]
+
+    for number in STOPS:
+        signal.signal(number, note)
 
 
 def leave_with(parent: int) -> None:
@@ -126,6 +147,5 @@ def leave_with(parent: int) -> None:
         time.sleep(PATIENCE)
         os._exit(1)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
+    remember()
     threading.Thread(target=watch, daemon=True).start()

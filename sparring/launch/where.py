@@ -42,6 +42,8 @@ class Where:
             raise UserError(f"--cpus {self.cpus}: give 1 or more threads for each run")
         if self.gpus is not None and self.gpus < 0:
             raise UserError(f"--gpus {self.gpus}: give how many each run needs, such as 0.25 or 1")
+        if self.gpus and self.kind == "slurm" and self.gpus % 1:
+            raise UserError(f"--gpus {self.gpus}: a Slurm job is given whole GPUs; ray shares one among several runs")
         if self.gpus and self.kind == "local":
             raise UserError(f"--gpus {self.gpus} is for ray and slurm: on this machine runs share its GPUs by memory")
 
@@ -81,10 +83,12 @@ class Pending(Protocol):
 
 
 class Launcher(Protocol):
-    """Carries errands to where they are done."""
+    """Carries errands to where they are done. room: how many at a time; threads: of each; pause: seconds between two
+    looks at how they stand."""
 
     room: int
     threads: int
+    pause: float
 
     def submit(self, errand: Errand) -> Pending:
         """Hand one over; it begins as soon as there is room."""

@@ -38,6 +38,7 @@ class Scripted:
     lines: dict = field(default_factory=dict)
     room: int = 2
     threads: int = 1
+    pause: float = 0.0
     begun: list = field(default_factory=list)
     told: list = field(default_factory=list)
 
@@ -57,7 +58,6 @@ class Scripted:
 @pytest.fixture
 def scripted(monkeypatch, tmp_path):
     """Carry out a, b, c, … of which some need others, by a scripted launcher."""
-    monkeypatch.setattr(loop, "PAUSE", 0.0)
 
     def go(needs, **script):
         carrier = Scripted(**script)
@@ -97,18 +97,61 @@ def test_what_is_lost_begins_again_and_is_told(scripted, capsys):
 
 def test_what_is_lost_each_time_is_given_up(scripted):
     carrier, go = scripted({"a": ""}, lines={"a": [Lost() for _ in range(9)]})
-    with pytest.raises(UserError, match=r"a was begun 5 times and lost each time \(its worker is gone\)"):
+    with pytest.raises(UserError, match=r"^its worker is gone, 5 times without coming any further; "):
         go()
     assert carrier.begun == ["a"] * 5
-    assert carrier.told == ["stop", "close"]
+    assert carrier.told == ["close"]
 
 
-def test_a_users_mistake_ends_the_others(scripted):
-    carrier, go = scripted({"a": "", "b": "", "c": ""}, lines={"a": [Ended(refused="give another")]})
-    with pytest.raises(UserError, match=r"^give another$"):
+def test_what_comes_further_each_time_is_never_given_up(scripted, tmp_path):
+    (tmp_path / "a").mkdir()
+    log = tmp_path / "a" / ".log"
+
+    class Further(Later):
+        def result(self):
+            with log.open("a") as file:
+                file.write("a: epoch 1/9, validation 50.00%\n")
+            return super().result()
+
+    carrier, go = scripted({"a": ""})
+    losses = [Lost() for _ in range(12)]
+    carrier.submit = lambda errand: carrier.begun.append("a") or Further(losses.pop() if losses else Ended())
+    go()
+    assert carrier.begun == ["a"] * 13
+
+
+@pytest.mark.parametrize("place", ["elsewhere", "here"])
+def test_one_that_cannot_be_done_ends_no_other_but_those_that_need_it(scripted, place, tmp_path, capsys):
+    needs = {"a": "", "b": "", "of-a": "a", "of-b": "b", "of-of-a": ("of-a",), "c": ""}
+    needs = {name: frozenset(of) for name, of in needs.items()}
+    if place == "elsewhere":
+        carrier, go = scripted(needs, lines={"a": [Ended(refused="Give another.")], "c": [Ended(refused="No room.")]})
+        done = carrier.begun
+    else:
+        done, refused = [], {"a": "Give another.", "c": "No room."}
+
+        def work(name):
+            done.append(name)
+            if name in refused:
+                raise UserError(refused[name])
+
+        tasks = [Task(partial(work, name), name, tmp_path / name / ".log", of) for name, of in needs.items()]
+        go = partial(carry_out, tasks, Where("local:1"))
+    with pytest.raises(UserError) as caught:
         go()
-    assert carrier.begun == ["a", "b"]
-    assert carrier.told == ["stop", "close"]
+    assert sorted(done) == ["a", "b", "c", "of-b"]
+    assert str(caught.value).splitlines() == [
+        "2 of 6 could not be done, the others are kept:",
+        "a: Give another.",
+        "c: No room.",
+    ]
+    assert "a: Give another." in capsys.readouterr().err  # at once
+
+
+def test_of_one_task_its_own_words_are_told(scripted):
+    _, go = scripted({"a": ""}, lines={"a": [Ended(refused="Give another.")]})
+    with pytest.raises(UserError, match=r"^Give another\.$"):
+        go()
 
 
 def test_a_bug_is_not_hidden(scripted):
