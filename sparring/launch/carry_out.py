@@ -62,7 +62,9 @@ class Course:
             whose.setdefault(str(error), []).append(name)
         told = [f"{', '.join(names)}: {words}" for words, names in whose.items()]
         raise UserError(
-            "\n".join([f"{len(self.refused)} of {self.many} could not be done, the others are kept:", *told])
+            "\n".join(
+                [f"{len(self.refused)} of {self.many} could not be done; `sparring report` shows the others:", *told]
+            )
         )
 
 
@@ -105,7 +107,7 @@ def here(tasks: Sequence[Task], where: Where) -> None:
                     raise
                 course.refuse(task, error)
                 if course.waiting:
-                    print(f"{task.name}: {error} The others go on.", file=sys.stderr)
+                    print(f"{task.name}: {str(error).rstrip('.')}. The others go on.", file=sys.stderr)
     course.account()
 
 

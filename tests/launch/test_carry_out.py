@@ -141,7 +141,7 @@ def test_one_that_cannot_be_done_ends_no_other_but_those_that_need_it(scripted, 
         go()
     assert sorted(done) == ["a", "b", "c", "of-b"]
     assert str(caught.value).splitlines() == [
-        "2 of 6 could not be done, the others are kept:",
+        "2 of 6 could not be done; `sparring report` shows the others:",
         "a: Give another.",
         "c: No room.",
     ]
