@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sparring.keys import LEAVES, WHERE, flat
-from sparring.report.labels import labels, shortened
+from sparring.report.labels import CONTENTS, SAME, labels, shortened
 from sparring.report.ledger import Run
 
 BASELINE = "ce"
@@ -18,8 +18,6 @@ FINALISTS = "finalists"  # the folder in which a search has the runs that it end
 SMOKE = "smoke"  # the scale of a reproduced table at which every line is run, and nothing found out
 # What may differ between the seeds of one arm: where and how a run was made, not what was trained.
 ASIDE = WHERE | LEAVES | {"seed", "any_teacher"}
-CONTENTS = "data's contents"
-SAME = ("teacher's weights", "start's weights", CONTENTS)  # hashes of what may have changed under the same name
 TOLD = {"method", "student", "teacher", "data", "epochs", "batch_size", "protocol"}  # these are read from the result
 Told = Mapping[Path, Mapping[str, str]]
 

@@ -10,7 +10,8 @@ from pathlib import Path, PurePath
 from sparring.report.ledger import Run, typed
 
 SLOTS = ("perturb", "targets", "objective")
-WEIGHTS = ("teacher's weights", "start's weights", "data's contents")  # told only where names do not tell arms apart
+CONTENTS = "data's contents"
+SAME = ("teacher's weights", "start's weights", CONTENTS)  # hashes of what may have changed under the same name
 UNSAID = ("start", "size")  # settings that are none where a student starts from chance, and images are as they are
 Told = Mapping[Path, Mapping[str, str]]
 Values = Mapping[str, str]
@@ -19,18 +20,20 @@ Values = Mapping[str, str]
 def labels(arms: Sequence[Sequence[Run]], told: Told) -> list[str]:
     """The label of each arm (its runs): its method, or its line of a reproduced table, and behind it each key in which
     it differs from another of the page. told: the settings of each run."""
-    bases = based(arms)
+    lines = _lines(arms)
+    short = shortened(sorted({_bare(members) for members in arms}))
+    bases = [line or short[_bare(members)] for line, members in zip(lines, arms, strict=True)]
     values = [_values(members, told) for members in arms]
-    own = [set(_changes(members)) for members in arms]
-    everywhere = _between([each for each, members in zip(values, arms, strict=True) if members[0].line is None])
+    changed = [_changes(members) for members in arms]
+    everywhere = _between([each for each, line in zip(values, lines, strict=True) if line is None])
     found = []
-    for base, mine, members in zip(bases, values, arms, strict=True):
+    for base, mine, own, line in zip(bases, values, changed, lines, strict=True):
         rivals = [at for at, other in enumerate(bases) if other == base]
-        keys = _within([values[at] for at in rivals], set().union(*(own[at] for at in rivals)))
-        keys |= everywhere if members[0].line is None else set()
-        if members[0].line is None:
-            keys |= {key for key in _changes(members) if _stands_out([each[key] for each in values if key in each])}
-        order = [key for key in _changes(members) if key in keys]
+        keys = _within([values[at] for at in rivals], set().union(*(changed[at] for at in rivals)))
+        if line is None:
+            keys |= everywhere
+            keys |= {key for key in own if _stands_out([each[key] for each in values if key in each])}
+        order = [key for key in own if key in keys]
         order += sorted(keys - set(order))
         found.append(_label(base, [key for key in order if key in mine], mine, values))
     return _apart(found, values)
@@ -54,21 +57,18 @@ def in_two(label: str) -> tuple[str, str]:
     return (label[: found.start()], label[found.end() :]) if found else (label, "")
 
 
-def based(arms: Sequence[Sequence[Run]]) -> list[str]:
-    """What each arm is called before anything is told of it: the line of a table, unless two methods go by it."""
-    methods: dict[str | None, set[str]] = {}
+def _lines(arms: Sequence[Sequence[Run]]) -> list[str | None]:
+    """The line of a reproduced table that each arm is of; None of none, and where another method goes by that name."""
+    methods: dict[str, set[str]] = {}
     for members in arms:
-        methods.setdefault(members[0].line, set()).add(_bare(members[0]))
-    short = shortened(sorted(set().union(*methods.values())))
+        methods.setdefault(members[0].line or _bare(members), set()).add(_bare(members))
     lines = [members[0].line for members in arms]
-    return [
-        line if line is not None and len(methods[line]) == 1 else short[_bare(members[0])]
-        for line, members in zip(lines, arms, strict=True)
-    ]
+    return [line if line is not None and len(methods[line]) == 1 else None for line in lines]
 
 
-def _bare(run: Run) -> str:
-    return str(run.result.get("method") or run.method)
+def _bare(members: Sequence[Run]) -> str:
+    """An arm's method without what it changed."""
+    return str(members[0].result.get("method") or members[0].method)
 
 
 def _changes(members: Sequence[Run]) -> dict[str, str]:
@@ -87,7 +87,7 @@ def _values(members: Sequence[Run], told: Told) -> dict[str, str]:
 def _within(rivals: Sequence[Values], changed: set[str]) -> set[str]:
     """The keys in which arms of one method differ; an option that some do not have is of another part, unless one of
     them changed it."""
-    keys = set().union(*rivals) - set(WEIGHTS)
+    keys = set().union(*rivals) - set(SAME)
     differing = {key for key in keys if len({each.get(key) for each in rivals}) > 1}
     return {key for key in differing if not _is_option(key) or key in changed or all(key in each for each in rivals)}
 
@@ -95,7 +95,7 @@ def _within(rivals: Sequence[Values], changed: set[str]) -> set[str]:
 def _between(arms: Sequence[Values]) -> set[str]:
     """The keys beside the slots' in which arms of any method differ. That one has none says something of those in
     `UNSAID` alone: others are missing where a method has no teacher, or a file cannot be read."""
-    keys = {key for key in set().union(*arms) if not _is_option(key)} - set(WEIGHTS)
+    keys = {key for key in set().union(*arms) if not _is_option(key)} - set(SAME)
     return {key for key in keys if len({each.get(key) for each in arms} - (set() if key in UNSAID else {None})) > 1}
 
 
@@ -135,7 +135,7 @@ def _apart(found: Sequence[str], values: Sequence[Values]) -> list[str]:
     told: list[str] = []
     for label, mine in zip(found, values, strict=True):
         alike = [each for each, other in zip(values, found, strict=True) if other == label]
-        keys = [key for key in WEIGHTS if key in mine and len({each.get(key) for each in alike}) > 1]
+        keys = [key for key in SAME if key in mine and len({each.get(key) for each in alike}) > 1]
         more = ", ".join(f"{key} {mine[key]}" for key in keys)
         name = (f"{label[:-1]}, {more})" if label.endswith(")") else f"{label} ({more})") if more else label
         twins = sum(each.split(" #")[0] == name for each in told)
@@ -144,7 +144,7 @@ def _apart(found: Sequence[str], values: Sequence[Values]) -> list[str]:
 
 
 def _tail(spec: str, count: int) -> str:
-    """The last `count` parts of a path; of FILE.py:NAME@WEIGHTS those of the file, and the name of the weights' own."""
+    """The last `count` parts of a path; of FILE.py:NAME@SAME those of the file, and the name of the weights' own."""
     file, python, name = spec.partition(".py:")
     if spec.startswith("ensemble:") or not (python or PurePath(spec).is_absolute()):
         return spec

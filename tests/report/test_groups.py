@@ -157,6 +157,8 @@ def test_a_line_of_a_table_is_called_as_the_table_calls_it(tmp_path):
     for place in (tmp_path, tmp_path / "row"):  # wherever the report is asked for
         assert [label for label, *_ in told_of(place)] == ["ce", "kd-soft"]
     assert "kd-adversarial" not in markdown(tmp_path)
+    write_run(tmp_path / "other", method="kd-soft", accuracy=0.1)  # which is another thing than the line of that name
+    assert [label for label, *_ in told_of(tmp_path)] == ["ce", "kd-adversarial + objective.kd=1.0", "kd-soft"]
 
 
 def test_a_smoke_test_says_first_that_its_numbers_say_nothing(tmp_path):
