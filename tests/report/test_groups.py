@@ -119,9 +119,9 @@ def test_finalists_of_a_search_are_told_of_there(tmp_path):
 
 def test_labels_tell_each_key_that_differs_and_no_other(tmp_path):
     for at, (alpha, rate) in enumerate([(0.0123456, 0.0512), (0.02, 0.3), (0.02, 0.0512)]):
-        told = {"config": {"perturb.alpha": alpha, "perturb.steps": 2, "optim.lr": rate}}
+        told = {"perturb.alpha": alpha, "perturb.steps": 2, "optim.lr": rate}
         changed = {"perturb.steps": 2} | ({"perturb.alpha": alpha} if at == 0 else {})
-        write_run(tmp_path / str(at), method="da", changes=changed, accuracy=0.9 - at / 100, **told)
+        write_run(tmp_path / str(at), method="da", changes=changed, accuracy=0.9 - at / 100, config=told)
     assert [label for label, *_ in told_of(tmp_path)] == [
         "da + perturb.alpha=0.01235 (lr 0.0512)",
         "da + perturb.alpha=0.02 (lr 0.3)",
