@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import cyclopts
 from cyclopts import App, Parameter
@@ -33,6 +35,9 @@ from sparring.cli_train import check, distill, train
 from sparring.errors import Interrupted, UserError
 from sparring.recipes.config import Config
 from sparring.recipes.kinds import explain
+
+if TYPE_CHECKING:
+    from sparring.recipes.rows import Recipe, Scale
 
 app = App(
     name="sparring",
@@ -153,6 +158,7 @@ def reproduce(
     """
     from sparring import verbs
     from sparring.recipes import published
+    from sparring.report.said import NOTHING
 
     if all_ == bool(name) or (all_ and any((row, variants, methods, vae, elsewhere))):
         raise UserError("which? `sparring reproduce NAME` (see `sparring list recipes`), or --all of them as they are")
@@ -160,7 +166,8 @@ def reproduce(
         place = out or Path("runs") / f"all-{scale}"
         where = {"on": on, "cpus": cpus, "gpus": gpus}
         page = verbs.reproduce_all(place, scale=scale, seeds=seeds, changes=flags(changes), **where)
-        print(f"{(place / 'report.md').read_text()}\nThe report: {page}\nNext: sparring list recipes")
+        told = f"\n{NOTHING}" if scale == "smoke" else ""
+        print(f"{(place / 'report.md').read_text()}\nThe report: {page}{told}\nNext: sparring list recipes")
         return
     recipe = published.find(name)
     place = out or Path("runs") / f"{recipe.place or name}-{scale}"
@@ -181,11 +188,29 @@ def reproduce(
     )
     if not first():
         return
-    drawn = recipe.draw is not None
-    print((place / "report.md").read_text() if drawn else verbs.report.markdown([place]))
-    longer = f"reproduce {name} --scale full" if scale == "smoke" else "list recipes"
-    then = longer if drawn else f"report {place}"
-    print(f"The report: {page}\nNext: " + (f"sparring {then}" if recipe.hunt is None else found_in(place)))
+    print((place / "report.md").read_text())
+    print(f"The report: {page}")
+    if scale == "smoke":
+        print(NOTHING)
+    print(f"Next: {further(name, recipe, scale, place, seeds)}")
+
+
+def further(name: str, recipe: Recipe, scale: Scale, place: Path, seeds: int | None) -> str:
+    """The command that tells more than what was just reproduced: the next scale, what a search found, two seeds more.
+
+    Seeds are added to what lies there: the same words again, of which those that are through are read.
+    """
+    longer = recipe.scales[recipe.scales.index(scale) + 1 :]
+    if scale == "smoke" and longer:
+        needed = [f"--{key} …" for key, at in recipe.needs if at == longer[0]]
+        return " ".join(["sparring reproduce", name, "--scale", longer[0], *needed])
+    if recipe.hunt is not None:
+        return found_in(place)
+    if recipe.rows is None:
+        return "sparring list recipes"
+    many = 2 + (seeds or max(row.seeds for row in recipe.rows(scale)))
+    typed = re.sub(r" --seeds[ =]\S+", "", shlex.join(sys.argv[1:]))
+    return f"sparring {typed} --seeds {many}"
 
 
 def main() -> None:

@@ -206,7 +206,7 @@ def reproduce(
         return recipe.draw(out, scale, seeds)
     play = play_recipe if recipe.hunt is None else hunted
     play(name, recipe, scale, out, wish, Where.given(on, cpus, gpus))
-    return report.page([out], out / "report.html")
+    return report.both(out)
 
 
 @checked

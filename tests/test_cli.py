@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from sparring import cli
 from sparring.errors import Interrupted
+from sparring.recipes import published
 from sparring.recipes.config import read
 
 Run = Callable[..., tuple[int, str, str]]
@@ -349,3 +350,14 @@ def test_the_papers_search_runs_at_smoke_scale(run: Run) -> None:
     code, _, err = run("reproduce", "da-fig2", "--scale", "smoke", "--row", "x")
     assert code == 2
     assert "is a search and no table" in err
+
+
+def test_the_command_after_a_reproduction_tells_more(monkeypatch):
+    words = ["sparring", "reproduce", "adversarial-table1", "--seeds", "3", "--out", "my place"]
+    monkeypatch.setattr(sys, "argv", words)
+    table, drawn = published.find("adversarial-table1"), published.find("disk-table1")
+    assert cli.further("t", table, "smoke", Path(), None) == "sparring reproduce t --scale cpu"
+    more = "sparring reproduce adversarial-table1 --out 'my place' --seeds"
+    assert cli.further("t", table, "cpu", Path(), 3) == f"{more} 5"
+    assert cli.further("t", table, "cpu", Path(), None) == f"{more} 7"  # the table's own five, and two
+    assert cli.further("t", drawn, "full", Path(), None) == "sparring list recipes"

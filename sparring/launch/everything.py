@@ -13,6 +13,7 @@ from sparring.recipes.published import RECIPES
 from sparring.recipes.rows import Recipe, Scale
 from sparring.recipes.run import say
 from sparring.report import sheet
+from sparring.report.said import NOTHING
 from sparring.report.table import Cell, Table
 from sparring.report.units import duration
 
@@ -50,7 +51,8 @@ def everything(scale: Scale, out: Path, play: Callable[[str, Path], Path]) -> Pa
         say(f"{name}: {came[-1].status} ({duration(came[-1].seconds)})")
         told = {each.name: {"seconds": round(each.seconds, 1), "status": each.status} for each in came}
         write_json(out / SUMMARY, {"scale": scale, "recipes": told})
-    summary = sheet.Sheet(f"Every recipe, {scale} scale", table(came), total(came))
+    told = f"{total(came)} {NOTHING}" if scale == "smoke" else total(came)
+    summary = sheet.Sheet(f"Every recipe, {scale} scale", table(came), told)
     page = sheet.both(f"Every recipe, {scale} scale", [summary], out)
     failed = [each.name for each in came if not (each.page or each.lacking)]
     if failed:

@@ -43,7 +43,7 @@ class Search:
 
     seed: the sampler's. shortest: after how many epochs the first trials may be pruned, None for no pruning; of those
     that are looked at together one of `eta` goes on. storage: a database's URL, None for a journal in `out`.
-    note: what is to be said beside its results.
+    note: what is to be said beside its results. scale: at which a published search is run, None of any other.
     """
 
     base: Config
@@ -55,6 +55,7 @@ class Search:
     eta: int = 3
     storage: str | None = None
     note: str = ""
+    scale: str | None = None
 
     @property
     def plan(self) -> dict[str, Any]:
@@ -235,7 +236,8 @@ def note(search: Search, study: Study, **more: Any) -> None:
     """Write down how the search stands, beside what was noted before."""
     file = search.out / TOLD
     before = read_json(file) if file.exists() else {}
-    told = {"plan": search.plan, "study": search.name, "wanted": search.trials, "note": search.note}
+    told = {"plan": search.plan, "study": search.name, "wanted": search.trials}
+    told |= {"note": search.note, "scale": search.scale}
     write_json(file, {**before, **told, **stands(search, study), **more})
 
 

@@ -212,5 +212,6 @@ def hunted(name: str, recipe: Recipe, scale: Scale, out: Path, wish: Wish, where
         shortest=min(hunt.shortest, student.epochs),
         eta=hunt.eta,
         note=hunt.note,
+        scale=scale,
     )
     return sweep(search, finalists=hunt.finalists, seeds=wish.seeds or hunt.seeds, where=where)

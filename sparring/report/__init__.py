@@ -4,7 +4,7 @@ from sparring.report.card import card
 from sparring.report.groups import Arm, Group, groups
 from sparring.report.ledger import Run, runs
 from sparring.report.missing import left_out
-from sparring.report.page import default_place, markdown, page
+from sparring.report.page import both, default_place, markdown, page
 from sparring.report.table import Table, markdown_table, table
 from sparring.report.verdict import Verdict, compare, every_pair, verdicts
 
@@ -14,6 +14,7 @@ __all__ = [
     "Run",
     "Table",
     "Verdict",
+    "both",
     "card",
     "compare",
     "default_place",

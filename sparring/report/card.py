@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from sparring.report import attacked, loading, robust
 from sparring.report.groups import BASELINE, Group, groups
+from sparring.report.labels import shortened
 from sparring.report.ledger import Run, runs
 from sparring.report.table import markdown_table
 from sparring.report.units import duration
@@ -43,13 +44,14 @@ def card(run: Path, told: Told) -> str:
     (found,) = runs(run)
     scores, part = scored(found, told["exit"])
     group = next(iter(groups([found])), None)
-    title = f"{told['network']} on {found.data}"
+    network = shortened([told["network"]])[told["network"]]
+    title = f"{network} on {data_name(found)}"
     return _template().render(
         matter=matter(found, told, title, scores),
         title=plain(title),
-        lead=lead(found, told),
+        lead=lead(found, told, network),
         size={
-            "network": plain(told["network"]),
+            "network": plain(network),
             "parameters": f"{told['parameters']:,}",
             "multiply-adds for one image": f"{told['macs']:,}",
             "PyTorch's answer to one image": duration(told["latency"]["pytorch"]),
@@ -113,14 +115,14 @@ def data_name(run: Run) -> str:
     return str(told.get("name") if isinstance(told, Mapping) else None or run.data).removeprefix("hf:")
 
 
-def lead(run: Run, told: Told) -> str:
+def lead(run: Run, told: Told, network: str) -> str:
     """What it is, in a sentence."""
     channels, height, width = told["input"]["shape"][1:]
     what = f"signals of {width} values" if height == 1 else f"images of {width} × {height} pixels"
     kind = {1: "one channel", 3: "three channels (RGB)"}.get(channels, f"{channels} channels")
     teacher = f", taught by {plain(teacher_of(run))}" if run.teacher else " without a teacher"
     return (
-        f"A classifier of {what}, {kind}, into {len(told['class_names'])} classes: {plain(told['network'])}, trained "
+        f"A classifier of {what}, {kind}, into {len(told['class_names'])} classes: {plain(network)}, trained "
         f"on {plain(data_name(run))} by the method `{run.method}`{teacher}."
     )
 
@@ -193,6 +195,7 @@ def training(run: Run, told: Told) -> dict[str, str]:
     images = result.get("images") or {}
     digest, start = run.weights("teacher"), run.weights("start")
     found = {
+        "network": f"`{told['network']}`",
         "method": f"`{run.method}`",
         "teacher": teacher_of(run) + (f", weights SHA-256 `{digest}`" if digest else "") if run.teacher else None,
         "started from": f"{run.manifest['start'].get('spec')}, weights SHA-256 `{start}`" if start else None,

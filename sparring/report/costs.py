@@ -106,6 +106,7 @@ def _tradeoff(group: Group, cost: Axis) -> str | None:
             if x and y:
                 style = {"fmt": marker, "color": colour, "markersize": 7, "elinewidth": 1.4, "capsize": 3}
                 ax.errorbar([x.mean], [y.mean], xerr=[x.sd or 0], yerr=[y.sd or 0], label=arm.label, **style)
+        ax.margins(0.12)
         means = [fmean(spent) for _, _, spent in points]
         if max(means) > 8 * min(means):
             _by_powers(ax)
@@ -114,7 +115,6 @@ def _tradeoff(group: Group, cost: Axis) -> str | None:
             ax.xaxis.set_major_formatter(FuncFormatter(_said))
         ax.set_xlabel(cost.name)
         ax.set_ylabel("test accuracy, %")
-        ax.margins(0.12)
 
     return with_legend(draw)
 

@@ -137,8 +137,8 @@ def png(image: np.ndarray) -> str:
 
 def _lines(found: Mapping[str, Sequence[Points]], across: str, up: str) -> str | None:
     found = {name: [run for run in runs if run] for name, runs in found.items()}
-    if not any(found.values()):
-        return None
+    if len({x for runs in found.values() for run in runs for x, _ in run}) < 2:
+        return None  # a single epoch makes no curve
 
     def draw(ax: Axes) -> None:
         for row, (name, runs) in enumerate(found.items()):

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from sparring.keys import LEAVES, WHERE, flat
+from sparring.report.labels import CONTENTS, SAME, labels, shortened
 from sparring.report.ledger import Run
 
 BASELINE = "ce"
 TEACHERS = "teachers"  # the folder in which a reproduced table has those that it trained, which repeat no line of it
 FINALISTS = "finalists"  # the folder in which a search has the runs that it ends with
+SMOKE = "smoke"  # the scale of a reproduced table at which every line is run, and nothing found out
 # What may differ between the seeds of one arm: where and how a run was made, not what was trained.
 ASIDE = WHERE | LEAVES | {"seed", "any_teacher"}
-CONTENTS = "data's contents"
-SAME = ("teacher's weights", "start's weights", CONTENTS)  # hashes of what may have changed under the same name
 TOLD = {"method", "student", "teacher", "data", "epochs", "batch_size", "protocol"}  # these are read from the result
 Told = Mapping[Path, Mapping[str, str]]
 
@@ -26,8 +26,8 @@ Told = Mapping[Path, Mapping[str, str]]
 class Arm:
     """One way of training, run on some seeds: at most one run a seed, in the order of the seeds.
 
-    label: the method, and what sets this arm apart from others of that method. superseded: earlier runs of a seed
-    that was run again.
+    label: the method, or the line of a reproduced table, and what sets this arm apart from others. superseded: earlier
+    runs of a seed that was run again.
     """
 
     label: str
@@ -49,7 +49,7 @@ class Arm:
 @dataclass(frozen=True, slots=True)
 class Group:
     """All finished runs of one student on one data set: the baseline's arms first, then from best to worst on
-    validation images, or on test images where an arm has no others."""
+    validation images, or on test images where an arm has no others. data, student: what they are called, in short."""
 
     data: str
     student: str
@@ -66,6 +66,11 @@ class Group:
         return all(run.path.parent.parent.name == FINALISTS for arm in self.arms for run in arm.runs)
 
     @property
+    def smoke(self) -> bool:
+        """Whether these are runs of a table at smoke scale, whose numbers say nothing."""
+        return any(run.scale == SMOKE for arm in self.arms for run in arm.runs)
+
+    @property
     def contenders(self) -> tuple[Arm, ...]:
         """The arms that are not the baseline."""
         return tuple(arm for arm in self.arms if arm.method != BASELINE)
@@ -73,14 +78,19 @@ class Group:
 
 def groups(found: Iterable[Run]) -> list[Group]:
     """Sort finished runs into groups and arms; the unfinished are left out."""
-    pots: dict[tuple[str, str], dict[str, list[Run]]] = {}
+    pots: dict[tuple[str, str], dict[tuple[str | None, str], list[Run]]] = {}
     for run in found:
         if run.finished:
-            pots.setdefault((run.data, run.student), {}).setdefault(run.method, []).append(run)
-    return [
-        Group(data, student, _ordered([arm for members in methods.values() for arm in _arms(members)]))
-        for (data, student), methods in sorted(pots.items())
-    ]
+            pots.setdefault((run.data, run.student), {}).setdefault((run.line, run.method), []).append(run)
+    data, students = (shortened(sorted({pair[at] for pair in pots})) for at in (0, 1))
+    return [Group(data[on], students[net], _labelled(methods)) for (on, net), methods in sorted(pots.items())]
+
+
+def _labelled(methods: Mapping[tuple[str | None, str], list[Run]]) -> tuple[Arm, ...]:
+    """All arms of a group, each with a label that tells it apart from the others."""
+    parted = [arm for members in methods.values() for arm in _parted(members)]
+    told = named_alike(run for arm in parted for run in arm)
+    return _ordered([_arm(*pair) for pair in zip(labels(parted, told), parted, strict=True)])
 
 
 def settings(run: Run) -> dict[str, str]:
@@ -99,20 +109,17 @@ def _said(value: Any) -> str:
     return (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
 
 
-def _arms(found: list[Run]) -> list[Arm]:
+def _parted(found: list[Run]) -> list[list[Run]]:
     """The arms of one method: runs that were told the same, but for the seed, belong together, unless two of one seed
     had other weights or data under the same names."""
     told = named_alike(found)
     keys = sorted({key for each in told.values() for key in each} - set(SAME))
     apart = [key for key in keys if len({each.get(key) for each in told.values()}) > 1]
     apart = [key for key in apart if not _one_a_seed(key, found, told)]
-    arms: list[Arm] = []
-    for values, members in _sorted_by(apart, found, told):
+    arms: list[list[Run]] = []
+    for members in _sorted_by(apart, found, told):
         differing = [key for key in SAME if _conflicting(key, members, told)]
-        for more, alike in _sorted_by(differing, members, told):
-            label = _label(members[0].method, apart + differing, values + more)
-            twins = sum(arm.label.split(" #")[0] == label for arm in arms)
-            arms.append(_arm(f"{label} #{twins + 1}" if twins else label, alike))
+        arms += _sorted_by(differing, members, told)
     return arms
 
 
@@ -127,12 +134,12 @@ def named_alike(found: Iterable[Run]) -> dict[Path, dict[str, str]]:
     return told
 
 
-def _sorted_by(keys: list[str], found: list[Run], told: Told) -> list[tuple[tuple[str | None, ...], list[Run]]]:
-    """The runs in pots of the same settings under some keys, each with these."""
+def _sorted_by(keys: list[str], found: list[Run], told: Told) -> list[list[Run]]:
+    """The runs in pots of the same settings under some keys."""
     pots: dict[tuple[str | None, ...], list[Run]] = {}
     for run in found:
         pots.setdefault(tuple(told[run.path].get(key) for key in keys), []).append(run)
-    return list(pots.items())
+    return list(pots.values())
 
 
 def _one_a_seed(key: str, found: list[Run], told: Told) -> bool:
@@ -146,18 +153,6 @@ def _conflicting(key: str, found: list[Run], told: Told) -> bool:
     """Whether two runs of one seed are known to differ in something that has the same name."""
     known = {(run.seed, value) for run in found if (value := told[run.path].get(key)) is not None}
     return len(known) > len({seed for seed, _ in known})
-
-
-def _label(method: str, keys: list[str], values: tuple[str | None, ...]) -> str:
-    """ "kd (temperature 2, epochs 30)": the method and up to three of the settings it stands apart by."""
-    named = [f"{key.rsplit('.', 1)[-1]} {value}" for key, value in zip(keys, values, strict=True) if value is not None]
-    return f"{method} ({', '.join(named[:3])})" if named else method
-
-
-def in_two(label: str) -> tuple[str, str]:
-    """A label's method, and what sets it apart ("objective.T=2, epochs 30"; empty where nothing does)."""
-    found = re.search(r" (?:\+ |(?=\())", label)
-    return (label[: found.start()], label[found.end() :]) if found else (label, "")
 
 
 def _arm(label: str, members: list[Run]) -> Arm:

@@ -12,6 +12,7 @@ from typing import Any
 
 from sparring.errors import UserError
 from sparring.report.forms import FORMS
+from sparring.report.planned import Plans, line_of
 from sparring.report.reading import Odd, read, read_lines
 
 JOURNAL = "metrics.jsonl"
@@ -26,6 +27,7 @@ class Run:
     method: its name, and where the run departs from it: "kd-simkd + perturb=da". result, manifest, config: the contents
     of result.json, manifest.json and config.yaml, as far as they can be read ({} where a file is missing).
     odd: what of these files cannot be read, by file.
+    line, scale: the line of a reproduced table that it is of, and at what scale that was run; None for others.
     problem: why the run does not count ("not finished", an unreadable result), or None for a finished one.
     """
 
@@ -39,6 +41,8 @@ class Run:
     manifest: Mapping[str, Any] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     odd: Mapping[str, Sequence[Odd]] = field(default_factory=dict)
+    line: str | None = None
+    scale: str | None = None
     problem: str | None = None
 
     @property
@@ -78,12 +82,13 @@ def runs(paths: Iterable[str | Path] | str | Path) -> list[Run]:
     Raises UserError for a path that does not exist and for one with no run in it.
     """
     found: dict[Path, Run] = {}
+    known: Plans = {}
     for path in [paths] if isinstance(paths, str | Path) else paths:
         path = Path(path)
         if not path.is_dir():
             what = "is a file" if path.exists() else "does not exist"
             raise UserError(f"{path} {what}: give a run directory, or a directory with runs below it.")
-        here = [_read(each) for each in _directories(path)]
+        here = [_read(each, known) for each in _directories(path)]
         if not here:
             raise UserError(
                 f"No run was found in {path}: a run directory holds result.json (or metrics.jsonl while it trains)."
@@ -155,21 +160,24 @@ def _directories(root: Path) -> list[Path]:
     return found
 
 
-def _read(path: Path) -> Run:
+def _read(path: Path, known: Plans) -> Run:
     told = {name: read(path / name) for name in FACTS}
     result, manifest, config = (told[name][0] for name in FACTS)
-    known = {**config, **result}
+    told_of = {**config, **result}
+    line, scale = line_of(path, known)
     return Run(
         path=path,
-        method=_method(known.get("method") or "unknown method", result.get("changes") or {}),
-        student=known.get("student") or "unknown student",
-        teacher=known.get("teacher"),
-        data=known.get("data") or "unknown data",
-        seed=known.get("seed"),
+        method=_method(told_of.get("method") or "unknown method", result.get("changes") or {}),
+        student=told_of.get("student") or "unknown student",
+        teacher=told_of.get("teacher"),
+        data=told_of.get("data") or "unknown data",
+        seed=told_of.get("seed"),
         result=result,
         manifest=manifest,
         config=config,
         odd={name: odd for name, (_, odd) in told.items()},
+        line=line,
+        scale=scale,
         problem=_problem(path, result, told["result.json"][1]),
     )
 
@@ -194,10 +202,10 @@ def _method(name: str, changed: Mapping[str, Any]) -> str:
     """A method's name, and what the run changed of it, as one would type it: "kd-simkd + perturb=da, perturb.p=0.5"."""
     if not changed:
         return name
-    return f"{name} + {', '.join(f'{key}={_typed(value)}' for key, value in changed.items())}"
+    return f"{name} + {', '.join(f'{key}={typed(value)}' for key, value in changed.items())}"
 
 
-def _typed(value: Any) -> str:
+def typed(value: Any) -> str:
     """A value as one types it, to four digits."""
     if isinstance(value, float):
         return json.dumps(float(f"{value:.4g}"))

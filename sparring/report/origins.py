@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparring.report.groups import Group
-from sparring.report.ledger import Run
+from sparring.report.ledger import Run, typed
 from sparring.report.table import Cell, Table, filled
 
 ALWAYS = ("directory", "command")
@@ -47,6 +47,9 @@ def _facts(run: Run) -> dict[str, str]:
         "sparring": told.get("sparring"),
         "torch": told.get("torch"),
         "data fingerprint": (run.fingerprint or "")[:16],
+        "student": run.student,
+        "data": run.data,
+        "options": ", ".join(f"{key}={typed(value)}" for key, value in (run.result.get("changes") or {}).items()),
         "teacher": f"{run.teacher or '–'}" + (f" ({digest[:12]})" if digest else ""),
         "started": str(told.get("started") or "").replace("T", " ").replace("+00:00", " UTC"),
         "directory": run.path,

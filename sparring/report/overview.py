@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from sparring.report.groups import Arm, Group
+from sparring.report.said import NOTHING, SMOKE_TEST
 from sparring.report.table import EMPTY, Cell, Table, filled, spread
 from sparring.report.units import signed
 from sparring.report.verdict import Verdict, verdicts
 
-NOTHING = "no verdict"
+NONE = "no verdict"
 
 
 def overview(found: Sequence[Group]) -> Table | None:
@@ -31,7 +32,9 @@ def overview(found: Sequence[Group]) -> Table | None:
 def headline(found: Sequence[Group]) -> str:
     """How many students the best method helped, and of how many what else is to be said."""
     words = Counter(map(word_for, found))
-    alone, helped = words.pop(NOTHING, 0), words.pop("helps", 0)
+    if words[SMOKE_TEST] == len(found):
+        return NOTHING
+    alone, helped = words.pop(NONE, 0), words.pop("helps", 0)
     compared = len(found) - alone
     if not compared:
         return "No verdict: no student here was trained both by a method and on the labels alone."
@@ -47,9 +50,11 @@ def name(group: Group) -> str:
 
 
 def word_for(group: Group) -> str:
-    """The verdict on a group's best arm in a word."""
+    """The verdict on a group's best arm in a word; of a smoke test that it is one."""
+    if group.smoke:
+        return SMOKE_TEST
     _, verdict = _best(group)
-    return verdict.word if verdict else NOTHING
+    return verdict.word if verdict else NONE
 
 
 def _best(group: Group) -> tuple[Arm, Verdict | None]:

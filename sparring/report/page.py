@@ -12,10 +12,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sparring.errors import UserError
 from sparring.files import write_text
 from sparring.report import attacked, gradients, parted, robust, sweep, teacher
-from sparring.report.groups import Group, groups, in_two
+from sparring.report.groups import SMOKE, Group, groups
+from sparring.report.labels import in_two
 from sparring.report.ledger import Run, runs
+from sparring.report.overview import name
 from sparring.report.reproduced import Reproduced, reproduced
-from sparring.report.said import sentences
+from sparring.report.said import NOTHING, sentences
 from sparring.report.section import of_table
 from sparring.report.table import markdown_table, table
 from sparring.report.verdict import every_pair
@@ -32,6 +34,7 @@ def page(paths: Iterable[str | Path] | str | Path, out: str | Path) -> Path:
     found, swept = runs(paths), sweep.sections(paths)
     told = _groups(found, swept)
     text = _template().render(
+        smoke=NOTHING if smoke(found, swept) else None,
         overview=summed(told),
         swept=swept,
         wholes=[of_table(row) for row in reproduced(paths)],
@@ -50,11 +53,13 @@ def markdown(paths: Iterable[str | Path] | str | Path) -> str:
     """
     paths = [paths] if isinstance(paths, str | Path) else list(paths)
     found = runs(paths)
-    parts = [text for row in reproduced(paths) for text in beside(row)]
-    for searched in (swept := sweep.sections(paths)):
+    swept = sweep.sections(paths)
+    parts = [f"**{NOTHING}**"] if smoke(found, swept) else []
+    parts += [text for row in reproduced(paths) for text in beside(row)]
+    for searched in swept:
         parts += map(_plain, sweep.markdown(searched))
     for group in _groups(found, swept):
-        parts.append(f"## {_plain(group.student)} on {_plain(group.data)}")
+        parts.append(f"## {_plain(name(group))}")
         parts.append("\n".join(f"- {_plain(line)}" for line in sentences(group)))
         parts.append(markdown_table(table(group)))
         if pairs := every_pair(group):
@@ -75,6 +80,17 @@ def markdown(paths: Iterable[str | Path] | str | Path) -> str:
     if left := waiting(found):
         parts.append("Not counted: " + "; ".join(f"`{run.path}` ({run.problem})" for run in left) + ".")
     return "\n\n".join(parts) + "\n"
+
+
+def both(folder: Path) -> Path:
+    """Write report.html and report.md about the runs in a folder into it, and return the page."""
+    write_text(folder / "report.md", markdown(folder))
+    return page(folder, folder / "report.html")
+
+
+def smoke(found: Iterable[Run], swept: Iterable[sweep.Section]) -> bool:
+    """Whether any run or search is of a recipe at smoke scale, so that before any number it is told what they are."""
+    return any(run.scale == SMOKE for run in found) or any(each.smoke for each in swept)
 
 
 def beside(row: Reproduced) -> list[str]:

@@ -61,6 +61,7 @@ class Plan(Form):
     rows: list[Any]
 
 
+Plans = dict[Path, list[dict[str, Any]]]  # the plans in some folders, once they are read
 PLAN, ROW = TypeAdapter(Plan), TypeAdapter(Row)
 
 
@@ -73,3 +74,19 @@ def planned(file: Path) -> tuple[dict[str, Any], list[Odd]]:
         rows += [told] if told else []
         odd += [Odd((f"row {place}", *each.way), each.at, each.what) for each in left]
     return (plan | {"rows": rows} if plan else {}), odd
+
+
+def line_of(run: Path, known: Plans) -> tuple[str | None, str | None]:
+    """The line of a reproduced table that a run is of, and the scale of that table; None where no plan names it.
+
+    A line's runs lie in PLACE/ROW/LINE/seed-N, or are the one run PLACE/teachers/NAME. known: fills with what is read.
+    """
+    for folder in (run, run.parent):
+        for place in list(folder.parents)[:2]:
+            if place not in known:
+                known[place] = [planned(file)[0] for file in sorted(place.glob(PLANS))]
+            for plan in known[place]:
+                for line in (line for row in plan.get("rows", ()) for line in row["lines"]):
+                    if line["runs"] and place / line["runs"] == folder:
+                        return line["name"], plan["scale"]
+    return None, None

@@ -8,9 +8,20 @@ from sparring.report.missing import missing
 from sparring.report.table import PGD
 from sparring.report.verdict import summary, verdicts
 
+SMOKE_TEST = "smoke test"
+NOTHING = (
+    "A smoke test: it shows that every line runs, and its numbers say nothing. They are of networks that were "
+    "hardly trained: read no verdict from them."
+)
+
 
 def sentences(group: Group) -> list[str]:
-    """The verdict on each arm of a group, the best arm's first; or why there is none."""
+    """The verdict on each arm of a group, the best arm's first, or why there is none; of a smoke test before all that
+    it says nothing."""
+    return [NOTHING, *_said(group)] if group.smoke else _said(group)
+
+
+def _said(group: Group) -> list[str]:
     if group.searched:
         told = "These are the finalists of a search, which differ in what it went over: whether it paid stands there."
         return [told, *remarks(group)]

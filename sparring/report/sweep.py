@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sparring.report.groups import SMOKE
 from sparring.report.ledger import number
+from sparring.report.said import NOTHING, SMOKE_TEST
 from sparring.report.sweep_figures import history, importances, parallel
 from sparring.report.swept import DEFAULT, Line, Swept, sweeps
 from sparring.report.table import Cell, Table, spread
@@ -31,6 +33,7 @@ class Section:
     title: str
     word: str
     sentences: Sequence[str]
+    smoke: bool
     finalists: Table | None
     trials: Table
     parallel: str | None
@@ -47,10 +50,12 @@ def sections(paths: Iterable[str | Path]) -> list[Section]:
 def section(found: Swept) -> Section:
     """One search."""
     word, sentence = verdict(found)
+    smoke = found.told.get("scale") == SMOKE
     return Section(
         title=f"The search in {found.folder.name}",
-        word=word,
-        sentences=[*sentence, *counted(found)],
+        word=SMOKE_TEST if smoke else word,
+        sentences=[*([NOTHING] if smoke else []), *sentence, *counted(found)],
+        smoke=smoke,
         finalists=finalists(found),
         trials=trials(found),
         parallel=parallel(found),

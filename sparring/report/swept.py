@@ -63,6 +63,7 @@ class Sweep(Form):
     command: str | None = None
     importances: dict[str, Share] | None = None
     note: str = ""
+    scale: str | None = None
 
 
 FORM = TypeAdapter(Sweep)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparring.report.groups import Arm, Group
+from sparring.report.labels import shortened
 from sparring.report.ledger import Run, number
 from sparring.report.table import EMPTY, Cell, Table, filled, spread
 from sparring.report.units import amount, duration, signed
@@ -82,7 +83,8 @@ def _teacher(run: Run) -> Teacher | None:
     facts = run.result.get("teacher_facts")
     if not isinstance(facts, Mapping) or run.teacher is None:
         return None
-    return Teacher(str(facts.get("name") or run.teacher), run.teacher, facts)
+    name = str(facts.get("name") or run.teacher)
+    return Teacher(shortened([name])[name], run.teacher, facts)
 
 
 def _of(arm: Arm, known: list[Teacher]) -> Teacher | None:

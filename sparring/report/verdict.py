@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Literal
@@ -15,6 +15,11 @@ from sparring.report.ledger import Run
 from sparring.report.units import amount, signed
 
 Word = Literal["helps", "hurts", "does not help", "cannot tell", "not comparable"]
+BETTER: Mapping[str, str] = {  # the words for two methods, of which neither is the student alone
+    "helps": "is better than",
+    "hurts": "is worse than",
+    "does not help": "is not better than",
+}
 # Settings of training itself: where two arms differ in one, their difference is not the method's alone.
 TRAINING = {"optim", "augment", "val", "omit", "size", "normalise", "precision"}
 
@@ -181,30 +186,37 @@ def _needed(short: Summary | None) -> int | None:
 
 
 def _sentence(v: Verdict) -> str:
+    """A verdict in words: against the student alone whether a method helps, of two methods which is better."""
     seeds = f"{v.n} shared seed{'' if v.n == 1 else 's'}"
-    against = f"the same student on the labels alone ({v.against})" if v.baseline else v.against
-    if v.sizes:
-        own, theirs = map(amount, v.sizes)
-        kind = "the student on the labels alone, " if v.baseline else ""
-        against = f"{kind}{v.against} (of {theirs} parameters to its {own})"
-    if v.mean is None:
-        seen = f"{v.method} and {against} share no seed"
-    else:
-        way = "more" if v.mean >= 0 else "less"
-        seen = f"{abs(v.mean) * 100:.2f} points {way} test accuracy than {against}"
     ends = "" if v.low is None or v.high is None else f"95 % interval {signed(v.low)} to {signed(v.high)}, "
+    seen = _seen(v)
     if v.unequal:
         tail = "." if v.mean is None else f" (seen: {seen}; {ends}{seeds})."
         return f"{v.method} against {v.against} is not an equal comparison: {'; '.join(v.unequal)}{tail}"
     if v.mean is None:
         return f"Cannot tell: {seen}. Train both on the same seeds, two at the least."
+    open_ = f"Cannot tell whether {v.method} {'helps' if v.baseline else f'is better than {v.against}'}: {seen}"
     if v.n < 2:
-        return (
-            f"Cannot tell whether {v.method} helps: {seen}, but on {seeds}. Two shared seeds are needed at the least."
-        )
+        return f"{open_}, but on {seeds}. Two shared seeds are needed at the least."
     if v.word == "cannot tell" and v.sd == 0:
-        return f"Cannot tell whether {v.method} helps: {seen} on each of {seeds}, exactly, so their spread is unknown."
+        return f"{open_} on each of {seeds}, exactly, so their spread is unknown."
     if v.word == "cannot tell":
         more = f" About {v.seeds_needed} shared seeds would tell, if this holds." if v.seeds_needed else ""
-        return f"Cannot tell whether {v.method} helps: {seen} ({ends}which contains 0; {seeds}).{more}"
-    return f"{v.method} {v.word}: {seen} ({ends}{seeds})."
+        return f"{open_} ({ends}which contains 0; {seeds}).{more}"
+    word = v.word if v.baseline else f"{BETTER[v.word]} {v.against}"
+    return f"{v.method} {word}: {seen} ({ends}{seeds})."
+
+
+def _seen(v: Verdict) -> str:
+    """The difference of a verdict: "1.20 points more test accuracy"; against the student alone, that it is so."""
+    against = f"the same student on the labels alone ({v.against})" if v.baseline else v.against
+    sizes = ""
+    if v.sizes:
+        own, theirs = map(amount, v.sizes)
+        kind = "the student on the labels alone, " if v.baseline else ""
+        against = f"{kind}{v.against} (of {theirs} parameters to its {own})"
+        sizes = f", with {own} parameters to its {theirs}"
+    if v.mean is None:
+        return f"{v.method} and {against} share no seed"
+    points = f"{abs(v.mean) * 100:.2f} points {'more' if v.mean >= 0 else 'less'} test accuracy"
+    return f"{points} than {against}" if v.baseline else f"{v.method} has {points}{sizes}"

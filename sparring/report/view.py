@@ -26,7 +26,7 @@ from sparring.report import (
 )
 from sparring.report.groups import Arm, Group
 from sparring.report.ledger import Run
-from sparring.report.said import sentences
+from sparring.report.said import SMOKE_TEST, sentences
 from sparring.report.table import claim, table
 from sparring.report.units import amount
 from sparring.report.verdict import every_pair, verdicts
@@ -57,7 +57,8 @@ def summed(found: Sequence[Group]) -> dict[str, Any] | None:
     if (told := overview.overview(found)) is None:
         return None
     words = {overview.word_for(group) for group in found}
-    told_of = [(number, group) for number, group in enumerate(found) if overview.word_for(group) != overview.NOTHING]
+    silent = (overview.NONE, SMOKE_TEST)
+    told_of = [(number, group) for number, group in enumerate(found) if overview.word_for(group) not in silent]
     told_of.sort(key=lambda pair: overview.word_for(pair[1]) != "helps")
     first = [(overview.name(group), _anchor(number), sentences(group)[0]) for number, group in told_of]
     return {
@@ -76,7 +77,7 @@ def _anchor(number: int) -> str:
 def view(number: int, group: Group) -> dict[str, Any]:
     """What the template is given of a group: words, tables and pictures."""
     members = [run for arm in group.arms for run in arm.runs]
-    found, told = sentences(group), len(verdicts(group)) or 1
+    found, told = sentences(group), (len(verdicts(group)) or 1) + group.smoke
     seen = {
         "anchor": _anchor(number),
         "title": overview.name(group),
@@ -94,7 +95,7 @@ def view(number: int, group: Group) -> dict[str, Any]:
         "size": _size(members),
         "origins": origins.origins(group),
         **_measured(group),
-        **_pictured(group, members),
+        **_pictured(group),
         **_costs(group),
     }
     return seen | {"contents": {key: title for key, (title, needed) in CONTENTS.items() if any(map(seen.get, needed))}}
@@ -113,14 +114,14 @@ def _measured(group: Group) -> dict[str, Any]:
     }
 
 
-def _pictured(group: Group, members: list[Run]) -> dict[str, Any]:
+def _pictured(group: Group) -> dict[str, Any]:
     """The figures and pictures of a group's trainings."""
     return {
         "validation": _svg(figures.validation_curves(group)),
         "gradients": [(found, _svg(found.picture)) for found in gradients.gradients(group)],
         "losses": [(arm.label, svg) for arm in group.arms if (svg := _svg(figures.loss_curves(arm)))],
         "climb": _svg(figures.disagreement_curve(group)),
-        "gallery": _gallery(members),
+        "gallery": _gallery(group),
         "augmentors": [found for arm in group.arms if (found := _augmentor(arm))],
         "guides": [found for arm in group.arms if (found := _guide(arm))],
         "landscapes": [found for arm in group.arms if (found := _landscape(arm))],
@@ -138,11 +139,12 @@ def _costs(group: Group) -> dict[str, Any]:
     }
 
 
-def _gallery(members: list[Run]) -> dict[str, Any] | None:
-    """The first run's pictures, of those that have some."""
-    for run in reversed(members):
-        if pictures := figures.gallery(run):
-            return {"run": run, "pictures": pictures}
+def _gallery(group: Group) -> dict[str, Any] | None:
+    """The pictures of the last run that has some."""
+    for arm in reversed(group.arms):
+        for run in reversed(arm.runs):
+            if pictures := figures.gallery(run):
+                return {"label": arm.label, "seed": run.seed, "pictures": pictures}
     return None
 
 

@@ -11,7 +11,7 @@ from sparring.report import groups, runs
 from sparring.report.contest import contest
 from sparring.report.costs import breakdown, costs, machines, tradeoffs
 from sparring.report.figures import COLOURS
-from sparring.report.groups import in_two
+from sparring.report.labels import in_two
 from sparring.report.origins import origins
 from sparring.report.overview import headline, overview
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 from folders import write_run
 
-from sparring.report import page, runs
+from sparring.report import markdown, page, runs
 from sparring.report.groups import groups
-from sparring.report.said import sentences
+from sparring.report.labels import shortened
+from sparring.report.said import NOTHING, sentences
 from sparring.report.verdict import every_pair, verdicts
 
 
@@ -112,3 +115,56 @@ def test_finalists_of_a_search_are_told_of_there(tmp_path):
     write_run(tmp_path / "other", method="kd")
     (group,) = groups(runs(tmp_path))
     assert not group.searched
+
+
+def test_labels_tell_each_key_that_differs_and_no_other(tmp_path):
+    for at, (alpha, rate) in enumerate([(0.0123456, 0.0512), (0.02, 0.3), (0.02, 0.0512)]):
+        told = {"perturb.alpha": alpha, "perturb.steps": 2, "optim.lr": rate}
+        changed = {"perturb.steps": 2} | ({"perturb.alpha": alpha} if at == 0 else {})
+        write_run(tmp_path / str(at), method="da", changes=changed, accuracy=0.9 - at / 100, config=told)
+    assert [label for label, *_ in told_of(tmp_path)] == [
+        "da + perturb.alpha=0.01235 (lr 0.0512)",
+        "da + perturb.alpha=0.02 (lr 0.3)",
+        "da + perturb.alpha=0.02 (lr 0.0512)",
+    ]
+    write_run(tmp_path / "kd", config={"optim.lr": 0.1, "optim.momentum": 0.5, "size": 16}, accuracy=0.1)
+    assert told_of(tmp_path)[-1][0] == "kd (lr 0.1, momentum 0.5, size 16)"
+    assert "da + perturb.alpha=0.01235 (lr 0.0512, momentum 0.9)" in [label for label, *_ in told_of(tmp_path)]
+
+
+def test_networks_of_ones_own_go_by_their_files_names(tmp_path):
+    write_run(tmp_path / "a", student="/home/a/nets.py:small", config={"teacher": "/home/t.py:big"})
+    text = page(tmp_path, tmp_path / "r.html").read_text()
+    assert "<h2>nets.py:small on cifar100</h2>" in text
+    assert text.count("/home/a/nets.py:small") == 1  # where the numbers come from
+    spec = "/a/nets.py:big@/b/big.safetensors"
+    assert shortened([spec]) == {spec: "nets.py:big@big.safetensors"}
+    write_run(tmp_path / "b", student="/home/b/nets.py:small")
+    assert {group.student for group in groups(runs(tmp_path))} == {"a/nets.py:small", "b/nets.py:small"}
+
+
+def planned_table(folder: Path, scale: str) -> None:
+    """A reproduced table of two lines, of one seed each, as `reproduce` leaves it."""
+    lines = [{"name": name, "runs": f"row/{name}", "claims": {}} for name in ("ce", "kd-soft")]
+    row = {"name": "row", "note": "", "like": False, "metrics": ["accuracy"], "lines": lines}
+    write_run(folder / "row/ce/seed-0", method="ce")
+    write_run(folder / "row/kd-soft/seed-0", method="kd-adversarial", changes={"objective.kd": 1.0})
+    (folder / "t.recipe.json").write_text(json.dumps({"name": "t", "scale": scale, "rows": [row]}))
+
+
+def test_a_line_of_a_table_is_called_as_the_table_calls_it(tmp_path):
+    planned_table(tmp_path, "cpu")
+    for place in (tmp_path, tmp_path / "row"):  # wherever the report is asked for
+        assert [label for label, *_ in told_of(place)] == ["ce", "kd-soft"]
+    assert "kd-adversarial" not in markdown(tmp_path)
+    write_run(tmp_path / "other", method="kd-soft", accuracy=0.1)  # which is another thing than the line of that name
+    assert [label for label, *_ in told_of(tmp_path)] == ["ce", "kd-adversarial + objective.kd=1.0", "kd-soft"]
+
+
+def test_a_smoke_test_says_first_that_its_numbers_say_nothing(tmp_path):
+    planned_table(tmp_path / "cpu", "cpu")
+    planned_table(tmp_path / "smoke", "smoke")
+    assert NOTHING not in markdown(tmp_path / "cpu")
+    assert markdown(tmp_path / "smoke").startswith(f"**{NOTHING}**")
+    text = page(tmp_path / "smoke", tmp_path / "r.html").read_text().partition("<main>")[2]
+    assert " ".join(re.sub("<[^>]*>", "", text).split()).startswith(f"smoke test {NOTHING}")

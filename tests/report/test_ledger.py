@@ -98,7 +98,7 @@ def test_an_arm_is_what_differs_by_more_than_the_seed(tmp_path):
             write_run(tmp_path / f"t{heat}/seed-{seed}", seed=seed, accuracy=0.7 + heat / 100, **told)
         write_run(tmp_path / f"ce/seed-{seed}", method="ce", seed=seed, accuracy=0.9)
     (group,) = groups(runs(tmp_path))
-    assert [arm.label for arm in group.arms] == ["ce", "kd (T 4)", "kd (T 2)"]
+    assert [arm.label for arm in group.arms] == ["ce", "kd + objective.T=4", "kd + objective.T=2"]
     assert [[run.seed for run in arm.runs] for arm in group.arms] == [[0, 1]] * 3
 
 

@@ -96,7 +96,7 @@ def test_whatever_a_file_holds_the_report_is_written_and_it_is_told(text, tmp_pa
         (run / name).write_text(text)
     (run / "metrics.jsonl").write_text(f'{text}\n{{"kind": "train", "epoch": 1, "step": null, "terms": {text}}}')
     told = markdown([tmp_path])
-    assert "| kd + perturb.p=0.5 |" in told
+    assert "| kd + perturb.p=0.5 (start runs/a) |" in told
     known = {Path(line.split(" ")[0]).name for line in left_out([tmp_path])}
     assert known >= FILES.keys() - {"imagenet.json"}
     assert all(str(run / name) in told for name in known)

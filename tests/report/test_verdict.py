@@ -118,4 +118,4 @@ def test_methods_are_set_against_each_other(tmp_path):
     (pair,) = every_pair(group)
     assert verdicts(group) == []
     assert (pair.method, pair.against, pair.word) == ("da", "kd", "helps")
-    assert pair.sentence.startswith("da helps: 1.90 points more test accuracy than kd (95 % interval")
+    assert pair.sentence.startswith("da is better than kd: da has 1.90 points more test accuracy (95 % interval")
