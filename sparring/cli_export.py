@@ -33,12 +33,15 @@ def export(
     out
         A folder (by default RUN/export), or a file that ends in .safetensors, .pt2 or .onnx.
     licence
-        Of the weights, by its SPDX name such as Apache-2.0: yours to say.
+        Of the weights, by its SPDX name such as Apache-2.0: yours to say. Where the export is there already, its card
+        says so from then on, and its files and numbers stay.
     """
     from sparring import verbs
     from sparring.report.units import duration
 
     done = verbs.export(run, to=to, exit=exit, out=out, licence=licence)
+    if not done.measured:
+        print(f"The weights are under {licence} now; files and numbers are as they were exported before.")
     print(
         f"{done.parameters:,} parameters, {done.macs:,} MACs for one image, which takes PyTorch "
         f"{duration(done.latency)} ({done.device}, threads: {done.threads})"
@@ -51,5 +54,7 @@ def export(
             f"of {seen.largest:.3g}\n  {each.file}"
         )
     print(f"The model card: {done.card}, its numbers: {done.facts}")
-    unsaid = " and write whose licence into its first lines (or --licence SPDX --out ANOTHER)" * (licence == "other")
+    unsaid = " and write whose licence into its first lines (or the same command with --licence SPDX)" * (
+        licence == "other"
+    )
     print(f"Next: read the card before you publish it{unsaid}")

@@ -198,14 +198,14 @@ def reproduce(
     elsewhere: a folder of ImageNet's variants; changes: keys of `Config`, for all; see `launch.planned.Wish`. on, cpus,
     gpus: see `launch.where.Where`.
     """
-    recipe, out = published.find(name), Path(out)
+    recipe, out, where = published.find(name), Path(out), Where.given(on, cpus, gpus)
     wish = Wish(row, variants, methods, seeds, changes or {}, vae, None if elsewhere is None else Path(elsewhere))
     if recipe.draw is not None:
-        if wish != Wish(seeds=seeds):
+        if wish != Wish(seeds=seeds) or on or cpus or gpus:
             raise UserError(f"{name} is a figure and no table of runs: it takes --out, --scale and --seeds alone")
         return recipe.draw(out, scale, seeds)
     play = play_recipe if recipe.hunt is None else hunted
-    play(name, recipe, scale, out, wish, Where.given(on, cpus, gpus))
+    play(name, recipe, scale, out, wish, where)
     return report.both(out)
 
 
@@ -227,6 +227,7 @@ def reproduce_all(
             return reproduce(name, place, scale=scale)
         return reproduce(name, place, scale=scale, seeds=seeds, changes=changes, on=on, cpus=cpus, gpus=gpus)
 
+    Where.given(on, cpus, gpus)  # an odd word is told before the first of them
     return every_recipe(scale, Path(out), play)
 
 

@@ -87,12 +87,10 @@ class Slurm:
 
 
 def parsed(where: Where) -> dict[str, Any]:
-    """sbatch's options, as submitit calls them, from "partition=gpu,time=60". Raises UserError for anything else."""
+    """sbatch's options, as submitit calls them, from "partition=gpu,time=60"."""
     found: dict[str, Any] = {}
     for each in where.rest.split(","):
-        key, equals, value = each.partition("=")
-        if not (key and equals):
-            raise UserError(f"--on {where.on}: {each!r} is no option; write slurm:partition=gpu,timeout_min=600")
+        key, _, value = each.partition("=")
         known = key if key in ("timeout_min", "mem_gb", "nodes") else f"slurm_{key.removeprefix('slurm_')}"
         found[known] = int(value) if value.isdecimal() else value
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -31,26 +32,25 @@ class Where:
     gpus: float | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise UserError(f"--on {self.on}: runs are carried out on local, ray or slurm")
-        number = self.on.partition(":")[2]
-        if self.kind == "local" and ":" in self.on and not (number.isdecimal() and number[0] != "0"):
-            raise UserError(f"--on {self.on}: give a number of processes, as local:4")
-        if self.kind == "ray" and not re.fullmatch(r"ray(://[^/:]+:\d+)?", self.on):
-            raise UserError(f"--on {self.on}: give ray, or a cluster's address as ray://HOST:PORT")
+        understood(self.on, f"--on {self.on}")
         if self.cpus is not None and self.cpus < 1:
             raise UserError(f"--cpus {self.cpus}: give 1 or more threads for each run")
-        if self.gpus is not None and self.gpus < 0:
+        if self.gpus is not None and not 0 <= self.gpus < math.inf:
             raise UserError(f"--gpus {self.gpus}: give how many each run needs, such as 0.25 or 1")
         if self.gpus and self.kind == "slurm" and self.gpus % 1:
             raise UserError(f"--gpus {self.gpus}: a Slurm job is given whole GPUs; ray shares one among several runs")
         if self.gpus and self.kind == "local":
             raise UserError(f"--gpus {self.gpus} is for ray and slurm: on this machine runs share its GPUs by memory")
+        if self.gpus and self.kind == "slurm" and self.gpus % 1:
+            raise UserError(f"--gpus {self.gpus:g}: Slurm gives whole GPUs, so give 1 or more of them")
 
     @classmethod
     def given(cls, on: str | None, cpus: int | None, gpus: float | None) -> Where:
         """What a user wants; where nothing is said, what the environment variable SPARRING_ON says."""
-        return cls(on or os.environ.get("SPARRING_ON") or "local", cpus, gpus)
+        word = os.environ.get("SPARRING_ON")
+        if word and not on:
+            understood(word, f"SPARRING_ON={word}")
+        return cls(on or word or "local", cpus, gpus)
 
     @property
     def kind(self) -> str:
@@ -61,6 +61,21 @@ class Where:
     def rest(self) -> str:
         """What stands behind the kind."""
         return self.on.partition(":")[2]
+
+
+def understood(on: str, said: str) -> None:
+    """Raise UserError where a word names no place for runs. said: how the user gave it, which the error begins with."""
+    kind, colon, rest = on.partition(":")
+    if kind not in KINDS:
+        raise UserError(f"{said}: runs are carried out on local, ray or slurm")
+    if kind == "local" and colon and not (rest.isdecimal() and rest[0] != "0"):
+        raise UserError(f"{said}: give a number of processes, as local:4")
+    if kind == "ray" and not re.fullmatch(r"ray(://[^/:]+:\d+)?", on):
+        raise UserError(f"{said}: give ray, or a cluster's address as ray://HOST:PORT")
+    if kind == "slurm" and colon and rest != "local":
+        for each in rest.split(","):
+            if not all(each.partition("=")):
+                raise UserError(f"{said}: {each!r} is no option; write slurm:partition=gpu,timeout_min=600")
 
 
 HERE = Where("local:1")

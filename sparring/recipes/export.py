@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,40 +34,11 @@ from sparring.recipes.folder import standing
 from sparring.recipes.kinds import checked
 from sparring.recipes.manifest import git_commit, processor, weights_hash
 from sparring.recipes.run import Result
-from sparring.recipes.shipping import plan
+from sparring.recipes.shipping import Exported, Written, plan, relicense
+from sparring.report.licences import OTHER
 
 COMPARED, BATCH = 512, 50  # images on which what was written is compared with what it was taken from, and at a time
 LICENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")  # how SPDX calls one
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """One file: how large it is (bytes), its SHA-256, how long the answer to one image takes with it (seconds, on the
-    CPU), and how far its answers are from those of the run's network."""
-
-    file: Path
-    bytes: int
-    sha256: str
-    latency: float
-    parity: Parity
-
-
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """What `export` wrote: files by their form, their card, and the same facts as JSON.
-
-    Of the network: its parameters, MACs for one image, and the seconds that PyTorch takes for one on the CPU (`device`,
-    with `threads`).
-    """
-
-    files: Mapping[Form, Written]
-    card: Path
-    facts: Path
-    parameters: int
-    macs: int
-    latency: float
-    device: str
-    threads: int
 
 
 @checked
@@ -77,7 +48,7 @@ def export(
     to: str | Sequence[str] | None = None,
     exit: str | None = None,
     out: str | Path | None = None,
-    licence: str = "other",
+    licence: str = OTHER,
     data: Any = None,
 ) -> Exported:
     """Write a finished run's student, as it is evaluated, into files for use elsewhere, with a model card.
@@ -85,7 +56,8 @@ def export(
     run: its folder, or the `Result` of a training (which knows a student that was made in Python). to: one or
     some of "safetensors" (the default), "torch", "onnx"; see `nets.portable`. exit: of a student that has exits
     "exit1", …: the network up to there. out: a folder (RUN/export, or RUN/export-EXIT), or one file whose suffix says
-    the form. licence: of the weights, as SPDX calls it. data: the data set, where the run was given one made in Python.
+    the form. licence: of the weights, as SPDX calls it; on a card that is there already too, whose files and numbers
+    stay. data: the data set, where the run was given one made in Python.
 
     Each file is read again before it is in its place, and asked about up to 512 held-out images. Raises UserError where
     its answers are others than the run's network's, for a network that is no graph, and where a file is there already.
@@ -96,6 +68,9 @@ def export(
     if not LICENCE.fullmatch(licence):
         raise UserError(f"--licence {licence!r} is no licence's name as SPDX has it: give one such as Apache-2.0")
     places = plan(folder, (to,) if isinstance(to, str) else to, exit, None if out is None else Path(out))
+    if licence != OTHER and (before := relicense(places, licence, to)):
+        return before
+    places.require_free()
     for form in places.files:
         portable.require(form)
     config, found, student = opened(folder, "cpu", handed_over(run, folder, data))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from sparring.report import attacked, loading, robust
+from sparring.report import attacked, licences, loading, robust
 from sparring.report.groups import BASELINE, Group, groups
 from sparring.report.labels import shortened
 from sparring.report.ledger import Run, runs
@@ -20,14 +18,6 @@ from sparring.report.units import duration
 from sparring.report.verdict import against_baseline
 
 Told = Mapping[str, Any]
-# The licences that the Hugging Face hub knows, by its names, which are SPDX's in small letters.
-HUB = re.compile(
-    r"apache-2\.0|mit|isc|wtfpl|zlib|ncsa|unlicense|postgresql|bsl-1\.0|ms-pl|mpl-2\.0|osl-3\.0|ofl-1\.1|lppl-1\.3c"
-    r"|afl-3\.0|artistic-2\.0|ecl-2\.0|epl-[12]\.0|eupl-1\.1|bsd-[23]-clause|bsd-3-clause-clear|[al]?gpl-3\.0|gpl-2\.0"
-    r"|lgpl-2\.1|cdla-sharing-1\.0|cdla-permissive-[12]\.0|cc0-1\.0|cc-by-(2\.[05]|[34]\.0)|cc-by-sa-[34]\.0"
-    r"|cc-by-nc(-sa)?-[234]\.0|cc-by-nd-4\.0|cc-by-nc-nd-[34]\.0"
-)
-OTHER = "other"  # what the hub calls a licence that it does not know, or that nobody has told
 METRICS = {
     "accuracy": ("accuracy", 100, " %"),
     "top5": ("accuracy of the first five", 100, " %"),
@@ -35,7 +25,6 @@ METRICS = {
     "ece": ("calibration error (ECE)", 100, " points"),
     "agreement": ("names what its teacher names", 100, " %"),
 }
-OWN = "The data, the teacher and the network's code have licences of their own."
 SHOWN = 20  # names of classes on the card; all of them are in export.json
 
 
@@ -66,7 +55,7 @@ def card(run: Path, told: Told) -> str:
         verdict=plain(verdict(found) or "") if not inner(told) else "",
         robustness=[] if group is None or inner(told) else robustness(group),
         limits=limits(found, told, group),
-        licence=licence(told),
+        licence=licences.sentence(told["licence"]),
     )
 
 
@@ -86,14 +75,10 @@ def scored(run: Run, exit: str | None) -> tuple[Mapping[str, Any], str]:
 def matter(run: Run, told: Told, title: str, scores: Mapping[str, Any]) -> str:
     """The YAML that the hub reads: https://huggingface.co/docs/hub/model-cards."""
     task = {} if min(told["input"]["shape"][2:]) == 1 else {"pipeline_tag": "image-classification"}
-    small = told["licence"].lower().removesuffix("-only")
-    known = small if HUB.fullmatch(small) else OTHER
-    named = {} if small == known else {"license_name": told["licence"]}
     teacher = [] if run.teacher is None else ["knowledge-distillation"]
     forms = ["pytorch" if form == "torch" else form for form in told["files"]]
     values = {
-        "license": known,
-        **named,
+        **licences.keys(told["licence"]),
         "tags": ["sparring", *teacher, *forms],
         "datasets": [data_name(run)],
         "metrics": ["accuracy"],
@@ -106,7 +91,7 @@ def matter(run: Run, told: Told, title: str, scores: Mapping[str, Any]) -> str:
             "metrics": [{"type": "accuracy", "value": scores["accuracy"]}],
         }
         values["model-index"] = [{"name": title, "results": [result]}]
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    return licences.as_yaml(values)
 
 
 def data_name(run: Run) -> str:
@@ -260,16 +245,6 @@ def limits(run: Run, told: Told, group: Group | None) -> list[str]:
     )
     found.append("Latencies are of the machine named above: measure on yours.")
     return found
-
-
-def licence(told: Told) -> str:
-    """Under which licence the weights are, or that nobody said."""
-    if told["licence"].lower() == OTHER:
-        return (
-            "Nobody said under which licence these weights are. Whoever passes them on says so, with "
-            f"`sparring export … --licence SPDX`. {OWN}"
-        )
-    return f"These weights: {told['licence']}. {OWN}"
 
 
 def plain(text: str) -> str:

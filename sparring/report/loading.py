@@ -7,42 +7,55 @@ from pathlib import Path
 from typing import Any
 
 ONNX = """\
+import json
+
 import numpy as np
 import onnxruntime
 
 net = onnxruntime.InferenceSession("{file}", providers=["CPUExecutionProvider"])
+names = json.loads(net.get_modelmeta().custom_metadata_map["class_names"])
 pixels = np.zeros({shape}, np.float32)  # yours, in [0, 1]
 (logits,) = net.run(["{output}"], {{"{input}": pixels}})
-print(logits.argmax(1))"""
+print([names[best] for best in logits.argmax(1)])"""
 TORCH = """\
+import json
+
 import torch
 
-net = torch.export.load("{file}").module()
+kept = {{"class_names.json": ""}}
+net = torch.export.load("{file}", extra_files=kept).module()
+names = json.loads(kept["class_names.json"])
 pixels = torch.zeros{shape}  # yours, in [0, 1]
 with torch.inference_mode():
     logits = net(pixels)
-print(logits.argmax(1))"""
+print([names[best] for best in logits.argmax(1)])"""
 SPARRING = """\
 import torch
 from sparring import nets
 
 net = nets.load("{file}").eval()
+names = nets.origin_of(net).class_names
 pixels = torch.zeros{shape}  # yours, in [0, 1]; the network normalises them
 with torch.inference_mode():
     logits = net(pixels).logits
-print(logits.argmax(1))"""
+print([names[best] for best in logits.argmax(1)])"""
 OWN = """\
+import json
+
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_model
 {imported}
 net = {call}{as_made}
 load_model(net, "{file}")
 net.eval()
+with safe_open("{file}", "pt") as opened:
+    names = json.loads(opened.metadata()["network"])["class_names"]
 mean, std = (torch.tensor(each).view(-1, 1, 1) for each in ({mean}, {std}))
 pixels = torch.zeros{shape}  # yours, in [0, 1]
 with torch.inference_mode():
     logits = net((pixels - mean) / std)
-print(logits.argmax(1))"""
+print([names[best] for best in logits.argmax(1)])"""
 
 
 def snippets(told: Mapping[str, Any]) -> dict[str, str]:

@@ -193,10 +193,15 @@ class loop_of:
         ("local:0", None, None, "give a number of processes"),
         ("local:", None, None, "give a number of processes"),
         ("ray:8", None, None, "give ray, or a cluster's address as ray://HOST:PORT"),
+        ("ray:", None, None, "give ray, or a cluster's address as ray://HOST:PORT"),
         ("ray://", None, None, "give ray, or a cluster's address as ray://HOST:PORT"),
+        ("LOCAL", None, None, "--on LOCAL: runs are carried out on local, ray or slurm"),
+        *((f"slurm:{odd}", None, None, f"--on slurm:{odd}: '") for odd in ("", ":", ",", "partition", "a=1,", "a=")),
         ("local", 0, None, "--cpus 0: give 1 or more"),
         ("ray", None, -1.0, "--gpus -1.0: give how many each run needs"),
+        ("ray", None, float("nan"), "--gpus nan: give how many each run needs"),
         ("local", None, 1.0, "--gpus 1.0 is for ray and slurm"),
+        ("slurm", None, 0.5, "--gpus 0.5: Slurm gives whole GPUs"),
     ],
 )
 def test_where_nothing_can_be_carried_out(on, cpus, gpus, told):
@@ -211,3 +216,7 @@ def test_the_environment_says_where_if_nobody_does(monkeypatch):
     assert Where.given("ray", None, None).on == "ray"
     monkeypatch.delenv("SPARRING_ON")
     assert Where.given(None, 2, None) == Where("local", 2)
+    monkeypatch.setenv("SPARRING_ON", "slurm:gpu")
+    with pytest.raises(UserError, match=r"^SPARRING_ON=slurm:gpu: 'gpu' is no option; write slurm:partition=gpu"):
+        Where.given(None, None, None)
+    assert Where.given("local", None, None).on == "local"

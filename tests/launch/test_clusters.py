@@ -83,5 +83,3 @@ def test_slurms_options():
         "timeout_min": 60,
         "slurm_account": "a",
     }
-    with pytest.raises(UserError, match="'gpu' is no option; write slurm:partition=gpu"):
-        parsed(Where("slurm:gpu"))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,30 +99,68 @@ def test_onnx_needs_neither_torch_nor_sparring(done: exporting.Exported, runs: P
     assert [each.dim_param for each in graph.graph.input[0].type.tensor_type.shape.dim] == ["batch", "", "", ""]
     told = {each.key: each.value for each in graph.metadata_props}
     assert json.loads(told["class_names"]) == [*"0123456789"]
-    script = "import sys; sys.modules |= {'torch': None, 'sparring': None}\n" + code(done, "onnxruntime")
-    ran = subprocess.run(
-        [sys.executable, "-c", script], cwd=done.card.parent, capture_output=True, text=True, check=True
-    )
-    assert ran.stdout.strip() == str(answered(runs).numpy())
 
 
-def answered(runs: Path) -> Tensor:
-    """What the run's student names in a black image."""
-    return nets.load(str(runs / "tiny" / "kd" / "seed-0")).eval()(torch.zeros(1, 1, 8, 8)).logits.argmax(1)
+@pytest.fixture(scope="module")
+def image(runs: Path) -> np.ndarray:
+    """A test image, (1, 1, 8, 8), that the run's student and its teacher name otherwise than a black one."""
+    images = data.load("digits").test
+    assert isinstance(images, data.Resident)
+    for one in (images.x.float() / 255).split(1):
+        if all(answered(runs / name, one) != answered(runs / name, 0 * one) for name in ("tiny/kd/seed-0", "teacher")):
+            return one.numpy()
+    raise AssertionError("the students name all images alike")
 
 
-@pytest.mark.parametrize("needs", ["PyTorch", "your own class"])
+def answered(run: Path, pixels: Tensor) -> list[str]:
+    """What a run's student calls an image."""
+    names = nets.origin_of(student := nets.load(str(run)).eval()).class_names
+    assert names is not None
+    return [names[best] for best in student(pixels).logits.argmax(1)]
+
+
+def beside(done: exporting.Exported, form: portable.Form, folder: Path, image: np.ndarray) -> str:
+    """A folder with one exported file and an image alone; and the lines of its card, asked about that image."""
+    shutil.copy(done.files[form].file, folder)
+    np.save(folder / "image.npy", image)
+    needs = {"onnx": "onnxruntime", "torch": "PyTorch", "safetensors": "(?:your own class|sparring)"}[form]
+    loaded = "np.load('image.npy')" if form == "onnx" else "torch.from_numpy(__import__('numpy').load('image.npy'))"
+    lines, found = re.subn(r"^pixels = .*", f"pixels = {loaded}", code(done, needs), flags=re.MULTILINE)
+    assert found == 1
+    return lines
+
+
+def test_the_lines_on_the_card_run_without_torch_and_sparring(
+    done: exporting.Exported, runs: Path, tmp_path: Path, image: np.ndarray
+) -> None:
+    lines = beside(done, "onnx", tmp_path, image)
+    script = "import sys; sys.modules |= {'torch': None, 'sparring': None}\n" + lines
+    ran = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == str(answered(runs / "tiny/kd/seed-0", torch.from_numpy(image)))
+
+
+@pytest.mark.parametrize(("run", "form"), [("tiny", "torch"), ("tiny", "safetensors"), ("teacher", "safetensors")])
 def test_the_lines_on_the_card_run(
-    needs: str,
+    run: str,
+    form: portable.Form,
     done: exporting.Exported,
     runs: Path,
+    tmp_path: Path,
+    image: np.ndarray,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.chdir(done.card.parent)
-    monkeypatch.syspath_prepend(str(runs))  # where the user's net.py lies
-    exec(code(done, needs), {})
-    assert capsys.readouterr().out.strip() == str(answered(runs))
+    if run == "teacher":
+        done = export(runs / run, out=tmp_path / "shipped")
+    lines = beside(done, form, tmp_path, image)
+    shutil.copy(runs / "net.py", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "net", raising=False)
+    capsys.readouterr()
+    exec(lines, {})
+    place = runs / {"tiny": "tiny/kd/seed-0"}.get(run, run)
+    assert capsys.readouterr().out.strip() == str(answered(place, torch.from_numpy(image)))
 
 
 def code(done: exporting.Exported, needs: str) -> str:
@@ -157,6 +197,31 @@ def test_an_unnamed_licence_is_no_licence(runs: Path, tmp_path: Path) -> None:
     own = export(runs / "teacher", licence="Mine-1.0", out=tmp_path / "own")
     matter = yaml.safe_load(own.card.read_text().split("---\n")[1])
     assert (matter["license"], matter["license_name"]) == ("other", "Mine-1.0")
+
+
+def test_a_licence_that_comes_later_is_put_into_the_card(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = export(runs / "teacher", to=("safetensors", "torch"), out=tmp_path / "net")
+    done.card.write_text(done.card.read_text() + "\nMy own words.\n")
+    card, told, written = done.card.read_text(), done.facts.read_text(), done.files["torch"].file.stat()
+    again = ("export", runs / "teacher", "--out", tmp_path / "net", "--licence")
+    for licence, head in {"Mine-1.0": "other\nlicense_name: Mine-1.0", "mit": "mit"}.items():
+        assert commanded(monkeypatch, *again, licence) == 0
+        assert f"The weights are under {licence} now" in capsys.readouterr().out
+        said = f"These weights: {licence}. The data"
+        text = done.card.read_text()
+        assert text.startswith(f"---\nlicense: {head}\ntags:\n")
+        assert text.split("tags:")[1] == re.sub(r"Nobody said.*?SPDX`\. The data", said, card).split("tags:")[1]
+        assert json.loads(done.facts.read_text()) == json.loads(told) | {"licence": licence}
+    assert export(runs / "teacher", out=tmp_path / "net", licence="mit") == replace(done, measured=False)
+    assert done.files["torch"].file.stat() == written
+    assert commanded(monkeypatch, *again, "mit", "--to", "onnx") == 2
+    assert "is there already" in capsys.readouterr().err
+    done.card.write_text(text.replace("license: mit", "license: isc"))
+    assert commanded(monkeypatch, *again, "Apache-2.0") == 2
+    assert "change it by hand" in capsys.readouterr().err
+    assert "license: isc" in done.card.read_text()
 
 
 def test_what_was_measured_is_told(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
