@@ -346,7 +346,7 @@ def test_the_papers_search_runs_at_smoke_scale(run: Run) -> None:
     assert code == 0, err
     assert "4 trials: " in out
     assert "The paper found e=1, α=0.01778, p=0.7374" in out
-    assert out.splitlines()[-1].startswith("Next: sparring distill --teacher ")
+    assert out.splitlines()[-1] == "Next: sparring reproduce da-fig2 --scale cpu"
     code, _, err = run("reproduce", "da-fig2", "--scale", "smoke", "--row", "x")
     assert code == 2
     assert "is a search and no table" in err

@@ -37,8 +37,6 @@ class Where:
             raise UserError(f"--cpus {self.cpus}: give 1 or more threads for each run")
         if self.gpus is not None and not 0 <= self.gpus < math.inf:
             raise UserError(f"--gpus {self.gpus}: give how many each run needs, such as 0.25 or 1")
-        if self.gpus and self.kind == "slurm" and self.gpus % 1:
-            raise UserError(f"--gpus {self.gpus}: a Slurm job is given whole GPUs; ray shares one among several runs")
         if self.gpus and self.kind == "local":
             raise UserError(f"--gpus {self.gpus} is for ray and slurm: on this machine runs share its GPUs by memory")
         if self.gpus and self.kind == "slurm" and self.gpus % 1:

@@ -163,7 +163,7 @@ def planned(monkeypatch, tmp_path):
         monkeypatch.setattr("sparring.launch.jobs.run_after_earlier", note)
         monkeypatch.setattr("sparring.launch.reproduce.possible", lambda plans, *_: plans)
         monkeypatch.setattr("sparring.launch.reproduce.measure", lambda *_: None)
-        monkeypatch.setattr("sparring.report.page", lambda paths, out: out)
+        monkeypatch.setattr("sparring.report.both", lambda folder: folder)
         verbs.reproduce(name, tmp_path, **wish)
         return jobs
 
@@ -417,7 +417,7 @@ def test_a_student_of_the_recipes_own_that_cannot_run_stops_no_table(table, tmp_
     monkeypatch.setattr(
         "sparring.launch.jobs.run_after_earlier", lambda job, *_, **__: begun.append(job.out.parent.name)
     )
-    monkeypatch.setattr("sparring.report.page", lambda paths, out: out)
+    monkeypatch.setattr("sparring.report.both", lambda folder: folder)
     verbs.reproduce("small", tmp_path, changes={"threads": 1})
     assert begun == ["teachers", *row.variants]
     told = capsys.readouterr().err

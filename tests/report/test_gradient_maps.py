@@ -75,7 +75,8 @@ def test_other_epochs_networks_batches_and_data_have_maps_of_their_own(tmp_path)
     wrote(tmp_path, "da", 0, batch_size=128)
     wrote(tmp_path, "dkd", 0, manifest={"data": {"name": "cifar100", "fingerprint": "beef" * 16}})
     found = [(each.epoch, sorted(row[0].text for row in each.raw.rows)) for each in maps(tmp_path)]
-    assert sorted(found) == [(2, ["ce", "kd"]), (2, ["da"]), (2, ["dkd"]), (2, ["simkd"]), (3, ["ce"])]
+    small = [(2, [f"{name} (batch_size 64)" for name in names]) for names in (["ce", "kd"], ["dkd"], ["simkd"])]
+    assert sorted(found) == sorted([*small, (2, ["da (batch_size 128)"]), (3, ["ce (batch_size 64)"])])
     assert found[-1][0] == 3
 
 
@@ -93,8 +94,8 @@ def test_what_is_not_alike_is_said(tmp_path):
     wrote(tmp_path, "kd", 0, config={"optim": {"lr": 0.2}})
     (found,) = maps(tmp_path)
     assert found.caveats == (
-        "The seeds are not the same: ce: 0, 1; kd: 0.",
-        "kd and ce differ in more than the method: optim.lr 0.2 against 0.05.",
+        "The seeds are not the same: ce (lr 0.05): 0, 1; kd (lr 0.2): 0.",
+        "kd (lr 0.2) and ce (lr 0.05) differ in more than the method: optim.lr 0.2 against 0.05.",
     )
     assert all(caveat in page([tmp_path], tmp_path / "report.html").read_text() for caveat in found.caveats)
 
