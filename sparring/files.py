@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -138,7 +139,8 @@ def require_writable(folder: Path, *, advice: str = ADVICE, free: int = 2**20) -
     except OSError as error:
         raise UserError(f"cannot write into {folder}: {error.strerror or error}; {advice}") from error
     if left < free:
-        raise UserError(f"the disk of {folder} has {left / 2**20:.1f} MiB free, too little; {advice}")
+        told = f"the disk of {folder} has {left / 2**20:.1f} MiB free, too little; {advice}"
+        raise UserError(told) from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def plain_name(spec: str) -> str:

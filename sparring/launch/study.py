@@ -7,77 +7,79 @@ which was killed goes on as the one that was not. Importing this needs the extra
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
-from filelock import FileLock
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
 )
+from optuna.exceptions import StorageInternalError
 from optuna.pruners import HyperbandPruner
 from optuna.samplers import TPESampler
-from optuna.storages import JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from sparring.errors import UserError, first_line
+from sparring.launch.journal import journal
 from sparring.recipes.space import Dimension
 
 logging.getLogger("optuna").setLevel(logging.WARNING)
-JOURNAL = "journal.log"
 TOLD, RAN = "told", "ran"  # user attributes: the pruner's last answer, and what a trial took
 
 
-class Held:
-    """A journal's lock that a killed process lets go at once; Optuna's own lie there for half a minute."""
+def storage(out: Path, url: str | None, *, new: bool) -> BaseStorage:
+    """Where studies lie: the database of that URL; without one, the journal in `out`. new: whether tables are made
+    where a database has none; two processes that make them at once collide: let them take turns.
 
-    def __init__(self, path: Path) -> None:
-        self.lock = FileLock(path)
-
-    def acquire(self) -> bool:
-        self.lock.acquire()
-        return True
-
-    def release(self) -> None:
-        self.lock.release()
-
-
-def opened(name: str, out: Path, storage: str | None) -> optuna.Study:
-    """The study of that name, made where it is not there yet. storage: a database's URL; None: a journal in `out`.
-
-    Raises UserError where the database cannot be reached. Two processes that make its tables at once collide: let them
-    take turns.
+    Raises UserError where a database cannot be reached, or has no tables and is not `new`.
     """
-    if storage is None:
-        out.mkdir(parents=True, exist_ok=True)
-        lock: Any = Held(out / f".{JOURNAL}.lock")
-        kept: Any = JournalStorage(JournalFileBackend(str(out / JOURNAL), lock_obj=lock))
-    else:
-        try:
-            kept = RDBStorage(storage)
-        except Exception as error:  # SQLAlchemy's, the driver's, Optuna's own
-            raise UserError(
-                f"--storage {shown(storage)} cannot be opened: {first_line(error)}. Give the URL of a database, as "
-                "postgresql+psycopg://USER@HOST/NAME or sqlite:///FILE"
-            ) from error
-    return optuna.create_study(storage=kept, study_name=name, direction="maximize", load_if_exists=True)
-
-
-def shown(storage: str) -> str:
-    """A database's URL without its password."""
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
+    if url is None:
+        return journal(out)
     try:
-        return make_url(storage).render_as_string(hide_password=True)
-    except ArgumentError:
-        return "(no URL)"
+        if not new and lost(url):
+            raise FileNotFoundError("there is no such file")
+        return RDBStorage(url, skip_table_creation=not new)
+    except Exception as error:  # SQLAlchemy's, the driver's, Optuna's own
+        why = first_line(error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error)
+        raise UserError(
+            f"--storage {shown(url)} cannot be opened: {why.replace(url, shown(url))}. Give the URL of a database, as "
+            "postgresql+psycopg://USER@HOST/NAME or sqlite:///FILE"
+        ) from error
+
+
+def lost(url: str) -> bool:
+    """Whether a URL names a file that is not there, which SQLite would make."""
+    found = make_url(url)
+    return found.get_backend_name() == "sqlite" and not Path(found.database or "").exists()
+
+
+def names(kept: BaseStorage) -> list[str]:
+    """The names of the studies in a storage, in the order in which they were made."""
+    return [each.study_name for each in sorted(kept.get_all_studies(), key=lambda each: each._study_id)]
+
+
+def opened(kept: BaseStorage, name: str) -> optuna.Study:
+    """The study of that name, made where it is not there yet."""
+    if name in names(kept):
+        return optuna.load_study(study_name=name, storage=kept)
+    return optuna.create_study(storage=kept, study_name=name, direction="maximize")
+
+
+def shown(url: str) -> str:
+    """A database's URL without its password; of a text that is no URL all but what might be one."""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except (ArgumentError, ValueError):
+        return re.sub(r":(?!//).*@", ":***@", url)
 
 
 def distribution(dimension: Dimension) -> BaseDistribution:
@@ -118,11 +120,16 @@ def ends(study: optuna.Study, number: int, epoch: int, value: float, pruner: Hyp
     told: dict[str, Any] = mine.user_attrs.get(TOLD, {"epoch": 0})
     handle = Trial(study, mine._trial_id)
     if told["epoch"] < epoch:
-        told = {"epoch": epoch, **asked(study.study_name, trials, number, epoch, value, pruner)}
+        told = {"epoch": epoch, **asked(bracketed(study.study_name), trials, number, epoch, value, pruner)}
         handle.set_user_attr(TOLD, told)
     if epoch not in mine.intermediate_values:
         handle.report(value, epoch)
     return told["pruned"] and told["epoch"] == epoch
+
+
+def bracketed(name: str) -> str:
+    """What Hyperband's brackets follow from: the part of a study's name that says what is searched, and not where."""
+    return name.rpartition("-")[2]
 
 
 def asked(
@@ -132,7 +139,7 @@ def asked(
     reached, with what it had there}."""
     if pruner is None:
         return {"pruned": False, "rungs": rungs(trials[number])}
-    shadow = optuna.create_study(direction="maximize", study_name=name)  # Hyperband's brackets follow from the name
+    shadow = optuna.create_study(direction="maximize", study_name=name)  # by which Hyperband chooses brackets
     shadow.add_trials(
         [
             create_trial(

@@ -16,11 +16,13 @@ from sparring.errors import UserError
 from sparring.files import locked, plain_name
 from sparring.keys import flat
 from sparring.launch.carry_out import carry_out, one_by_one
+from sparring.launch.claimed import nothing_left, opened, refuse_other
 from sparring.launch.jobs import Job, memory_of, run_all, seeded
 from sparring.launch.on_local import rooms
 from sparring.launch.planned import Wish
-from sparring.launch.search import PATIENCE, Search, note, opened, reached, work
+from sparring.launch.search import PATIENCE, Search, note
 from sparring.launch.tasks import Task
+from sparring.launch.trials import reached, work
 from sparring.launch.where import HERE, Where
 from sparring.recipes.ahead import Ahead
 from sparring.recipes.build import Given
@@ -89,9 +91,11 @@ def sweep(search: Search, *, finalists: int, seeds: int, workers: int | None = N
             f"trials cannot be pruned from epoch {search.shortest} on with eta {search.eta}: give --shortest from 1 to "
             f"{search.longest} and --eta of 2 or more"
         )
-    study = opened(search)
+    refuse_other(search)
     look_ahead(search)
-    work_on(search, workers, where)
+    with nothing_left(search.out):
+        study = opened(search)
+        work_on(search, workers, where)
     return finish(search, study, best(search, study, finalists), seeds, where)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -65,7 +67,7 @@ def refuse_full_disk(out: Path, prepared: Ready) -> None:
         raise UserError(
             f"the disk of {out} has {free / 2**20:.1f} MiB free and the run needs {needed / 2**20:.1f} MiB; "
             "make room there or give another place with --out"
-        )
+        ) from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def as_it_lies(out: Path, config: Config) -> Config:

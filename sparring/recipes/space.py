@@ -92,7 +92,15 @@ def dimension(word: str, base: Config) -> Dimension:
         if colon and scale != "log":
             raise UserError(f"--over {word}: a range is LOW..HIGH or log:LOW..HIGH, and {scale}: is neither")
         return ranged(key, inner if colon else text, base, log=bool(colon))
-    choices = tuple(yaml_of(each.strip()) for each in text.split(","))
+    if "[" in text or "{" in text:
+        raise UserError(
+            f"--over {word}: what a search chooses among are numbers, words, true, false and null, and no lists; give "
+            f"one list as {key}=[…] without --over"
+        )
+    words = [each.strip() for each in text.split(",")]
+    if "" in words:
+        raise UserError(f"--over {word} has a comma with no value beside it: write {key}=THIS,THAT, and null for none")
+    choices = tuple(map(yaml_of, words))
     if len(choices) < 2:
         raise UserError(f"--over {word} has one value: give {word} without --over, or a range or several values")
     if len(set(map(repr, choices))) < len(choices):

@@ -47,6 +47,8 @@ def test_the_kind_of_an_option_is_its_parts():
         ("optim.lr=0.1", "has one value: give optim.lr=0.1 without --over"),
         ("optim.lr=0.1,0.1", "has a value twice"),
         ("optim.lr", "write key=LOW..HIGH"),
+        ("optim.name=sgd,", "has a comma with no value beside it: write optim.name=THIS,THAT, and null for none"),
+        ("optim.milestones=[0.5,0.6],[0.7]", "numbers, words, true, false and null, and no lists"),
         ("optim.lr=1..0.1", "goes from 1 to 0.1: give the lower end first"),
         ("optim.lr=1..1", "give the lower end first"),
         ("optim.lr=log:0..1", "only numbers above 0 have a logarithm"),

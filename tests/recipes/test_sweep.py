@@ -15,40 +15,19 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
-from runs import child, configured, ended, kill_at, result
+from runs import child, configured, ended, kill_at
+from searches import searched, told
 
 from sparring import verbs_sweep
 from sparring.errors import Taken, UserError
-from sparring.launch.search import PRUNED, Search, opened, play, taken, work
+from sparring.launch.claimed import opened
+from sparring.launch.search import JOURNAL
 from sparring.launch.sweep import command, sweep
+from sparring.launch.trials import PRUNED, play, taken, work
 from sparring.recipes.config import Config, Optim, merged, overrides
 from sparring.recipes.run import run
-from sparring.recipes.space import space
 
 study = pytest.importorskip("sparring.launch.study")  # which needs Optuna
-OVER = ("optim.lr=log:0.0001..1.0", "optim.name=sgd,adam")
-
-
-def searched(out, *, over=OVER, **changes):
-    """A search of six runs of three epochs each, of which a quarter goes on after the first."""
-    config = configured(epochs=3, val=0.3)
-    return replace(Search(config, space(over, config), out, trials=6, eta=4), **changes)
-
-
-def told(search):
-    """Everything that a search left which hangs on no clock."""
-    trials = json.loads((search.out / "sweep.json").read_text())["trials"]
-    results = [result(search.folder(trial["number"])) if trial["state"] != "fail" else {} for trial in trials]
-    within = [trial.intermediate_values for trial in opened(search).get_trials()]
-    return [{key: value for key, value in trial.items() if key != "seconds"} for trial in trials], results, within
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """A search that ran in one go."""
-    search = searched(tmp_path_factory.mktemp("whole") / "sweep")
-    work(search)
-    return search
 
 
 def test_trials_never_read_the_test_set_and_some_are_pruned(whole):
@@ -70,7 +49,7 @@ def test_trials_never_read_the_test_set_and_some_are_pruned(whole):
 
 @pytest.mark.parametrize("calls", [5, 31, 57])
 def test_a_search_that_is_killed_ends_as_one_that_is_not(whole, tmp_path, calls):
-    search = replace(whole, out=tmp_path / "sweep")
+    search = replace(whole, out=tmp_path / "another name")
 
     def killed():
         kill_at(calls, "written")
@@ -109,7 +88,7 @@ def test_the_pruner_asked_again_says_the_same(whole, tmp_path, monkeypatch):
         return found if before else os.kill(os.getpid(), signal.SIGKILL)
 
     def killed():
-        monkeypatch.setattr("sparring.launch.search.run", dying)
+        monkeypatch.setattr("sparring.launch.trials.run", dying)
         work(search)
 
     deaths = 0
@@ -120,7 +99,7 @@ def test_the_pruner_asked_again_says_the_same(whole, tmp_path, monkeypatch):
     assert told(search) == told(whole)
     fresh = study.create_trial(state=study.TrialState.RUNNING)
     fresh.number = 5
-    of = whole.name, [*opened(whole).get_trials()[:5], fresh], 5, 1
+    of = study.bracketed(whole.name), [*opened(whole).get_trials()[:5], fresh], 5, 1
     pruner = study.hyperband(1, 3, 4)
     assert study.asked(*of, 1.0, pruner)["pruned"] is False
     assert study.asked(*of, 0.0, pruner)["pruned"] is True
@@ -138,11 +117,11 @@ def test_a_trial_that_fails_is_told_and_the_others_go_on(tmp_path):
 
 def test_trials_that_cannot_be_run_at_all_end_the_search(whole, tmp_path, monkeypatch):
     def refuse(*_, **__):
-        raise UserError("the disk is full")
+        raise UserError("no such network")
 
     search = replace(whole, out=tmp_path / "sweep")
-    monkeypatch.setattr("sparring.launch.search.run", refuse)
-    with pytest.raises(UserError, match="3 trials in a row could not be run; the last: the disk is full"):
+    monkeypatch.setattr("sparring.launch.trials.run", refuse)
+    with pytest.raises(UserError, match="3 trials in a row could not be run; the last: no such network"):
         work(search)
 
 
@@ -231,7 +210,7 @@ def test_a_network_that_raises_fails_its_trials_and_not_the_search(tmp_path, mon
     def raising(*_, **__):
         raise RuntimeError("boom")
 
-    monkeypatch.setattr("sparring.launch.search.run", raising)
+    monkeypatch.setattr("sparring.launch.trials.run", raising)
     with pytest.raises(UserError, match=r"3 trials in a row could not be run; the last: RuntimeError: boom"):
         work(search := searched(tmp_path / "sweep"))
     trials = json.loads((search.out / "sweep.json").read_text())["trials"]
@@ -239,7 +218,7 @@ def test_a_network_that_raises_fails_its_trials_and_not_the_search(tmp_path, mon
 
 
 def test_without_optuna_there_is_a_sentence(tmp_path, monkeypatch):
-    monkeypatch.setattr("sparring.launch.search.find_spec", lambda _: None)
+    monkeypatch.setattr("sparring.launch.claimed.find_spec", lambda _: None)
     with pytest.raises(UserError, match=r"needs Optuna, .*pip install 'sparring\[hpo\]'"):
         work(searched(tmp_path / "sweep"))
 
@@ -288,7 +267,7 @@ def test_workers_share_a_study_on_postgresql_and_one_is_killed(database, tmp_pat
     assert {trial["state"] for trial in trials} == {"complete"}
     assert all(math.isfinite(trial["value"]) for trial in trials)
     assert all(len(values) == trial["epochs"] for values, trial in zip(within, trials, strict=True))
-    assert not (search.out / study.JOURNAL).exists()
+    assert not (search.out / JOURNAL).exists()
     numbers = [set(words_of(tmp_path / f"log-{at}")) for at in range(3)]
     assert numbers[1]
     assert numbers[2]
