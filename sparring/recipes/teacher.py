@@ -12,10 +12,12 @@ from sparring import nets
 from sparring.core import Network, UserError
 from sparring.data import Images
 from sparring.evaluate import score
+from sparring.nets.spec import STUDENT
 from sparring.recipes.build import STATISTICS, Prepared
 from sparring.recipes.folder import EARLIER
 from sparring.recipes.judge import Exam
 from sparring.recipes.slots import method_slots
+from sparring.report.ledger import runs
 
 TRIAL = 2000  # images on which a teacher is tried where its answers are not wanted anyway
 
@@ -74,6 +76,26 @@ def other_size(prepared: Prepared) -> list[str]:
 def tried_on(prepared: Prepared) -> Images:
     """Up to `TRIAL` held-out images (training images where none are held out)."""
     return datasets.some(prepared.data.validation or prepared.data.train, TRIAL)
+
+
+def tried_images(prepared: Prepared) -> str:
+    """What the images are to the teacher that it is tried on: held out from its training too, or nobody knows."""
+    if prepared.data.validation is None:
+        return "training images"
+    config = prepared.config
+    asked = nets.team(config.teacher or "")
+    members = asked[0] if asked else [config.teacher or ""]
+    kept = all(held_out(spec, prepared.data.fingerprint, config.val) for spec in members)
+    return "held-out images" if kept else "held-out images, unless it was trained on them"
+
+
+def held_out(spec: str, fingerprint: str, val: float) -> bool:
+    """Whether a teacher is a run on the same data set that held out the same images."""
+    asked = nets.exit_asked(spec)
+    at = Path((asked[1] if asked else spec).rpartition("@")[2]).expanduser()
+    at = at.parent if at.name == STUDENT else at
+    found = runs(at) if (at / "manifest.json").is_file() else []
+    return [(run.fingerprint, run.config.get("val")) for run in found] == [(fingerprint, val)]
 
 
 def accuracy_of(net: Network, part: Images, prepared: Prepared) -> float:

@@ -12,6 +12,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from sparring.report import attacked, loading, robust
+from sparring.report.augmentation import augmentation
 from sparring.report.groups import BASELINE, Group, groups
 from sparring.report.ledger import Run, runs
 from sparring.report.table import markdown_table
@@ -198,6 +199,7 @@ def training(run: Run, told: Told) -> dict[str, str]:
         "started from": f"{run.manifest['start'].get('spec')}, weights SHA-256 `{start}`" if start else None,
         "data": f"{data_name(run)}, fingerprint `{run.fingerprint}`" if run.fingerprint else data_name(run),
         "images": ", ".join(f"{count:,} {part}" for part, count in images.items() if count),
+        "augmentation": augmentation(run),
         "epochs": result.get("epochs"),
         "seed": run.seed,
         "protocol": result.get("protocol"),
