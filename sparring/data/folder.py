@@ -187,6 +187,14 @@ def pictures(folder: Path) -> Iterator[tuple[str, int, int]]:
             yield entry.path, stat.st_size, stat.st_mtime_ns
 
 
+def holds_pictures(folder: Path) -> bool:
+    """Whether `folder` has class folders with image files right in them, perhaps within train/; runs are none."""
+    root = _sub(folder, _SPLITS["train"]) or folder
+    places = [root / name for name in class_folders(root) if not (root / name / "config.yaml").exists()]
+    found = (entry for place in places for entry in os.scandir(place))
+    return any(entry.is_file() and entry.name.lower().endswith(_ENDINGS) for entry in found)
+
+
 def is_tiny_imagenet(folder: Path) -> bool:
     """Whether `folder` has the public layout of tiny-imagenet-200."""
     return (folder / "val" / "val_annotations.txt").is_file() and (folder / "train").is_dir()

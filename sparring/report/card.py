@@ -44,7 +44,7 @@ def card(run: Path, told: Told) -> str:
     (found,) = runs(run)
     scores, part = scored(found, told["exit"])
     group = next(iter(groups([found])), None)
-    title = f"{told['network']} on {found.data}"
+    title = f"{told['network']} on {data_name(found)}"
     return _template().render(
         matter=matter(found, told, title, scores),
         title=plain(title),
