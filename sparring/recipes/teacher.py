@@ -114,6 +114,15 @@ def enough(chance: float) -> float:
     return chance + 0.05 * (1 - chance)
 
 
+def other_order(prepared: Prepared) -> str:
+    """In what order the data's classes stand, which a teacher from elsewhere may have learned in another."""
+    names = prepared.data.class_names
+    shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+    folder = Path(prepared.config.data).expanduser().is_dir()
+    way = ", sorted by the names of their folders unless a classes.txt beside these has another order" if folder else ""
+    return f"it knows the classes in another order than that of the data ({shown}{way})"
+
+
 def refuse_weak_teacher(prepared: Prepared, accuracy: float, chance: float, others: Mapping[str, float]) -> None:
     """Raise UserError where a teacher is hardly better than always naming the commonest class.
 
@@ -131,7 +140,7 @@ def refuse_weak_teacher(prepared: Prepared, accuracy: float, chance: float, othe
         )
     better = [f"teacher_normalise={name} {value:.1%}" for name, value in others.items() if value >= enough(chance)]
     sizes = [line for line in other_size(prepared) if line.startswith("the teacher")]
-    why = sizes[0] if sizes else "its weights or its preprocessing are probably wrong"
+    why = sizes[0] if sizes else f"its weights or its preprocessing are probably wrong, or {other_order(prepared)}"
     if better:
         advice = f"It would be right with {', '.join(better)}"
     else:
