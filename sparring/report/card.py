@@ -11,13 +11,12 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from sparring.report import attacked, loading, robust
+from sparring.report import attacked, kin, loading, robust
 from sparring.report.augmentation import augmentation
-from sparring.report.groups import BASELINE, Group, groups
+from sparring.report.groups import Group, groups
 from sparring.report.ledger import Run, runs
 from sparring.report.table import markdown_table
 from sparring.report.units import duration
-from sparring.report.verdict import against_baseline
 
 Told = Mapping[str, Any]
 # The licences that the Hugging Face hub knows, by its names, which are SPDX's in small letters.
@@ -44,6 +43,7 @@ def card(run: Path, told: Told) -> str:
     (found,) = runs(run)
     scores, part = scored(found, told["exit"])
     group = next(iter(groups([found])), None)
+    beside = None if inner(told) else kin.kin(found)
     title = f"{told['network']} on {data_name(found)}"
     return _template().render(
         matter=matter(found, told, title, scores),
@@ -62,7 +62,8 @@ def card(run: Path, told: Told) -> str:
         snippets=loading.snippets(told),
         training=training(found, told),
         metrics=metrics(found, scores, part),
-        verdict=plain(verdict(found) or "") if not inner(told) else "",
+        kin=(kin.scores(beside) or "") if beside else "",
+        verdict=plain(kin.verdict(beside) or "") if beside else "",
         robustness=[] if group is None or inner(told) else robustness(group),
         limits=limits(found, told, group),
         licence=licence(told),
@@ -224,19 +225,6 @@ def metrics(run: Run, scores: Mapping[str, Any], part: str) -> str:
     count = run.number("images", part)
     head = f"{part}, n = {count:,.0f}, seed {run.seed}" if count else f"{part}, seed {run.seed}"
     return "\n".join([f"| {head} | |", "| --- | --- |", *rows])
-
-
-def verdict(run: Run) -> str | None:
-    """Whether its method helped, where the same student trained on the labels alone lies beside the run."""
-    seeds, baseline = run.path.parent, run.path.parent.parent / BASELINE
-    if not baseline.is_dir() or baseline.samefile(seeds):
-        return None
-    for group in groups(runs([seeds, baseline])):
-        for arm in group.arms:
-            if run.path in {each.path for each in arm.runs}:
-                found = against_baseline(group, arm)
-                return found.sentence if found else None
-    return None
 
 
 def robustness(group: Group) -> list[tuple[str, str]]:
