@@ -45,8 +45,9 @@ def gathered(
 ) -> Config:
     """One configuration from a file (or `start`), the flags given, and key=value words, the later over the earlier."""
     from sparring.recipes import config as schema
+    from sparring.recipes.settle import laid_over
 
-    return schema.merged(schema.read(file) if file else start or Config(), flags(settings) | overrides(keys))
+    return laid_over(schema.read(file) if file else start or Config(), flags(settings) | overrides(keys))
 
 
 def flags(settings: Config | None) -> dict[str, Any]:

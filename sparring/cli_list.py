@@ -56,7 +56,7 @@ def list_names(
     if name:
         told = {"shape": image_shape(shape), "classes": classes}
         try:
-            names = verbs.taps(name, data=data or "digits", data_root=data_root, size=size, **told)
+            names = verbs.taps(name, data=data, data_root=data_root, size=size, **told)
         except UserError as error:
             if data or shape:
                 raise

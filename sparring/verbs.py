@@ -255,14 +255,15 @@ def explained(slot: str, name: str) -> str:
 @checked
 def taps(
     net: Any,
-    data: Any = "digits",
+    data: Any = None,
     *,
     data_root: str | None = None,
     size: int | None = None,
     shape: tuple[int, int, int] | None = None,
     classes: int | None = None,
 ) -> dict[str, str]:
-    """The inner features of a network by name, each with its path and its shape for the images of a data set.
+    """The inner features of a network by name, each with its path and its shape for the images of a data set
+    (the digits unless one is given).
 
     shape: (C, H, W) of the images, in place of the data set, which then is not read; classes: how many, beside it (10
     where the network does not say). Those with a name of their own come first; every other submodule is named by its

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
+import sparring
 from sparring import cli
-from sparring.errors import Interrupted
+from sparring.errors import Interrupted, UserError
+from sparring.files import read_json
 from sparring.recipes import published
 from sparring.recipes.config import read
 
@@ -78,6 +81,27 @@ def test_from_a_teacher_to_a_verdict(run: Run, teacher: Path) -> None:
     code, out, err = run("report", "fight", "again", "--out", "both.html")
     assert code == 0, err
     assert Path("both.html").read_text().count("<html") == 1
+
+
+def test_a_name_that_may_mean_two_things(run: Run) -> None:
+    """What is told by its name is refused; what a written configuration calls so is the known set for ever."""
+    code, _, err = run("train", "--net", "mlp-16", "--data", "digits", "--epochs", 1, "--out", "known")
+    assert code == 0, err
+    for number in range(12):
+        for name in ("six", "nine"):
+            Path(f"digits/{name}").mkdir(parents=True, exist_ok=True)
+            Image.new("L", (8, 8), number).save(f"digits/{name}/{number}.png")
+    for verb in ("train", "check"):
+        code, _, err = run(verb, "--net", "mlp-16", "--data", "digits", "--out", "any")
+        assert (code, "write ./digits for the folder" in err) == (2, True), err
+    with pytest.raises(UserError, match=r"write \./digits"):
+        sparring.check(student="mlp-16", data="digits", method="ce")
+    code, _, err = run("evaluate", "known")
+    assert code == 0, err
+    code, _, err = run("train", "-c", "known/config.yaml", "--out", "again")
+    assert (code, read_json(Path("again/result.json"))["data"]) == (0, "digits"), err
+    code, out, err = run("check", "--net", "mlp-16", "--data", "./digits", "--batch-size", 8)
+    assert (code, "data        ./digits: " in out) == (0, True), err
 
 
 def test_the_demo(run: Run) -> None:

@@ -3,7 +3,7 @@
 from sparring.data.augment import names as augmentations
 from sparring.data.dataset import Data
 from sparring.data.images import Images, Resident, Streamed, some
-from sparring.data.load import load, names
+from sparring.data.load import load, names, refuse_two_meanings
 from sparring.data.omitted import only, without
 from sparring.data.stream import Stream, batches, picked, stream
 from sparring.data.wrap import wrap
@@ -20,6 +20,7 @@ __all__ = [
     "names",
     "only",
     "picked",
+    "refuse_two_meanings",
     "some",
     "stream",
     "without",

@@ -19,6 +19,7 @@ from sparring.data.resize import resized
 from sparring.data.split import stratified
 
 VAL = 0.1  # the part of the training images held out for validation unless told otherwise
+SMALL = 64  # pixels of the shorter side up to which images are cropped at their own scale
 _AT_ONCE = 64 << 20  # bytes of pixels that are measured in one go
 _MEASURED = 10_000  # images whose pixels are measured where a set is too large to measure all
 
@@ -68,7 +69,7 @@ def build(found: Found, *, val: float, size: int | None, cache: Path) -> Data:
     key = digest(checked(found).key, size)
     parts = _parts(found, size, cache, key)
     statistics = kept_facts(cache, f"{key}-statistics", lambda: _statistics(parts["train"]))
-    name = found.augment or _augmentation(parts["train"].shape)
+    name = found.augment or usual_augmentation(parts["train"].shape)
     parts = _held_out(found, {split: replace(part, augment=name) for split, part in parts.items()}, val)
     return Data(
         name=found.name,
@@ -83,10 +84,17 @@ def build(found: Found, *, val: float, size: int | None, cache: Path) -> Data:
     )
 
 
-def _augmentation(shape: tuple[int, int, int]) -> str:
-    if min(shape[1:]) == 1:  # a signal: nothing is known that leaves its meaning alone
+def usual_augmentation(shape: tuple[int, int, int]) -> str:
+    """The augmentation of images of (C, H, W) where neither data set nor user names one: the field's for photographs.
+
+    Grey images are not mirrored, for they may be letters, digits or scans, which then are something else; of a signal
+    nothing is known that leaves its meaning alone. A run writes down what it was (`recipes.augmentation`).
+    """
+    channels, side = shape[0], min(shape[1:])
+    if side == 1:
         return "none"
-    return "crop+flip" if min(shape[1:]) <= 64 else "resized-crop+flip"
+    crop = "crop" if side <= SMALL else "resized-crop"
+    return crop if channels == 1 else f"{crop}+flip"
 
 
 def _parts(found: Found, size: int | None, cache: Path, key: str) -> dict[str, Images]:

@@ -16,6 +16,7 @@ from sparring.data.found import Found, Split
 
 _ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pnm")
 _HASHED_BYTES = 8 << 30  # of larger folders only names and sizes are hashed: reading all would take minutes
+ORDER = "classes.txt"  # in a folder of images: its class folders in an order of the user's own
 _SPLITS = {"train": ("train", "training"), "validation": ("val", "valid", "validation"), "test": ("test", "testing")}
 
 
@@ -78,6 +79,7 @@ class Stamp:
 def read_folder(folder: Path, cache: Path) -> Found:
     """Find the images of a folder with class sub-folders, perhaps within train/, val/ and test/.
 
+    Classes are ordered by the names of their folders, or as the file classes.txt in `folder` has them, one a line.
     Where there is val/ and no test/, it is the test split, as is the custom with ImageNet. Raises UserError for an
     empty class folder, a class that a split lacks, fewer than two classes, and a split beside no train/.
     """
@@ -92,9 +94,32 @@ def read_folder(folder: Path, cache: Path) -> Found:
     _several(given["train"], classes["train"])
     for split in classes:
         _same_classes(given["train"], classes["train"], given[split], classes[split])
-    stamp = Stamp()
-    splits = {split: listed(root, classes["train"], stamp) for split, root in sorted(given.items())}
-    return Found(folder.resolve().name, tuple(classes["train"]), splits, stamp.content(splits, cache))
+    stamp, order = Stamp(), in_order(folder / ORDER, classes["train"])
+    splits = {split: listed(root, order, stamp) for split, root in sorted(given.items())}
+    return Found(folder.resolve().name, tuple(order), splits, stamp.content(splits, cache))
+
+
+def in_order(file: Path, names: list[str]) -> list[str]:
+    """The class folders as `file` orders them, one a line, where there is one; else by name.
+
+    Raises UserError where it does not name each of them once.
+    """
+    if not file.is_file():
+        return names
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"Cannot read {file} ({error}): mend it, or take it away.") from None
+    order = [line.strip() for line in lines if line.strip()]
+    wrong = [f"names {name!r}, which is no class folder" for name in order if name not in names]
+    wrong += [f"lacks the class folder {name!r}" for name in names if name not in order]
+    wrong += [f"names {name!r} more than once" for name in names if order.count(name) > 1]
+    if wrong:
+        raise UserError(
+            f"{file} {wrong[0]}: it sets the order of the classes, with the name of each class folder on a line of its "
+            "own; mend it, or take it away."
+        )
+    return order
 
 
 def _shown(path: bytes) -> str:
@@ -185,6 +210,14 @@ def pictures(folder: Path) -> Iterator[tuple[str, int, int]]:
         elif entry.name.lower().endswith(_ENDINGS):
             stat = entry.stat()
             yield entry.path, stat.st_size, stat.st_mtime_ns
+
+
+def holds_pictures(folder: Path) -> bool:
+    """Whether `folder` has class folders with image files right in them, perhaps within train/; runs are none."""
+    root = _sub(folder, _SPLITS["train"]) or folder
+    places = [root / name for name in class_folders(root) if not (root / name / "config.yaml").exists()]
+    found = (entry for place in places for entry in os.scandir(place))
+    return any(entry.is_file() and entry.name.lower().endswith(_ENDINGS) for entry in found)
 
 
 def is_tiny_imagenet(folder: Path) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from sparring.core import UserError, did_you_mean
 from sparring.data.cache import cache_dir
 from sparring.data.dataset import VAL, Data, build
 from sparring.data.digits import read_digits
-from sparring.data.folder import is_tiny_imagenet, read_folder, read_tiny_imagenet
+from sparring.data.folder import holds_pictures, is_tiny_imagenet, read_folder, read_tiny_imagenet
 from sparring.data.found import Found
 from sparring.data.hub import fetch
 from sparring.data.idx import has_idx, read_idx
@@ -111,7 +111,8 @@ def _find(name: str, root: Path | None, cache: Path) -> Found:
         return read_parquet(fetch(name.removeprefix("hf:"), cache, by_name=False), name, cache)
     path = Path(name).expanduser()
     if path.is_dir():
-        return read_path(path, cache)
+        own = path.resolve().name
+        return replace(read_path(path, cache), name=f"./{own}" if own in KNOWN else own)
     if path.exists():
         raise UserError(f"{name} is a file: give the folder that holds the images or parquet files.")
     if "/" in name or "\\" in name or name.startswith((".", "~")):
@@ -169,6 +170,34 @@ def _copies(name: str, known: Known, root: Path | None, cache: Path) -> Iterator
     debian = DEBIAN / name
     if has_idx(debian):
         yield debian
+
+
+def refuse_two_meanings(name: str, root: str | Path | None = None) -> None:
+    """Raise UserError where `name` is a known data set's, and that of a folder of images that would be passed over.
+
+    The folder may lie in the working directory or under `root`, where copies of known data sets lie. What is read as
+    the known data set is no other, and a copy under the root that the user names is what they mean.
+    """
+    if name not in KNOWN:
+        return
+    known, root = KNOWN[name], Path(root).expanduser() if root else None
+    copy = next(_copies(name, known, root, cache_dir()), None)
+    if copy is not None and root is not None and copy.resolve().is_relative_to(root.resolve()):
+        return
+    under = [root / folder for folder in (name, *known.folders)] if root else []
+    for folder in (*under, Path(name)):
+        inside = {folder.resolve(), (folder / "raw").resolve()}
+        if (copy is None or copy.resolve() not in inside) and _is_data(folder):
+            shown = f"./{folder}" if len(folder.parts) == 1 else folder
+            way = "give --data-root with the folder of a copy of it, or " if known.folders else ""
+            raise UserError(
+                f"{name} is a data set that comes by its name, and {shown} is a folder of data too: write {shown} for "
+                f"the folder; for the data set {way}rename the folder."
+            )
+
+
+def _is_data(folder: Path) -> bool:
+    return folder.is_dir() and (_holds_data(folder) or _holds_data(folder / "raw") or holds_pictures(folder))
 
 
 def _holds_data(folder: Path) -> bool:

@@ -14,11 +14,13 @@ from typing import Any
 from sparring.core import UserError
 from sparring.core.seeds import chance_restored
 from sparring.data import Data
+from sparring.engine.processes import at_first
 from sparring.errors import Taken
 from sparring.nets import autoencoders
 from sparring.nets.spec import AUGMENTOR
 from sparring.parts.cached import CachedTeacher
 from sparring.recipes import autoencoder
+from sparring.recipes.augmentation import tell
 from sparring.recipes.build import Given, Prepared, find_data, prepare
 from sparring.recipes.cached import AUTO, with_views
 from sparring.recipes.config import SLOTS, Config
@@ -81,6 +83,7 @@ class Ahead:
             require_tracker(config.track)
         whole = not later and standing == config
         prepared = self.prepared(standing, later=later)
+        at_first(lambda: tell(prepared.config, prepared.data))
         self.refuse_one_cache(config, prepared)
         if whole:
             self.judge(config, prepared)

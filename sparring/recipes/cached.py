@@ -27,6 +27,7 @@ from sparring.parts.forms import Form, described
 from sparring.parts.part import EVERY, Objective, Part
 from sparring.parts.shelf import Shelf
 from sparring.parts.teachers import Teacher
+from sparring.recipes.augmentation import augmentation
 from sparring.recipes.config import Config
 from sparring.recipes.folder import standing
 from sparring.recipes.slots import resolved
@@ -142,7 +143,7 @@ def known_by(config: Config, data: Data, teacher: Network, compute: Compute, for
         "device": compute.device.type,
         "data": {"name": data.name, "fingerprint": data.fingerprint, "shape": list(data.shape)},
         "rows": {"images": len(data.train), "sha256": digest(data.train.index.cpu().numpy())},
-        "augmentation": data.train.augment if config.augment == "default" else config.augment,
+        "augmentation": augmentation(config, data),
         "kept": {"keep": config.cache_keep, **described(form.fields), **taps},
     }
 

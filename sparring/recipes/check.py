@@ -14,6 +14,7 @@ from sparring.engine import fit
 from sparring.engine.device import peak_memory
 from sparring.evaluate import macs, parameters
 from sparring.parts.bout import Bout
+from sparring.recipes.augmentation import explained
 from sparring.recipes.build import Given, Prepared, prepare
 from sparring.recipes.config import SLOTS, Config
 from sparring.recipes.earlier import earlier, prepared_for_later
@@ -21,7 +22,7 @@ from sparring.recipes.folder import claim_folder
 from sparring.recipes.optim import descents
 from sparring.recipes.rehearse import Rehearsal, doubt, rehearse, untouched
 from sparring.recipes.run import training_stream
-from sparring.recipes.teacher import on_trial, other_size, refuse_weak_teacher
+from sparring.recipes.teacher import on_trial, other_size, refuse_weak_teacher, tried_images
 from sparring.report.units import duration
 from sparring.watch import require_tracker
 
@@ -63,13 +64,10 @@ class Check:
     def lines(self) -> list[str]:
         """The findings, a line each."""
         config, data, student = self.prepared.config, self.prepared.data, self.prepared.student
-        parts = {"train": data.train, "validation": data.validation, "test": data.test}
-        sizes = ", ".join(f"{len(part)} {name}" for name, part in parts.items() if part is not None)
         compute = self.prepared.compute
-        cut = f", scaled to {config.size} pixels on the shorter side and cut square" if config.size else ""
-        shown = ", ".join(data.class_names[:8]) + (", …" if data.classes > 8 else "")
         lines = [
-            f"data        {data.name}: {sizes}; images {data.shape}{cut}; {data.classes} classes: {shown}",
+            f"data        {described(config, data)}",
+            f"augment     {explained(config, data)}",
             f"student     {student.name}: {parameters(student):,} parameters, {macs(student, data.shape):,} MACs",
             f"method      {config.method}: " + " · ".join(str(getattr(config, s)["name"]) for s in SLOTS),
             f"device      {compute.device}, {'bf16' if compute.bf16 else 'float32'}"
@@ -77,8 +75,9 @@ class Check:
         ]
         if self.teacher is not None:
             own, *others = self.teacher.items()
-            where = "training" if data.validation is None else "held-out"
-            lines.append(f"teacher     {own[1]:.2%} right on {where} images (naming one class: {self.chance:.2%})")
+            lines.append(
+                f"teacher     {own[1]:.2%} right on {tried_images(self.prepared)} (naming one class: {self.chance:.2%})"
+            )
             lines.append("            with other preprocessing: " + ", ".join(f"{n} {a:.1%}" for n, a in others))
             if self.better:
                 lines.append(f"            → it is better with {self.better}: teacher_normalise={self.better}")
@@ -102,6 +101,15 @@ class Check:
             lines.append("            batches on which others than the student move come on top, as many as they take")
         lines.append(f"memory      {self.memory / 2**30:.2f} GiB at the peak so far")
         return lines
+
+
+def described(config: Config, data: datasets.Data) -> str:
+    """A data set in a line: its name, its parts, its images and its classes."""
+    parts = {"train": data.train, "validation": data.validation, "test": data.test}
+    sizes = ", ".join(f"{len(part)} {name}" for name, part in parts.items() if part is not None)
+    cut = f", scaled to {config.size} pixels on the shorter side and cut square" if config.size else ""
+    shown = ", ".join(data.class_names[:8]) + (", …" if data.classes > 8 else "")
+    return f"{data.name}: {sizes}; images {data.shape}{cut}; {data.classes} classes: {shown}"
 
 
 @chance_restored()

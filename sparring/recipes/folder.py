@@ -15,6 +15,7 @@ from sparring.errors import Taken
 from sparring.files import LOCK, locked, read_json, require_writable, sweep, write_json
 from sparring.keys import LEAVES
 from sparring.recipes import config as schema
+from sparring.recipes.augmentation import DEFAULT, augmented_before
 from sparring.recipes.config import Config
 from sparring.recipes.paths import anchored
 from sparring.recipes.ready import Ready
@@ -86,6 +87,8 @@ def refuse_other_arguments(out: Path, config: Config) -> None:
 def other_arguments(out: Path, config: Config) -> list[str]:
     """What differs between the arguments of the run in `out` and a complete `config`, as "key: old → new"."""
     old = anchored(as_it_lies(out, schema.read(out / "config.yaml")))
+    if DEFAULT in (old.augment, config.augment):  # what that means is known once the images are: `refuse_other_run`
+        old = old.model_copy(update={"augment": config.augment})
     return schema.differences(old, config) + [
         f"{key}: {getattr(old, key)} → {getattr(config, key)}"
         for key in sorted(LEAVES)
@@ -109,8 +112,11 @@ def refuse_other_run(out: Path, config: Config, origin: Mapping[str, Any]) -> No
     changed = other_arguments(out, config)
     if (out / "manifest.json").exists():
         before = read_json(out / "manifest.json")
-        if before["data"] != origin["data"]:
+        if any(before["data"][key] != origin["data"][key] for key in ("fingerprint", "train")):
             changed.append(f"the images of {origin['data']['name']}")
+        was = augmented_before(schema.read(out / "config.yaml"), before, origin["data"]["shape"])
+        if was != origin["augment"] and not any(line.startswith("augment:") for line in changed):
+            changed.append(f"the augmentation: {was} → {origin['augment']}, which --augment {was} decides")
         then, now = before["teacher"] or {}, origin["teacher"] or {}
         if before["bf16"] != origin["bf16"]:
             changed.append("bf16: {} → {}, which --precision decides".format(before["bf16"], origin["bf16"]))

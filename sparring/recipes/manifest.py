@@ -21,6 +21,7 @@ from sparring.core import Network
 from sparring.data import Data
 from sparring.keys import flat
 from sparring.nets import autoencoders
+from sparring.recipes.augmentation import augmentation
 from sparring.recipes.config import SLOTS, Config
 from sparring.recipes.ready import Ready
 from sparring.recipes.slots import links, split
@@ -49,7 +50,13 @@ def manifest(prepared: Ready) -> dict[str, Any]:
         "seed": config.seed,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join([called(Path(sys.argv[0])), *sys.argv[1:]]),
-        "data": {"name": data.name, "fingerprint": data.fingerprint, "train": len(data.train)},
+        "data": {
+            "name": data.name,
+            "fingerprint": data.fingerprint,
+            "train": len(data.train),
+            "shape": list(data.shape),
+        },
+        "augment": augmentation(config, data),
         "teacher": teacher,
         "start": start(prepared.student),
         "vae": vae(config, data),

@@ -24,6 +24,7 @@ from sparring.errors import Interrupted
 from sparring.files import read_json, write_json
 from sparring.nets import weights
 from sparring.parts.schedules import constant
+from sparring.recipes.augmentation import tell
 from sparring.recipes.build import Given, Prepared, prepare
 from sparring.recipes.config import Config
 from sparring.recipes.doubts import doubts
@@ -121,6 +122,7 @@ def _run(
     if prepared.compute.world > 1:
         for player in prepared.method.players.values():
             synchronised(player.module)
+    at_first(lambda: tell(prepared.config, prepared.data))
     stream = training_stream(prepared)
     exams = {"validation": Exam(prepared, prepared.data.validation)} if prepared.data.validation else {}
     judge_teacher(prepared, exams)

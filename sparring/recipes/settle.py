@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sparring import data as datasets
 from sparring import nets
 from sparring.errors import UserError
 from sparring.recipes import config as schema
@@ -25,7 +27,19 @@ def settled(config: Config | str | Path | None, **values: Any) -> tuple[Config, 
         key: str(value) if isinstance(value, Path) else value for key, value in values.items() if value is not None
     }
     start = schema.read(config) if isinstance(config, str | Path) else config
-    return schema.merged(start or Config(), named), Given(**objects)
+    return laid_over(start or Config(), named), Given(**objects)
+
+
+def laid_over(base: Config, told: Mapping[str, Any]) -> Config:
+    """`base` with what a user tells.
+
+    Raises UserError for data told by a name that may mean two things (in `base` a name is a known set's, for folders
+    are written down by their paths), and as `config.merged`.
+    """
+    chosen = schema.merged(base, told)
+    if "data" in told:
+        datasets.refuse_two_meanings(chosen.data, chosen.data_root)
+    return chosen
 
 
 def is_object(value: Any) -> bool:

@@ -12,10 +12,12 @@ from sparring import nets
 from sparring.core import Network, UserError
 from sparring.data import Images
 from sparring.evaluate import score
+from sparring.nets.spec import STUDENT
 from sparring.recipes.build import STATISTICS, Prepared
 from sparring.recipes.folder import EARLIER
 from sparring.recipes.judge import Exam
 from sparring.recipes.slots import method_slots
+from sparring.report.ledger import runs
 
 TRIAL = 2000  # images on which a teacher is tried where its answers are not wanted anyway
 
@@ -76,6 +78,26 @@ def tried_on(prepared: Prepared) -> Images:
     return datasets.some(prepared.data.validation or prepared.data.train, TRIAL)
 
 
+def tried_images(prepared: Prepared) -> str:
+    """What the images are to the teacher that it is tried on: held out from its training too, or nobody knows."""
+    if prepared.data.validation is None:
+        return "training images"
+    config = prepared.config
+    asked = nets.team(config.teacher or "")
+    members = asked[0] if asked else [config.teacher or ""]
+    kept = all(held_out(spec, prepared.data.fingerprint, config.val) for spec in members)
+    return "held-out images" if kept else "held-out images, unless it was trained on them"
+
+
+def held_out(spec: str, fingerprint: str, val: float) -> bool:
+    """Whether a teacher is a run on the same data set that held out the same images."""
+    asked = nets.exit_asked(spec)
+    at = Path((asked[1] if asked else spec).rpartition("@")[2]).expanduser()
+    at = at.parent if at.name == STUDENT else at
+    found = runs(at) if (at / "manifest.json").is_file() else []
+    return [(run.fingerprint, run.config.get("val")) for run in found] == [(fingerprint, val)]
+
+
 def accuracy_of(net: Network, part: Images, prepared: Prepared) -> float:
     """How often `net` is right on some images."""
     device, workers = prepared.compute.device, prepared.config.workers
@@ -90,6 +112,15 @@ def commonest(y: Tensor) -> float:
 def enough(chance: float) -> float:
     """The accuracy from which a network is better than naming one class, which gets `chance`."""
     return chance + 0.05 * (1 - chance)
+
+
+def other_order(prepared: Prepared) -> str:
+    """In what order the data's classes stand, which a teacher from elsewhere may have learned in another."""
+    names = prepared.data.class_names
+    shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+    folder = Path(prepared.config.data).expanduser().is_dir()
+    way = ", sorted by the names of their folders unless a classes.txt beside these has another order" if folder else ""
+    return f"it knows the classes in another order than that of the data ({shown}{way})"
 
 
 def refuse_weak_teacher(prepared: Prepared, accuracy: float, chance: float, others: Mapping[str, float]) -> None:
@@ -109,7 +140,7 @@ def refuse_weak_teacher(prepared: Prepared, accuracy: float, chance: float, othe
         )
     better = [f"teacher_normalise={name} {value:.1%}" for name, value in others.items() if value >= enough(chance)]
     sizes = [line for line in other_size(prepared) if line.startswith("the teacher")]
-    why = sizes[0] if sizes else "its weights or its preprocessing are probably wrong"
+    why = sizes[0] if sizes else f"its weights or its preprocessing are probably wrong, or {other_order(prepared)}"
     if better:
         advice = f"It would be right with {', '.join(better)}"
     else:

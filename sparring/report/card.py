@@ -9,13 +9,13 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from sparring.report import attacked, licences, loading, robust
-from sparring.report.groups import BASELINE, Group, groups
+from sparring.report import attacked, kin, licences, loading, robust
+from sparring.report.augmentation import augmentation
+from sparring.report.groups import Group, groups
 from sparring.report.labels import shortened
 from sparring.report.ledger import Run, runs
 from sparring.report.table import markdown_table
 from sparring.report.units import duration
-from sparring.report.verdict import against_baseline
 
 Told = Mapping[str, Any]
 METRICS = {
@@ -33,6 +33,7 @@ def card(run: Path, told: Told) -> str:
     (found,) = runs(run)
     scores, part = scored(found, told["exit"])
     group = next(iter(groups([found])), None)
+    beside = None if inner(told) else kin.kin(found)
     network = shortened([told["network"]])[told["network"]]
     title = f"{network} on {data_name(found)}"
     return _template().render(
@@ -52,7 +53,8 @@ def card(run: Path, told: Told) -> str:
         snippets=loading.snippets(told),
         training=training(found, told),
         metrics=metrics(found, scores, part),
-        verdict=plain(verdict(found) or "") if not inner(told) else "",
+        kin=(kin.scores(beside) or "") if beside else "",
+        verdict=plain(kin.verdict(beside) or "") if beside else "",
         robustness=[] if group is None or inner(told) else robustness(group),
         limits=limits(found, told, group),
         licence=licences.sentence(told["licence"]),
@@ -186,6 +188,7 @@ def training(run: Run, told: Told) -> dict[str, str]:
         "started from": f"{run.manifest['start'].get('spec')}, weights SHA-256 `{start}`" if start else None,
         "data": f"{data_name(run)}, fingerprint `{run.fingerprint}`" if run.fingerprint else data_name(run),
         "images": ", ".join(f"{count:,} {part}" for part, count in images.items() if count),
+        "augmentation": augmentation(run),
         "epochs": result.get("epochs"),
         "seed": run.seed,
         "protocol": result.get("protocol"),
@@ -210,19 +213,6 @@ def metrics(run: Run, scores: Mapping[str, Any], part: str) -> str:
     count = run.number("images", part)
     head = f"{part}, n = {count:,.0f}, seed {run.seed}" if count else f"{part}, seed {run.seed}"
     return "\n".join([f"| {head} | |", "| --- | --- |", *rows])
-
-
-def verdict(run: Run) -> str | None:
-    """Whether its method helped, where the same student trained on the labels alone lies beside the run."""
-    seeds, baseline = run.path.parent, run.path.parent.parent / BASELINE
-    if not baseline.is_dir() or baseline.samefile(seeds):
-        return None
-    for group in groups(runs([seeds, baseline])):
-        for arm in group.arms:
-            if run.path in {each.path for each in arm.runs}:
-                found = against_baseline(group, arm)
-                return found.sentence if found else None
-    return None
 
 
 def robustness(group: Group) -> list[tuple[str, str]]:

@@ -108,6 +108,7 @@ class Manifest(Form):
     files: dict[str, str] | None = None
     started: str | None = None
     git_commit: str | None = None
+    augment: str | None = None
 
 
 class Perturb(Form):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sparring.keys import LEAVES, WHERE, flat
+from sparring.report.augmentation import augmentation
 from sparring.report.labels import CONTENTS, SAME, labels, shortened
 from sparring.report.ledger import Run
 
@@ -98,6 +99,7 @@ def settings(run: Run) -> dict[str, str]:
     told: dict[str, Any] = {key: run.result.get(key) for key in ("epochs", "batch_size", "protocol")}
     told |= {key: value for key, value in flat(run.config).items() if key not in ASIDE | TOLD}
     told |= {"teacher": run.teacher, "start": run.result.get("start")}
+    told |= {"augment": augmentation(run)}
     told |= {"role": "teacher"} if run.path.parent.name == TEACHERS else {}
     named = {key: re.sub(r"seed[-_=]?\d+", "seed", _said(value)) for key, value in told.items() if value is not None}
     known = {f"{role}'s weights": run.weights(role) for role in ("teacher", "start")} | {CONTENTS: run.fingerprint}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sparring.report.augmentation import augmentation
 from sparring.report.groups import Group
 from sparring.report.ledger import Run, typed
 from sparring.report.table import Cell, Table, filled
@@ -42,6 +43,7 @@ def _facts(run: Run) -> dict[str, str]:
     told: Mapping[str, Any] = run.manifest
     digest = (told.get("teacher") or {}).get("sha256")
     facts = {
+        "augmentation": augmentation(run),
         "device": told.get("device"),
         "commit": (told.get("git_commit") or "")[:12],
         "sparring": told.get("sparring"),

@@ -7,6 +7,9 @@ import torch
 
 from sparring.core import UserError
 from sparring.data import augment as A
+from sparring.data import load
+from sparring.data.dataset import usual_augmentation
+from sparring.data.load import KNOWN
 
 
 def images(count=6, height=32, width=32, channels=3):
@@ -107,3 +110,15 @@ def test_images_too_small_are_refused_with_what_is_left():
     x = torch.rand(4, 1, 1, 40)
     for piece in A.pieces("flip+noise", (1, 1, 40)):
         assert piece.apply(x, piece.draw(4, (1, 1, 40), torch.Generator().manual_seed(1))).shape == x.shape
+
+
+def test_what_nobody_asked_for(folder, cache):
+    """Grey images are never mirrored unasked; the known sets are as the papers have them."""
+    grey = load(str(folder({"a": 20, "b": 20}, "grey", channels=1)))
+    assert grey.train.augment == "crop"
+    assert load(str(folder({"a": 20, "b": 20}, "colour"))).train.augment == "crop+flip"
+    shapes = [(1, 64, 64), (1, 65, 70), (3, 65, 70), (1, 1, 40), (3, 1, 40)]
+    assert [*map(usual_augmentation, shapes)] == ["crop", "resized-crop", "resized-crop+flip", "none", "none"]
+    plain = {name for name, known in KNOWN.items() if known.augment == "none"}
+    assert plain == {"digits", "mnist1d", "mnist", "fashion-mnist"}
+    assert {name for name, known in KNOWN.items() if known.augment is None} == {"cifar10", "cifar100", "tiny-imagenet"}

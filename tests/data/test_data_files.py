@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 import struct
 import sys
 import threading
@@ -18,7 +19,7 @@ import torch
 from PIL import Image
 
 from sparring.core import UserError
-from sparring.data import Resident, Streamed, dataset, load, names, parquet, stream
+from sparring.data import Resident, Streamed, dataset, load, names, parquet, refuse_two_meanings, stream
 from sparring.data import cache as caching
 
 
@@ -184,6 +185,41 @@ def test_names(cache, tmp_path, monkeypatch):
         load("my_images")
     with pytest.raises(UserError, match=r"The data root .*gone does not exist: give the folder that holds cifar100/"):
         load("cifar100", root=tmp_path / "gone")
+
+
+def test_a_folder_that_is_called_like_a_known_set(cache, folder, tmp_path, monkeypatch):
+    """What may mean two things is refused; a folder given as such is not called as the known set is."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys.modules["sparring.data.load"], "DEBIAN", tmp_path / "no such package")
+    refuse_two_meanings("digits")
+    for run in ("digits/teacher", "digits/kd/seed-0"):
+        (tmp_path / run).mkdir(parents=True)
+        for left in ("config.yaml", "guide.png"):
+            (tmp_path / run / left).write_bytes(b"")
+    refuse_two_meanings("digits")
+    shutil.rmtree(tmp_path / "digits")
+    for name in ("digits", "mnist", "elsewhere/MNIST"):
+        folder({f"{name}/train/six": 12, f"{name}/train/nine": 12}, ".")
+    assert load("./digits").name == load(str(tmp_path / "digits")).name == "./digits"
+    assert load("elsewhere/MNIST").name == "MNIST"
+    assert load("digits").class_names[0] == "0"
+    with pytest.raises(UserError, match=r"write \./digits for the folder; for the data set rename the folder"):
+        refuse_two_meanings("digits")
+    with pytest.raises(UserError, match=r"write \./mnist for the folder; for the data set give --data-root"):
+        refuse_two_meanings("mnist")
+    with pytest.raises(UserError, match=r"write elsewhere/MNIST for the folder"):
+        refuse_two_meanings("mnist", "elsewhere")  # pictures, which are not read as mnist's copy
+    for known in ("copies/mnist", "data/mnist"):
+        write_idx(tmp_path / known / "train-images-idx3-ubyte", np.zeros((3, 28, 28)))
+    refuse_two_meanings("mnist", "copies")
+    with pytest.raises(UserError, match=r"write \./mnist"):
+        refuse_two_meanings("mnist")  # ./data, which nobody named, has a copy
+    monkeypatch.chdir(tmp_path / "copies")
+    with pytest.raises(UserError, match=r"write \./mnist"):
+        refuse_two_meanings("mnist")
+    refuse_two_meanings("mnist", ".")
+    monkeypatch.setenv("SPARRING_DATA", str(tmp_path / "copies"))
+    refuse_two_meanings("mnist")  # one folder, whichever is meant
 
 
 def test_no_network(cache, monkeypatch, tmp_path):

@@ -278,3 +278,26 @@ def test_tiny_imagenet_layout(tiny, cache):
     (tiny / "val" / "val_annotations.txt").write_text("val_0.JPEG\tn77\n")
     with pytest.raises(UserError, match=r"Line 1 of .* names 'n77', which is no folder of"):
         load(str(tiny))
+
+
+def test_classes_in_an_order_of_ones_own(folder, cache):
+    root = folder({f"{split}/{name}": 12 for split in ("train", "test") for name in ("eight", "five", "four")})
+    by_name = load(str(root))
+    assert by_name.class_names == ("eight", "five", "four")
+    (root / "classes.txt").write_bytes("\ufefffour\r\n five\r\n\r\neight\r\n".encode())
+    data = load(str(root))
+    assert data.class_names == ("four", "five", "eight")
+    assert torch.equal(data.test.x[data.test.y == 0], by_name.test.x[by_name.test.y == 2])
+    assert torch.equal(data.test.x[data.test.y == 2], by_name.test.x[by_name.test.y == 0])
+    assert data.fingerprint != by_name.fingerprint
+    for text, told in (
+        ("four\nfive\neight\nnine", r"classes\.txt names 'nine', which is no class folder: it sets the order"),
+        ("four\nfive", r"classes\.txt lacks the class folder 'eight'"),
+        ("four\nfive\neight\nfive", r"classes\.txt names 'five' more than once"),
+    ):
+        (root / "classes.txt").write_text(text)
+        with pytest.raises(UserError, match=told):
+            load(str(root))
+    (root / "classes.txt").write_bytes(b"\xff")
+    with pytest.raises(UserError, match=r"Cannot read .*classes\.txt"):
+        load(str(root))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
@@ -182,6 +183,12 @@ def test_the_card_tells_what_the_run_tells(done: exporting.Exported, runs: Path)
         assert fact in text
     assert f"| accuracy | {100 * result['test']['accuracy']:.2f} % |" in text
     assert re.search(r"the same student on the labels alone \(ce\).*2 shared seeds", text)
+    for who, method in (("this student by kd", "kd"), ("the same student on the labels alone (ce)", "ce")):
+        seeds = [json.loads((runs / "tiny" / method / f"seed-{n}" / "result.json").read_text()) for n in (0, 1)]
+        each = [100 * one["test"]["accuracy"] for one in seeds]
+        assert f"| {who} | {fmean(each):.2f} ± {stdev(each):.2f} (2) |" in text
+    assert f"| its teacher, mlp-32 | {100 * result['teacher_facts']['test']['accuracy']:.2f} |" in text
+    assert "| augmentation | none |" in text
     assert "was not measured" in text
     assert told["weights"] == result["weights"]
     assert told["files"]["onnx"]["parity"]["images"] == 359
@@ -194,6 +201,7 @@ def test_an_unnamed_licence_is_no_licence(runs: Path, tmp_path: Path) -> None:
     matter = yaml.safe_load(done.card.read_text().split("---\n")[1])
     assert matter["license"] == "other"
     assert "Nobody said under which licence" in done.card.read_text()
+    assert "number of seeds" not in done.card.read_text(), "it is alone"
     own = export(runs / "teacher", licence="Mine-1.0", out=tmp_path / "own")
     matter = yaml.safe_load(own.card.read_text().split("---\n")[1])
     assert (matter["license"], matter["license_name"]) == ("other", "Mine-1.0")
