@@ -16,6 +16,7 @@ from pathlib import Path
 
 from attached import EVIDENCE, HONEST, Evidence
 from costs import cost
+from searched import searched
 
 from sparring.files import write_text
 from sparring.launch.planned import Wish
@@ -99,17 +100,23 @@ def section(name: str, recipe: Recipe) -> tuple[str, str, str]:
     if name in DRAWN:
         text, status = DRAWN[name]()
         return "\n\n".join([*head, *price, text, *honest]), status, "full"
-    parts, rows, scales = [], [], []
+    parts, rows, scales, told = [], [], [], []
     for evidence in (each for each in EVIDENCE if each.recipe == name):
-        found = [row for row in rows_of(evidence, recipe)]
-        rows += [(evidence, row) for row in found]
         scales.append(evidence.scale)
         folder = f"[results/{evidence.folder}](../results/{evidence.folder.split('/')[0]}/README.md)"
-        parts.append(f"From {folder}: {evidence.words or 'by this recipe.'} Training took {hours(evidence)} in all.")
+        kept = f"From {folder}: {evidence.words or 'by this recipe.'}"
+        if recipe.hunt is not None:
+            more, short = searched(HERE / evidence.folder, recipe.hunt(evidence.scale), evidence.scale)
+            parts += [kept, *more]
+            told.append(short)
+            continue
+        found = [row for row in rows_of(evidence, recipe)]
+        rows += [(evidence, row) for row in found]
+        parts.append(f"{kept} Training took {hours(evidence)} in all.")
         for row in found:
             title, *more = beside(row)
             parts += [f"**{title.removeprefix('## ')}**", *more]
-    status = in_short(rows, recipe)
+    status = "; ".join(told) or in_short(rows, recipe)
     if not parts:
         parts = [f"Status: {lacking(recipe)}."]
     return "\n\n".join([*head, *price, *parts, *honest]), status, " ".join(dict.fromkeys(scales))
