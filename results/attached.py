@@ -167,6 +167,7 @@ HONEST = {  # what is to be said of a recipe beside its tables
         "After six epochs DA is below KD; after fifteen, on one seed, it is not. The paper's gain is measured after "
         "240 epochs on a larger pair, which needs a GPU: the recipe is there, and it has not been run."
     ),
+    "da-fig2": "DA's defaults are what the paper's search found: a search that leaves them in place agrees with it.",
     "da-fig3": "The curve needs a machine that has da-table1's runs; nothing of it is kept.",
     "da-fig4": "The images need a machine that has da-table1's runs; nothing of them is kept.",
     "disk-table1": (

@@ -11,11 +11,14 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from attached import EVIDENCE, HONEST, Evidence
 from costs import cost
+from scipy.stats import binomtest
+from searched import searched
 
 from sparring.files import write_text
 from sparring.launch.planned import Wish
@@ -24,7 +27,7 @@ from sparring.recipes import disk_models
 from sparring.recipes.published import RECIPES
 from sparring.recipes.rows import Recipe
 from sparring.report import Run, markdown_table, runs
-from sparring.report.judged import direction_of, judge, pointed
+from sparring.report.judged import MARGIN, direction_of, judge, pointed, status_of
 from sparring.report.page import beside
 from sparring.report.reproduced import NOT_RUN, Reproduced, row_beside
 from sparring.report.table import Cell, Table
@@ -41,13 +44,14 @@ Written by `python results/reproductions.py` from [results/](../results/README.m
 them. `sparring list recipes` has the same in short, `sparring reproduce NAME` runs one.
 
 *Status of a line*, where student and data are the paper's: **matches**, the 95 % interval of the difference lies
-within half a point of the published mean (or one published standard deviation, where that is more); **within noise**,
-the interval holds 0 and is wider; **misses**, it leaves 0 out and reaches further than that; **cannot tell**, one run
-has no interval. The interval is Welch's where the published spread and count are known, else ours alone against a
-fixed number. **Another scale**: smaller networks, fewer epochs or smaller images, so the number says nothing about
-the paper's; the **direction** of the paper's differences can be judged all the same, paired over seeds: **agrees**,
-our interval lies on the paper's side of 0; **contradicts**, on the other; **cannot tell**, it holds 0. Each interval
-stands alone: of twenty, one misses by chance.
+within half a point of the published mean (or one published standard deviation, where that is more); **within
+noise**, the interval holds 0 and is wider; **misses**, it leaves 0 out and reaches further than that; **cannot
+tell**, one run has no interval, and several that are equal one of no width. The interval is Welch's where the
+published spread and count are known, else ours alone against a fixed number. **Another scale**: smaller networks,
+fewer epochs or smaller images, so the number says nothing about the paper's; the **direction** of the paper's
+differences can be judged all the same, paired over seeds: **agrees**, our interval lies on the paper's side of 0;
+**contradicts**, on the other; **cannot tell**, it holds 0. Each interval stands alone: of twenty, one misses by
+chance.
 
 *Cost*: hours at full scale are estimates for one GPU, from multiply-adds at the speed that DA's public logs show on
 an RTX 4090 (240 epochs of KD, resnet32x4 → resnet8x4, in 23 minutes); at CPU scale for two cores, from the median
@@ -99,17 +103,23 @@ def section(name: str, recipe: Recipe) -> tuple[str, str, str]:
     if name in DRAWN:
         text, status = DRAWN[name]()
         return "\n\n".join([*head, *price, text, *honest]), status, "full"
-    parts, rows, scales = [], [], []
+    parts, rows, scales, told = [], [], [], []
     for evidence in (each for each in EVIDENCE if each.recipe == name):
-        found = [row for row in rows_of(evidence, recipe)]
-        rows += [(evidence, row) for row in found]
         scales.append(evidence.scale)
         folder = f"[results/{evidence.folder}](../results/{evidence.folder.split('/')[0]}/README.md)"
-        parts.append(f"From {folder}: {evidence.words or 'by this recipe.'} Training took {hours(evidence)} in all.")
+        kept = f"From {folder}: {evidence.words or 'by this recipe.'}"
+        if recipe.hunt is not None:
+            more, short = searched(HERE / evidence.folder, recipe.hunt(evidence.scale), evidence.scale)
+            parts += [kept, *more]
+            told.append(short)
+            continue
+        found = [row for row in rows_of(evidence, recipe)]
+        rows += [(evidence, row) for row in found]
+        parts.append(f"{kept} Training took {hours(evidence)} in all.")
         for row in found:
             title, *more = beside(row)
             parts += [f"**{title.removeprefix('## ')}**", *more]
-    status = in_short(rows, recipe)
+    status = "; ".join(told) or in_short(rows, recipe)
     if not parts:
         parts = [f"Status: {lacking(recipe)}."]
     return "\n\n".join([*head, *price, *parts, *honest]), status, " ".join(dict.fromkeys(scales))
@@ -262,6 +272,9 @@ def disk_toys() -> tuple[str, str]:
                 short = summary(values)
                 assert judged is not None
                 assert short is not None
+                if short.sd == 0:
+                    ends = binomial(sum(values), 100 * len(values), printed)
+                    judged = replace(judged, status=status_of(ends, MARGIN), ends=ends)
                 lines[judged.status] += 1
                 ours = f"{short.mean:.1f} ± {short.sd:.1f} ({short.n})"
                 shown = pointed(judged.gap, judged.ends)
@@ -270,7 +283,8 @@ def disk_toys() -> tuple[str, str]:
     table = Table(head, tuple(tuple(map(Cell, row)) for row in rows))
     text = (
         "From [results/disk-toys](../results/disk-toys/README.md), at full length: five seeds of 100 starts, the "
-        "readings chosen on other seeds. A published count is one of 100, and its own noise is not in the interval."
+        "readings chosen on other seeds. Five counts that are equal have the exact binomial interval of all 500 starts. "
+        "A published count is one of 100, and its own noise is not in the interval."
     )
     best, ways = [], Counter[str]()
     for toy in found.values():
@@ -288,6 +302,12 @@ def disk_toys() -> tuple[str, str]:
     status = f"full scale: of {sum(lines.values())} lines {counted(lines)}"
     status += f"; of {sum(ways.values())} directions {counted(ways)}"
     return f"{text}\n\n{markdown_table(table)}\n\n{second}", status
+
+
+def binomial(count: float, of: int, printed: float) -> tuple[float, float]:
+    """The 95 % interval of a share (Clopper and Pearson's), in points, less a printed one."""
+    ends = binomtest(int(count), of).proportion_ci()
+    return 100 * ends.low - printed, 100 * ends.high - printed
 
 
 def sizes(printed: disk_models.Sizes) -> tuple[str, str]:

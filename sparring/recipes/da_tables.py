@@ -103,7 +103,11 @@ def figures(scale: Scale) -> list[Row]:
 
 
 OVER = ("perturb.steps=1..3", "perturb.alpha=log:0.001..0.1", "perturb.p=0.1..1.0")  # the paper's e, α and p
-FOUND = "The paper found e=1, α=0.01778, p=0.7374 (W&B Bayes, Hyperband from 100 epochs on with eta 50, up to 200 runs)"
+PRINTED = {"perturb.steps": 1, "perturb.alpha": 0.01778, "perturb.p": 0.7374}
+FOUND = (
+    f"The paper found e={PRINTED['perturb.steps']}, α={PRINTED['perturb.alpha']}, p={PRINTED['perturb.p']} (W&B Bayes, "
+    "Hyperband from 100 epochs on with eta 50, up to 200 runs)"
+)
 
 
 def figure2(scale: Scale) -> Hunt:
@@ -127,6 +131,7 @@ def figure2(scale: Scale) -> Hunt:
         teacher=base.model_copy(update=taught),
         student=base.model_copy(update={"student": student, "method": "da", "any_teacher": scale == "smoke"}),
         over=OVER,
+        printed=PRINTED,
         note=note,
         **size,
     )

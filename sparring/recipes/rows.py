@@ -92,12 +92,13 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Hunt:
     """A published search: the teacher to train first, the student and what is searched over (as `--over` has it), how
-    many trials, when they may be pruned (epochs, and of how many one goes on), and how the finalists are checked. note:
-    what this scale leaves out of the protocol."""
+    many trials, when they may be pruned (epochs, and of how many one goes on), and how the finalists are checked.
+    printed: what the paper found, by key. note: what this scale leaves out of the protocol."""
 
     teacher: Config
     student: Config
     over: tuple[str, ...]
+    printed: Mapping[str, Any]
     trials: int
     shortest: int
     eta: int

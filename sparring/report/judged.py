@@ -2,7 +2,8 @@
 
 A line *matches* where the interval lies within a margin around the published mean: half a point, or one published
 standard deviation where that is more. It is *within noise* where the interval holds 0 and reaches beyond the margin,
-and it *misses* where it leaves 0 out and reaches beyond the margin. One run has no interval, and *cannot tell*.
+and it *misses* where it leaves 0 out and reaches beyond the margin. One run has no interval, and several that are equal
+one of no width: they *cannot tell*, but where all are the published number itself.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def judge(values: Sequence[float], claim: Mapping[str, Any] | None) -> Judged | 
 
 def status_of(ends: Ends | None, margin: float) -> Status:
     """The word for a 95 % interval of a difference, in points."""
-    if ends is None:
+    if ends is None or ends[0] == ends[1] != 0:  # an interval of no width claims what so few seeds cannot give
         return "cannot tell"
     if -margin <= ends[0] and ends[1] <= margin:
         return "matches"

@@ -97,6 +97,19 @@ def runs(paths: Iterable[str | Path] | str | Path) -> list[Run]:
     return [found[path] for path in sorted(found)]
 
 
+def lying(paths: Iterable[str | Path], pattern: str) -> list[Path]:
+    """The files of some name that lie in some folders or in a folder directly inside one, as where several were
+    collected; each once, in order."""
+    found = [
+        file
+        for path in map(Path, paths)
+        for each in (pattern, f"*/{pattern}")
+        for file in sorted(path.glob(each))
+        if not file.parent.name.startswith(".") or file.parent == path
+    ]
+    return list({file.resolve(): file for file in found}.values())
+
+
 def history(run: Run) -> list[dict[str, Any]]:
     """The run's epochs as they were logged, first to last; what a resumed run logged twice counts the last time."""
     epochs = {int(line["epoch"]): line for line in journal(run, "epoch")}

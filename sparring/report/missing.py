@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sparring.report import augmented, guided, landscape
 from sparring.report.forms import FORMS
-from sparring.report.ledger import JOURNAL, Run, foreign, runs
+from sparring.report.ledger import JOURNAL, Run, foreign, lying, runs
 from sparring.report.planned import PLANS, planned
 from sparring.report.reading import read, read_lines, sentence
 from sparring.report.stored import stored
@@ -27,9 +27,9 @@ AGAIN = {"gradients.json": ("its gradients are", "train that run anew")} | dict.
 def left_out(paths: Iterable[str | Path]) -> list[str]:
     """What a report about the runs and recipes at or below some paths is without, a sentence a file."""
     paths = list(paths)
-    plans = [(file, planned(file)[1]) for path in paths for file in sorted(Path(path).glob(PLANS))]
+    plans = [(file, planned(file)[1]) for file in lying(paths, PLANS)]
     told = [sentence(file, odd) for file, odd in plans if odd]
-    told += [sentence(Path(path) / SWEEP, odd) for path in paths if (odd := read_sweep(Path(path))[1])]
+    told += [sentence(file, odd) for file in lying(paths, SWEEP) if (odd := read_sweep(file.parent)[1])]
     return told + [line for run in runs(paths) for line in missing(run)]
 
 

@@ -12,7 +12,7 @@ from sparring.errors import UserError
 from sparring.report.asked import NAMES, value_of
 from sparring.report.groups import TEACHERS
 from sparring.report.judged import MARGIN, Judged, judge, order, pointed
-from sparring.report.ledger import Run, runs
+from sparring.report.ledger import Run, lying, runs
 from sparring.report.planned import PLANS, planned
 from sparring.report.table import EMPTY, Cell, Table, filled, paired, published, spread
 from sparring.report.units import duration
@@ -41,11 +41,10 @@ class Reproduced:
 def reproduced(paths: Iterable[str | Path] | str | Path) -> list[Reproduced]:
     """The rows of every recipe whose folder is among `paths`, in which at least one run is finished."""
     found = []
-    for path in [paths] if isinstance(paths, str | Path) else paths:
-        for file in sorted(Path(path).glob(PLANS)):
-            plan, _ = planned(file)
-            rows = (row_beside(plan, row, Path(path)) for row in plan.get("rows", ()))
-            found += [row for row in rows if row is not None]
+    for file in lying([paths] if isinstance(paths, str | Path) else paths, PLANS):
+        plan, _ = planned(file)
+        rows = (row_beside(plan, row, file.parent) for row in plan.get("rows", ()))
+        found += [row for row in rows if row is not None]
     return found
 
 

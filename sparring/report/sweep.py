@@ -11,8 +11,8 @@ from sparring.report.groups import SMOKE
 from sparring.report.ledger import number
 from sparring.report.said import NOTHING, SMOKE_TEST
 from sparring.report.sweep_figures import history, importances, parallel
-from sparring.report.swept import DEFAULT, Line, Swept, sweeps
-from sparring.report.table import Cell, Table, spread
+from sparring.report.swept import DEFAULT, Line, Swept, sweeps, tested
+from sparring.report.table import EMPTY, Cell, Table, paired, spread
 from sparring.report.units import amount, duration, signed
 from sparring.report.verdict import Word, interval, summary, word_of
 
@@ -85,14 +85,13 @@ def verdict(found: Swept) -> tuple[str, list[str]]:
     if default is None or not others:
         return "no verdict", []
     best = max(others, key=lambda line: line.validation)
-    seeds = len(best.runs)
     told = (
         f"Of {len(others)} finalist{'s' * (len(others) > 1)}, {best.name} ({typed(best.values)}) has the best mean "
-        f"{judged(found)} over {seeds} seed{'s' * (seeds > 1)} that the search did not use: "
+        f"{judged(found)} over {best.seeds} seed{'s' * (best.seeds > 1)} that the search did not use: "
         f"{100 * best.validation:.2f} %, where the defaults have {100 * default.validation:.2f} %."
     )
-    if default.validation >= best.validation:
-        told += " So no finalist is better there than the defaults, which remain the choice."
+    if found.told.get("winner") == DEFAULT:
+        return "does not help", [f"{SAID['does not help']}: the defaults remain the choice.", told]
     word, sentence = paid(best, default)
     return word, [sentence, told]
 
@@ -144,14 +143,20 @@ def finalists(found: Swept) -> Table | None:
     """The finalists and the defaults beside each other; None before they are run."""
     if not found.lines:
         return None
-    head = ("finalist", "values", f"{judged(found)}, %", "test accuracy, %")
+    head = (
+        "finalist",
+        "values",
+        f"{judged(found)}, %",
+        "test accuracy, %",
+        "test: against the defaults, points [95 %]",
+    )
+    default = next((line for line in found.lines if line.name == DEFAULT), None)
     rows = []
     for line in sorted(found.lines, key=lambda line: -line.validation):
         chosen = " (chosen)" if line.name == found.told.get("winner") else ""
         cells = (Cell(line.name + chosen, line.name), Cell(typed(line.values) or "as given"))
-        rows.append(
-            (*cells, Cell(f"{100 * line.validation:.2f}", line.validation), spread(list(line.tested().values()), 100))
-        )
+        cells += Cell(f"{100 * line.validation:.2f}", line.validation), spread(list(line.tested().values()), 100)
+        rows.append((*cells, paired(line.runs, default.runs, tested) if default else EMPTY))
     return Table(head, tuple(rows))
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, TypeAdapter
 
 from sparring.report.kinds import Amount, Count, Form, Number, Share
-from sparring.report.ledger import Run, number, runs
+from sparring.report.ledger import Run, lying, number, runs
 from sparring.report.reading import Odd, read
 
 SWEEP = "sweep.json"
@@ -71,16 +71,18 @@ FORM = TypeAdapter(Sweep)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A finalist: its values of the space, {} of the defaults, its mean on validation images, and its finished runs."""
+    """A finalist: its values of the space, {} of the defaults, its mean on validation images over some seeds, and those
+    of its runs that are there still."""
 
     name: str
     values: Mapping[str, Any]
     validation: float
+    seeds: int
     runs: Sequence[Run]
 
     def tested(self) -> dict[int | None, float]:
         """Its test accuracies by seed."""
-        found = ((run.seed, run.number("test", "accuracy")) for run in self.runs)
+        found = ((run.seed, tested(run)) for run in self.runs)
         return {seed: value for seed, value in found if value is not None}
 
 
@@ -115,15 +117,22 @@ def read_sweep(folder: Path) -> tuple[dict[str, Any], list[Odd]]:
 def sweeps(paths: Iterable[str | Path]) -> list[Swept]:
     """The searches that some folders hold."""
     found = []
-    for folder in map(Path, paths):
+    for folder in (file.parent for file in lying(paths, SWEEP)):
         told, _ = read_sweep(folder)
         if told and told["space"]:
             lines = [
-                Line(each["name"], each["values"], each["validation"], finished(folder, each["runs"]))
+                Line(
+                    each["name"], each["values"], each["validation"], len(each["runs"]), finished(folder, each["runs"])
+                )
                 for each in told.get("finalists", ())
             ]
             found.append(Swept(folder, told, lines))
     return found
+
+
+def tested(run: Run) -> float | None:
+    """A run's accuracy on the test images."""
+    return run.number("test", "accuracy")
 
 
 def finished(folder: Path, names: Sequence[str]) -> list[Run]:

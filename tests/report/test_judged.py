@@ -57,6 +57,8 @@ def test_nothing_is_judged_where_a_side_is_missing():
     one = held([98.0], claim(98.0, 0.1, 5))
     assert (one.status, one.ends, one.shown) == ("cannot tell", None, "+0.00")
     assert held([0.0, 0.0, 0.0], claim(0.0)).status == "matches"
+    assert held([80.0, 80.0, 80.0], claim(80.2)).status == "cannot tell"  # though within the margin
+    assert held([80.0, 80.0, 80.0], claim(85.0)).status == "cannot tell"
     assert welch(Summary(1.0, 0.0, 2), Summary(2.0, 0.0, 2)) is None
 
 

@@ -1,6 +1,7 @@
 """A search in the report: pictures, tables, and the word on whether it paid."""
 
 import json
+from shutil import rmtree
 from typing import Any
 
 import pytest
@@ -29,7 +30,8 @@ def write_sweep(root, gains=(0.01, 0.012, 0.014), default=0.70, **more):
     trials = [trial(n, value=0.5 + n / 100) for n in range(4)]
     trials += [trial(4, "pruned", 0.4, epochs=3, images=3000), trial(5, "fail", None, images=None, why="not finite")]
     lines = []
-    for name, validation in (("default", 0.70), ("trial-0003", more.pop("validation", 0.72))):
+    validated = more.pop("validation", 0.72)
+    for name, validation in (("default", 0.70), ("trial-0003", validated)):
         runs = []
         for seed, gain in enumerate(gains, 1):
             runs.append(f"finalists/{name}/seed-{seed}")
@@ -39,7 +41,11 @@ def write_sweep(root, gains=(0.01, 0.012, 0.014), default=0.70, **more):
         values = trials[3]["values"] if name != "default" else {}
         lines.append({"name": name, "values": values, "validation": validation, "runs": runs})
     told = {"study": "x", "wanted": 6, "space": SPACE, "trials": trials, "finalists": lines, "note": "A note."}
-    told |= {"winner": "trial-0003", "command": "sparring distill", "importances": {"perturb.alpha": 0.9}}
+    told |= {
+        "winner": "trial-0003" if validated > 0.70 else "default",
+        "command": "sparring distill",
+        "importances": {"perturb.alpha": 0.9},
+    }
     (root / "sweep.json").write_text(json.dumps(told | more))
 
 
@@ -65,8 +71,26 @@ def test_whether_it_paid_is_told_over_shared_seeds(tmp_path, gains, said):
 
 
 def test_defaults_that_are_as_good_remain_the_choice(tmp_path):
-    write_sweep(tmp_path, validation=0.70)
-    assert "the defaults, which remain the choice" in markdown([tmp_path])
+    write_sweep(tmp_path, validation=0.70)  # and on test images, which choose nothing, the finalist is clearly better
+    (found,) = sweeps([tmp_path])
+    told = section(found)
+    assert told.word == "does not help"
+    assert told.sentences[0] == "The search did not pay: the defaults remain the choice."
+    assert "+1.20 [+0.70, +1.70] (3), helps" in markdown([tmp_path])
+
+
+def test_the_seeds_are_those_of_the_mean_and_not_of_the_folders_left(tmp_path):
+    write_sweep(tmp_path)
+    rmtree(tmp_path / "finalists" / "trial-0003" / "seed-3")
+    text = markdown([tmp_path])
+    assert "over 3 seeds that the search did not use: 72.00 %" in text
+    assert "2 shared seeds" in text
+
+
+def test_a_search_is_found_one_folder_further_down(tmp_path):
+    write_sweep(tmp_path / "kept" / "sweep")
+    assert [found.folder.name for found in sweeps([tmp_path / "kept", tmp_path / "kept" / "sweep"])] == ["sweep"]
+    assert not sweeps([tmp_path])
 
 
 def test_what_trials_came_to(tmp_path):
