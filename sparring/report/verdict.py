@@ -14,7 +14,7 @@ from sparring.report.groups import BASELINE, Arm, Group, named_alike
 from sparring.report.ledger import Run
 from sparring.report.units import amount, signed
 
-Word = Literal["helps", "hurts", "does not help", "cannot tell", "not comparable"]
+Word = Literal["helps", "hurts", "does not help", "no difference", "cannot tell", "not comparable"]
 # Settings of training itself: where two arms differ in one, their difference is not the method's alone.
 TRAINING = {"optim", "augment", "val", "omit", "size", "normalise", "precision"}
 
@@ -79,7 +79,7 @@ def compare(method: Arm, against: Arm) -> Verdict:
     differences = [_accuracy(a) - _accuracy(b) for a, b in pairs]
     short, ends = summary(differences), interval(differences)
     low, high = ends or (None, None)
-    unequal = tuple(dict.fromkeys(why for pair in pairs or _any_pair(method, against) for why in _unequal(*pair)))
+    unequal = tuple(dict.fromkeys(why for pair in pairs or _any_pair(method, against) for why in unequal(*pair)))
     word = "not comparable" if unequal else word_of(short, low, high)
     return Verdict(
         method=method.label,
@@ -135,7 +135,7 @@ def _any_pair(a: Arm, b: Arm) -> list[tuple[Run, Run]]:
     return [(a.runs[0], b.runs[0])]
 
 
-def _unequal(a: Run, b: Run) -> list[str]:
+def unequal(a: Run, b: Run) -> list[str]:
     """Why a difference between two runs would not be their methods' alone."""
     told = named_alike((a, b))
     one, two = told[a.path], told[b.path]
@@ -160,6 +160,8 @@ def word_of(short: Summary | None, low: float | None, high: float | None) -> Wor
     """What paired differences say of whether something helps, by their mean and its 95 % interval."""
     if short is None or low is None or high is None:
         return "cannot tell"
+    if short.sd == short.mean == 0:
+        return "no difference"
     if short.sd == 0:  # an interval of no width claims a certainty that so few seeds cannot give
         return "cannot tell"
     if low > 0:
@@ -202,6 +204,8 @@ def _sentence(v: Verdict) -> str:
         return (
             f"Cannot tell whether {v.method} helps: {seen}, but on {seeds}. Two shared seeds are needed at the least."
         )
+    if v.word == "no difference":
+        return f"No difference: {v.method} has the same test accuracy as {against} on each of {seeds}."
     if v.word == "cannot tell" and v.sd == 0:
         return f"Cannot tell whether {v.method} helps: {seen} on each of {seeds}, exactly, so their spread is unknown."
     if v.word == "cannot tell":
