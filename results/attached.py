@@ -76,7 +76,7 @@ EVIDENCE = (
         "cpu",
         "cifar100-resnet20-resnet8",
         rows=("resnet32x4-resnet8x4",),
-        lines={"kd": "cifar/kd", "da": "cifar/da"},
+        lines={TEACHER: "cifar-teacher", "kd": "cifar/kd", "da": "cifar/da"},
         words="The same with DA's climb in float32, as the sheet has it.",
     ),
     Evidence(
@@ -84,7 +84,12 @@ EVIDENCE = (
         "cpu",
         "cifar100-resnet20-resnet8",
         rows=("resnet32x4-resnet8x4",),
-        lines={"ce": "cifar-long/ce", "kd": "cifar-long/kd", "da": "cifar-long/da-bf16"},
+        lines={
+            TEACHER: "cifar-teacher",
+            "ce": "cifar-long/ce",
+            "kd": "cifar-long/kd",
+            "da": "cifar-long/da-bf16",
+        },
         words="The same pair for 15 epochs, one seed.",
     ),
     Evidence(

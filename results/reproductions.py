@@ -15,6 +15,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import standing
 from attached import EVIDENCE, HONEST, Evidence
 from costs import cost
 from scipy.stats import binomtest
@@ -29,7 +30,7 @@ from sparring.recipes.rows import Recipe
 from sparring.report import Run, markdown_table, runs
 from sparring.report.judged import MARGIN, direction_of, judge, pointed, status_of
 from sparring.report.page import beside
-from sparring.report.reproduced import NOT_RUN, Reproduced, row_beside
+from sparring.report.reproduced import Reproduced, row_beside
 from sparring.report.table import Cell, Table
 from sparring.report.units import duration
 from sparring.report.verdict import interval, summary
@@ -115,14 +116,27 @@ def section(name: str, recipe: Recipe) -> tuple[str, str, str]:
             continue
         found = [row for row in rows_of(evidence, recipe)]
         rows += [(evidence, row) for row in found]
-        parts.append(f"{kept} Training took {hours(evidence)} in all.")
+        parts.append(f"{kept} Training took {hours(evidence)} in all. {raw(evidence)}")
         for row in found:
             title, *more = beside(row)
             parts += [f"**{title.removeprefix('## ')}**", *more]
-    status = "; ".join(told) or in_short(rows, recipe)
     if not parts:
-        parts = [f"Status: {lacking(recipe)}."]
+        status = lacking(recipe)
+        parts = [f"Status: {status}."]
+    elif told:
+        status = "; ".join(told)
+    else:
+        assert recipe.rows is not None
+        status = standing.in_short(rows, recipe.rows(scales[0]))
+        parts += counted_of(rows)
     return "\n\n".join([*head, *price, *parts, *honest]), status, " ".join(dict.fromkeys(scales))
+
+
+def counted_of(rows: Sequence[tuple[Evidence, Reproduced]]) -> list[str]:
+    """What of a recipe's evidence its status counts, in parts."""
+    table, rest = standing.told(rows)
+    head = "What the status counts, each difference once, as the place with the most seeds tells it:"
+    return [*([f"{head}\n\n{markdown_table(table)}"] if table else []), *filter(None, [rest])]
 
 
 def rows_of(evidence: Evidence, recipe: Recipe) -> Iterator[Reproduced]:
@@ -143,37 +157,20 @@ def rows_of(evidence: Evidence, recipe: Recipe) -> Iterator[Reproduced]:
             yield found
 
 
-def in_short(rows: Sequence[tuple[Evidence, Reproduced]], recipe: Recipe) -> str:
-    """What the kept runs say of a recipe, in a few words."""
-    if not rows:
-        return lacking(recipe)
-    lines: Counter[str] = Counter()
-    ways: Counter[str] = Counter()
-    for _, row in rows:
-        lines.update(row.lines)
-        ways.update(row.directions)
-    missing = lines.pop(NOT_RUN, 0)
-    parts = [f"of {sum(lines.values())} lines {counted(lines)}"] if lines else []
-    ways.pop(NOT_RUN, 0)
-    parts += [f"of {sum(ways.values())} directions {counted(ways)}"] if ways else []
-    scales = "/".join(dict.fromkeys(evidence.scale for evidence, _ in rows))
-    printed = any(row.lines or row.directions for _, row in rows)
-    parts += [] if printed else ["nothing is printed to hold it to"]
-    return f"{scales} scale: {'; '.join(parts)}" + (f"; {missing} lines not run" if missing else "")
-
-
-def counted(words: Counter[str]) -> str:
-    """ "2 match, 1 misses": how many of each word, in a fixed order."""
-    order = ("matches", "within noise", "misses", "agrees", "contradicts", "cannot tell")
-    return ", ".join(f"{words[word]} {word}" for word in order if words[word])
-
-
 def lacking(recipe: Recipe) -> str:
     """Why nothing of a recipe is kept."""
     needs = [NEEDED[key] for key, scale in recipe.needs if scale == "full"]
     if needs:
         return f"not run here: needs {' and '.join(needs)}"
     return "not run here"
+
+
+def raw(evidence: Evidence) -> str:
+    """Where the files of each line lie, in a sentence."""
+    if not evidence.lines:
+        return f"Raw: results/{evidence.folder}/ROW/LINE/seed-N/result.json, its teachers in teachers/."
+    told = ", ".join(f"{name} in {place}" for name, place in evidence.lines.items())
+    return f"Raw, below results/{evidence.folder}: {told}."
 
 
 @cache
@@ -257,14 +254,15 @@ def hard_toy() -> tuple[str, str]:
     head = ("method", "test MSE", "less than the one above by", "direction")
     table = Table(head, tuple(tuple(map(Cell, row)) for row in rows))
     text = f"From [results/hard-toy](../results/hard-toy/report.md), at full length. {found['protocol']}"
-    return f"{text}\n\n{markdown_table(table)}", f"full scale: of {sum(ways.values())} directions {counted(ways)}"
+    return f"{text}\n\n{markdown_table(table)}", f"full scale: {standing.amount(ways, 'difference', 'agree')}"
 
 
 def disk_toys() -> tuple[str, str]:
     """DiSK's Table 1: how many of 100 starts end in each minimum, ours over five seeds."""
     found = json.loads((HERE / "disk-toys" / "disk-toys.json").read_text())
-    rows, lines = [], Counter[str]()
+    rows, held = [], Counter[str]()
     for toy in found.values():
+        best = len(toy["published of 100"]["KD"]) - 1  # the minimum that the claim is about
         for method, counts in toy["counts"].items():
             for at, printed in enumerate(toy["published of 100"][method]):
                 values = [float(count[at]) for count in counts]
@@ -275,7 +273,7 @@ def disk_toys() -> tuple[str, str]:
                 if short.sd == 0:
                     ends = binomial(sum(values), 100 * len(values), printed)
                     judged = replace(judged, status=status_of(ends, MARGIN), ends=ends)
-                lines[judged.status] += 1
+                held[judged.status] += at == best and method in ("DiSK", "KD")
                 ours = f"{short.mean:.1f} ± {short.sd:.1f} ({short.n})"
                 shown = pointed(judged.gap, judged.ends)
                 rows.append((toy["toy"], method, toy["ends"][at], str(printed), ours, shown, judged.told))
@@ -283,12 +281,12 @@ def disk_toys() -> tuple[str, str]:
     table = Table(head, tuple(tuple(map(Cell, row)) for row in rows))
     text = (
         "From [results/disk-toys](../results/disk-toys/README.md), at full length: five seeds of 100 starts, the "
-        "readings chosen on other seeds. Five counts that are equal have the exact binomial interval of all 500 starts. "
+        "readings chosen on other seeds. Five equal counts have the exact binomial interval of all 500 starts. "
         "A published count is one of 100, and its own noise is not in the interval."
     )
-    best, ways = [], Counter[str]()
+    apart, ways = [], Counter[str]()
     for toy in found.values():
-        at = len(toy["published of 100"]["KD"]) - 1  # the best minimum
+        at = len(toy["published of 100"]["KD"]) - 1
         told = toy["published of 100"]["DiSK"][at] - toy["published of 100"]["KD"][at]
         pairs = zip(toy["counts"]["DiSK"], toy["counts"]["KD"], strict=True)
         differences = [float(disk[at] - kd[at]) for disk, kd in pairs]
@@ -296,12 +294,11 @@ def disk_toys() -> tuple[str, str]:
         word = direction_of(float(told), ends)
         ways[word] += 1
         shown = pointed(sum(differences) / len(differences), ends)
-        best.append((toy["toy"], toy["ends"][at], f"{told:+d}", shown, word))
+        apart.append((toy["toy"], toy["ends"][at], f"{told:+d}", shown, word))
     kind = ("toy", "DiSK − KD in", "published, of 100", "ours, of 100", "direction")
-    second = markdown_table(Table(kind, tuple(tuple(map(Cell, row)) for row in best)))
-    status = f"full scale: of {sum(lines.values())} lines {counted(lines)}"
-    status += f"; of {sum(ways.values())} directions {counted(ways)}"
-    return f"{text}\n\n{markdown_table(table)}\n\n{second}", status
+    second = markdown_table(Table(kind, tuple(tuple(map(Cell, row)) for row in apart)))
+    status = [standing.amount(held, "number", "match"), standing.amount(ways, "difference", "agree")]
+    return f"{text}\n\n{markdown_table(table)}\n\n{second}", f"full scale: {'; '.join(status)}"
 
 
 def binomial(count: float, of: int, printed: float) -> tuple[float, float]:

@@ -186,6 +186,9 @@ def plan_of(row: Row, wish: Wish) -> dict[str, Any]:
         "attack": None if row.attack is None else asdict(row.attack),
         "against": [name for name in row.against if name in lines],
         "order": [list(pair) for pair in row.order if set(pair) <= set(lines)],
+        "about": [list(each) for each in row.about if set(each[:2]) <= set(lines)],
+        "matched": {name: other for name, other in row.matched.items() if other in lines},
+        "printed_of": row.printed_of,
         "metrics": list(metrics),
         "lines": [
             {

@@ -64,6 +64,9 @@ class Row:
     metrics: what is tabled beside what the claims name: of a row with classes omitted "without" and "only" them.
     against: the lines that every other is held against, seed by seed.
     order: pairs of lines, of whose difference the paper makes something: ours is held beside it, paired over the seeds.
+    about: what the recipe's claim says, as (line, line, metric): the differences of `order` that its status counts, and
+    no others. matched: by a line another one that had as many updates as the line's rivals: they are held against both.
+    printed_of: what the published numbers are of, where it is not what the row's name says ("CIFAR-10").
     climbed: whether images are climbed to where a run's student and teacher disagree ("climb/10" among the metrics).
     attack: what the runs are put through once they are there ("autoattack" among the metrics).
     corruptions: which of these are measured once the runs are there. vae: the autoencoder to train first, where a
@@ -81,6 +84,9 @@ class Row:
     taught: str = ""
     against: tuple[str, ...] = ()
     order: tuple[tuple[str, str], ...] = ()
+    about: tuple[tuple[str, str, str], ...] = ()
+    matched: Mapping[str, str] = field(default_factory=dict)
+    printed_of: str = ""
     climbed: bool = False
     attack: Attack | None = None
     corruptions: tuple[str, ...] = ()
@@ -113,8 +119,9 @@ class Recipe:
 
     rows: those of a table at a scale. hunt: a search at a scale, in place of `rows`. draw: of a figure that is no grid
     of runs, in place of `rows`: fills a folder at a scale with a number of seeds (None: its own) and returns its page.
-    paper, shows, claim: whose, which of its tables or figures, and what that says, each in a few words. needs: (key of
-    the configuration, scale) where a user must give it, and what to say where it is missing. scales: those there are.
+    paper, shows, claim: whose, which of its tables or figures, and what that says, each in a few words; which of its
+    rows' differences the claim means, the rows say (`Row.about`). needs: (key of the configuration, scale) where a user
+    must give it, and what to say where it is missing. scales: those there are.
     place: whose folder the runs lie in by default, where they are another recipe's.
     """
 

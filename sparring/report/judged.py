@@ -28,13 +28,15 @@ Ends = tuple[float, float]
 class Judged:
     """How far our mean is from a published one, in points, with its 95 % interval (None: one run), and what it says.
 
-    welch: whether the interval counts the published runs' spread too, and not ours alone against a fixed number.
+    welch: whether the interval counts the published runs' spread too, and not ours alone against a fixed number. n: how
+    many runs of ours.
     """
 
     status: Status
     gap: float
     ends: Ends | None
     welch: bool
+    n: int
 
     @property
     def shown(self) -> str:
@@ -73,7 +75,7 @@ def judge(values: Sequence[float], claim: Mapping[str, Any] | None) -> Judged | 
     both = ends is not None
     if ends is None and (alone := interval(values)) is not None:
         ends = alone[0] - theirs.mean, alone[1] - theirs.mean
-    return Judged(status_of(ends, max(MARGIN, theirs.sd or 0.0)), gap, ends, both)
+    return Judged(status_of(ends, max(MARGIN, theirs.sd or 0.0)), gap, ends, both, ours.n)
 
 
 def status_of(ends: Ends | None, margin: float) -> Status:

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sparring.errors import UserError
 from sparring.files import write_text
 from sparring.report import attacked, gradients, parted, robust, sweep, teacher
+from sparring.report.differences import differences_table
 from sparring.report.groups import SMOKE, Group, groups
 from sparring.report.labels import in_two
 from sparring.report.ledger import Run, runs
@@ -95,7 +96,8 @@ def smoke(found: Iterable[Run], swept: Iterable[sweep.Section]) -> bool:
 
 def beside(row: Reproduced) -> list[str]:
     """A reproduced row as Markdown, in parts: its table, what the paper says of its lines' differences, its note."""
-    orders = [f"One line against another, points:\n\n{markdown_table(row.orders)}"] if row.orders else []
+    apart = differences_table(row.differences)
+    orders = [f"One line against another, points:\n\n{markdown_table(apart)}"] if apart else []
     return [f"## {_plain(row.title)}", markdown_table(row.table), *orders, _plain(row.note)]
 
 

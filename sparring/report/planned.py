@@ -38,16 +38,22 @@ class Row(Form):
     metrics: list[str]
     against: list[str] = Field([])
     order: list[list[str]] = Field([])
+    about: list[list[str]] = Field([])
+    matched: dict[str, str] = Field({})
+    printed_of: str = ""
     attack: Attack | None = None
     lines: list[Line]
 
     @model_validator(mode="after")
     def _fitting(self) -> Row:
         names = {line.name for line in self.lines}
-        if set(self.against) - names or {name for pair in self.order for name in pair} - names:
+        others = {*self.against, *(name for pair in self.order for name in pair), *self.matched.values()}
+        if others - names:
             raise ValueError("holds its lines against one that is not among them")
         if any(len(pair) != 2 for pair in self.order):
             raise ValueError("has an order that is not of two lines")
+        if any(each[:2] not in self.order or len(each) != 3 for each in self.about):
+            raise ValueError("is about a difference that is not in its order")
         if self.attack is None and "autoattack" in self.metrics:
             raise ValueError("wants AutoAttack's numbers and names no attack")
         return self

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,32 +9,35 @@ from typing import Any
 
 from sparring.errors import UserError
 from sparring.report.asked import NAMES, value_of
+from sparring.report.differences import NOT_RUN, Difference, differences
 from sparring.report.groups import TEACHERS
-from sparring.report.judged import MARGIN, Judged, judge, order, pointed
+from sparring.report.judged import MARGIN, Judged, judge
 from sparring.report.ledger import Run, lying, runs
 from sparring.report.planned import PLANS, planned
+from sparring.report.ran import lengths, networks
 from sparring.report.table import EMPTY, Cell, Table, filled, paired, published, spread
 from sparring.report.units import duration
 from sparring.report.verdict import summary
 
-NOT_RUN, ELSEWHERE, SMOKE = "not run here", "another scale", "smoke"
+ELSEWHERE, SMOKE = "another scale", "smoke"
 WELCH, ALONE = "by Welch, with the published spread", "of ours alone, against a fixed number"
 
 
 @dataclass(frozen=True, slots=True)
 class Reproduced:
-    """One row of a published table. title: which, at what scale; note: the protocols, ours and the paper's.
+    """One row of a published table. title: which, at what scale, and what ran; note: the protocols, ours and the
+    paper's.
 
-    orders: the paper's differences between lines beside ours, None where it has none. lines: how many lines came to
-    which status, of students and data that are the paper's; directions: how many of its differences agree.
+    differences: the paper's between lines, beside ours. numbers: by line and metric how ours stands beside what is
+    printed, of students and data that are the paper's; None where it was not run.
     """
 
+    name: str
     title: str
     note: str
     table: Table
-    orders: Table | None = None
-    lines: Mapping[str, int] = field(default_factory=dict)
-    directions: Mapping[str, int] = field(default_factory=dict)
+    differences: Sequence[Difference] = ()
+    numbers: Mapping[tuple[str, str], Judged | None] = field(default_factory=dict)
 
 
 def reproduced(paths: Iterable[str | Path] | str | Path) -> list[Reproduced]:
@@ -55,30 +57,33 @@ def row_beside(plan: Mapping[str, Any], row: Mapping[str, Any], folder: Path) ->
     if not any(ours.values()):
         return None
     columns: dict[str, list[Cell]] = {"line": [Cell(line["name"], line["name"]) for line in row["lines"]]}
-    found: list[tuple[Mapping[str, Any], Judged | None]] = []
+    found: dict[tuple[str, str], Judged | None] = {}
+    smoke = plan["scale"] == "smoke"
     for metric in row["metrics"]:
-        more, judged = _metric(row, metric, ours, smoke=plan["scale"] == "smoke")
+        more, judged = _metric(row, metric, ours, smoke=smoke)
         columns |= more
-        found += judged
+        found |= judged
     columns["training, each"] = [_cost(ours[line["name"]]) for line in row["lines"]]
-    held = [each for _, each in found if each] if row["like"] else []
-    lines = Counter(each.status if each else NOT_RUN for _, each in found) if row["like"] else {}
-    orders, directions = (None, {}) if plan["scale"] == "smoke" else _orders(row, ours)
-    note = " ".join([row["note"], *_sources(row), _ours(ours.values()), *_said(held)])
-    title = f"{plan['name']}, {plan['scale']} scale: {row['name']}"
-    return Reproduced(title, note.strip(), filled(columns), orders, lines, directions)
+    numbers = found if row["like"] else {}
+    held = [each for each in numbers.values() if each]
+    ran = f"Epochs (seeds) that ran: {lengths(ours)}."
+    note = " ".join([ran, row["note"], *_sources(row), _ours(ours.values()), *_said(held)])
+    title = f"{plan['name']}, {plan['scale']} scale: {row['name']} (ran: {networks(ours)})"
+    apart = [] if smoke else differences(row, ours)
+    return Reproduced(row["name"], title, note.strip(), filled(columns), apart, numbers)
 
 
 def _metric(
     row: Mapping[str, Any], metric: str, ours: Mapping[str, list[Run]], *, smoke: bool
-) -> tuple[dict[str, list[Cell]], list[tuple[Mapping[str, Any], Judged | None]]]:
-    """A metric's columns, and each of its claims with what our runs make of it."""
+) -> tuple[dict[str, list[Cell]], dict[tuple[str, str], Judged | None]]:
+    """A metric's columns, and by line and metric what our runs make of each of its claims."""
     shown, lines = NAMES.get(metric, metric), row["lines"]
     values = [list(_by_run(ours[line["name"]], row, metric)) for line in lines]
     claims = [line["claims"].get(metric) for line in lines]
     judged = [judge(*pair) for pair in zip(values, claims, strict=True)]
+    of = f" ({row['printed_of']})" if row.get("printed_of") else ""
     columns = {
-        f"{shown}: published, %": [published(claim) for claim in claims],
+        f"{shown}: published{of}, %": [published(claim) for claim in claims],
         f"{shown}: ours, %": [spread(each, 1) for each in values],
     }
     if row["like"]:
@@ -93,7 +98,8 @@ def _metric(
             else paired(ours[each["name"]], ours[line], lambda run: value_of(run, metric, row))
             for each in lines
         ]
-    return columns, [(claim, each) for claim, each in zip(claims, judged, strict=True) if claim]
+    held = zip(lines, claims, judged, strict=True)
+    return columns, {(line["name"], metric): each for line, claim, each in held if claim}
 
 
 def _status(values: Sequence[float], claim: Mapping[str, Any] | None, judged: Judged | None, unlike: str) -> Cell:
@@ -104,36 +110,9 @@ def _status(values: Sequence[float], claim: Mapping[str, Any] | None, judged: Ju
     return Cell(told, told)
 
 
-def _orders(row: Mapping[str, Any], ours: Mapping[str, list[Run]]) -> tuple[Table | None, dict[str, int]]:
-    """The differences between lines of which the paper says something, and how many came to which word."""
-    claims = {line["name"]: line["claims"] for line in row["lines"]}
-    columns: dict[str, list[Cell]] = {head: [] for head in ("difference", "of", "published", "ours", "direction")}
-    counted: Counter[str] = Counter()
-    for upper, lower in row.get("order", ()):
-        for metric in row["metrics"]:
-            pair = claims[upper].get(metric), claims[lower].get(metric)
-            if pair[0] is None or pair[1] is None:
-                continue
-            one, other = (_by_seed(ours[name], row, metric) for name in (upper, lower))
-            found = order(one, other, *pair)
-            gap = pair[0]["published"]["mean"] - pair[1]["published"]["mean"]
-            cells = [f"{upper} − {lower}", NAMES.get(metric, metric), pointed(gap, found and found.printed_ends)]
-            cells += [f"{pointed(found.gap, found.ends)} ({found.n})", found.direction] if found else ["", NOT_RUN]
-            counted[cells[-1]] += 1
-            for head, cell in zip(columns, cells, strict=True):
-                columns[head].append(Cell(cell, cell))
-    return (filled(columns) if counted else None), dict(counted)
-
-
 def _by_run(found: Iterable[Run], row: Mapping[str, Any], metric: str) -> Iterable[float]:
     """A metric of every run that has it, in %."""
     return (100 * value for run in found if (value := value_of(run, metric, row)) is not None)
-
-
-def _by_seed(found: Iterable[Run], row: Mapping[str, Any], metric: str) -> dict[int, float]:
-    """The same by the run's seed."""
-    told = ((run.seed, value_of(run, metric, row)) for run in found)
-    return {seed: 100 * value for seed, value in told if seed is not None and value is not None}
 
 
 def _finished(folder: Path) -> list[Run]:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from sparring.report.differences import differences_table
 from sparring.report.reproduced import Reproduced
 from sparring.report.table import Table
 
 ORDERS = (
     "One line against another: points of a percent; ours paired over shared seeds (their number), with 95 % intervals; "
-    "the paper's by Welch where it prints spreads. 'Agrees': our interval lies on the paper's side of 0."
+    "the paper's by Welch where it prints spreads. 'Agrees': our interval lies on the paper's side of 0. 'The "
+    "claim's': what the recipe claims. 'Not an equal comparison': what else than the method sets the runs apart."
 )
 
 
@@ -26,5 +28,6 @@ class Section:
 
 def of_table(row: Reproduced) -> Section:
     """A row of a published table as a section: its lines, and what the paper says of one line against another."""
-    orders = ((row.orders, ORDERS),) if row.orders else ()
+    apart = differences_table(row.differences)
+    orders = ((apart, ORDERS),) if apart else ()
     return Section(row.title, tables=((row.table, row.note), *orders))

@@ -20,6 +20,7 @@ SAID: Mapping[Word, str] = {
     "helps": "The search paid",
     "hurts": "The search hurt",
     "does not help": "The search did not pay",
+    "no difference": "The search made no difference",
     "cannot tell": "Cannot tell whether the search paid",
 }
 STATES = {"complete": "trained to the end", "pruned": "pruned", "fail": "failed", "running": "running"}
@@ -105,7 +106,11 @@ def paid(best: Line, default: Line) -> tuple[str, str]:
     word = word_of(short, low, high)
     if short is None:
         return word, "Cannot tell whether the search paid: finalist and defaults share no seed that was tested."
-    within = "" if low is None or high is None else f"95 % interval {signed(low)} to {signed(high)}, "
+    within = (
+        ""
+        if word == "no difference" or low is None or high is None
+        else f"95 % interval {signed(low)} to {signed(high)}, "
+    )
     seeds = f"{short.n} shared seed{'s' * (short.n > 1)}"
     reached = spread(list(ours.values()), 100).text
     return word, (

@@ -14,7 +14,7 @@ from sparring.report.groups import BASELINE, Arm, Group, named_alike
 from sparring.report.ledger import Run
 from sparring.report.units import amount, signed
 
-Word = Literal["helps", "hurts", "does not help", "cannot tell", "not comparable"]
+Word = Literal["helps", "hurts", "does not help", "no difference", "cannot tell", "not comparable"]
 BETTER: Mapping[str, str] = {  # the words for two methods, of which neither is the student alone
     "helps": "is better than",
     "hurts": "is worse than",
@@ -84,8 +84,8 @@ def compare(method: Arm, against: Arm) -> Verdict:
     differences = [_accuracy(a) - _accuracy(b) for a, b in pairs]
     short, ends = summary(differences), interval(differences)
     low, high = ends or (None, None)
-    unequal = tuple(dict.fromkeys(why for pair in pairs or _any_pair(method, against) for why in _unequal(*pair)))
-    word = "not comparable" if unequal else word_of(short, low, high)
+    unlike = tuple(dict.fromkeys(why for pair in pairs or _any_pair(method, against) for why in unequal(*pair)))
+    word = "not comparable" if unlike else word_of(short, low, high)
     return Verdict(
         method=method.label,
         against=against.label,
@@ -95,7 +95,7 @@ def compare(method: Arm, against: Arm) -> Verdict:
         sd=short.sd if short else None,
         low=low,
         high=high,
-        unequal=unequal,
+        unequal=unlike,
         seeds_needed=_needed(short) if word == "cannot tell" else None,
         baseline=against.method == BASELINE,
         sizes=_sizes(method, against),
@@ -140,7 +140,7 @@ def _any_pair(a: Arm, b: Arm) -> list[tuple[Run, Run]]:
     return [(a.runs[0], b.runs[0])]
 
 
-def _unequal(a: Run, b: Run) -> list[str]:
+def unequal(a: Run, b: Run) -> list[str]:
     """Why a difference between two runs would not be their methods' alone."""
     told = named_alike((a, b))
     one, two = told[a.path], told[b.path]
@@ -165,6 +165,8 @@ def word_of(short: Summary | None, low: float | None, high: float | None) -> Wor
     """What paired differences say of whether something helps, by their mean and its 95 % interval."""
     if short is None or low is None or high is None:
         return "cannot tell"
+    if short.sd == short.mean == 0:
+        return "no difference"
     if short.sd == 0:  # an interval of no width claims a certainty that so few seeds cannot give
         return "cannot tell"
     if low > 0:
@@ -198,6 +200,9 @@ def _sentence(v: Verdict) -> str:
     open_ = f"Cannot tell whether {v.method} {'helps' if v.baseline else f'is better than {v.against}'}: {seen}"
     if v.n < 2:
         return f"{open_}, but on {seeds}. Two shared seeds are needed at the least."
+    if v.word == "no difference":
+        against = f"the same student on the labels alone ({v.against})" if v.baseline else v.against
+        return f"No difference: {v.method} has the same test accuracy as {against} on each of {seeds}."
     if v.word == "cannot tell" and v.sd == 0:
         return f"{open_} on each of {seeds}, exactly, so their spread is unknown."
     if v.word == "cannot tell":
