@@ -49,16 +49,17 @@ has no interval. The interval is Welch's where the published spread and count ar
 fixed number. **Another scale**: smaller networks, fewer epochs or smaller images, so the number says nothing about
 the paper's; the **direction** of the paper's differences can be judged all the same, paired over seeds: **agrees**,
 our interval lies on the paper's side of 0; **contradicts**, on the other; **cannot tell**, it holds 0. Each interval
-stands alone: of twenty, one misses by chance. **Not an equal comparison**: what else than the method sets the two lines'
-runs apart (epochs, a start from a trained student); where a rival of as many updates was run, the line below has it.
+stands alone: of twenty, one misses by chance. **Not an equal comparison**: what else than the method sets the two
+lines' runs apart (epochs, a start from a trained student); where a rival of as many updates was run, the line below
+has it.
 
 *Status of a recipe*: only the differences that its claim is about (`about` in the recipe, "the claim's" in a table),
-each once: where one was measured in several places, the one with the most seeds speaks, of equally many the first below.
-Of numbers those of the lines that the claim puts first. "Not run": the claim speaks of it, and no seed here has both
+each once: where one was measured in several places, the one with the most seeds speaks, of equally many the first
+below. Of numbers those of the lines that the claim puts first. "Not run": the claim speaks of it, and no seed here has both
 lines. All other differences stand in the tables and are not counted.
 
-*Raw files* of a line: FOLDER/ROW/LINE/seed-N/result.json (a teacher's: FOLDER/teachers/NAME/result.json), with the FOLDER
-that is named above each table; where the lines lie otherwise, it is said there.
+*Raw files* of a line: FOLDER/ROW/LINE/seed-N/result.json (a teacher's: FOLDER/teachers/NAME/result.json), with the
+FOLDER that is named above each table; where the lines lie otherwise, it is said there.
 
 *Cost*: hours at full scale are estimates for one GPU, from multiply-adds at the speed that DA's public logs show on
 an RTX 4090 (240 epochs of KD, resnet32x4 → resnet8x4, in 23 minutes); at CPU scale for two cores, from the median
