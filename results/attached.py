@@ -98,7 +98,7 @@ EVIDENCE = (
         "disk-cifar100/t3",
         words="disk-chosen of xxs began here with the recipe's options, on two seeds.",
     ),
-    Evidence("disk-table3", "cpu", "disk-cifar100-s/t3", words="Another teacher."),
+    Evidence("disk-table3", "cpu", "disk-cifar100-s/t3", rows=("resnet10-l-resnet10-s",), words="Another teacher."),
     Evidence(
         "disk-table3",
         "cpu",
@@ -194,7 +194,8 @@ HONEST = {  # what is to be said of a recipe beside its tables
     "hard-table1": (
         "The claim holds on the first pair, and more strongly than printed: learned affine maps lift shifted digits "
         "by 50 points. But fixed Gaussian maps that nobody learns do as well, a control that the paper lacks "
-        "(docs/hard.md). Our teacher is an eighth of the paper's and students are short, so most lines miss."
+        "(docs/hard.md). Our teacher is an eighth of the paper's and students are short, so our "
+        "numbers say nothing of its own."
     ),
     "hard-table2": "The claim is not seen: HARD-Affine is level with KD, on two seeds of other networks for 5 epochs.",
     "hard-fig2": "HARD leaves the least error, as published; KD and Mixup cannot be told apart.",

@@ -18,6 +18,7 @@ from pathlib import Path
 import standing
 from attached import EVIDENCE, HONEST, Evidence
 from costs import cost
+from pages import stale
 from scipy.stats import binomtest
 from searched import searched
 
@@ -52,7 +53,16 @@ published spread and count are known, else ours alone against a fixed number. **
 fewer epochs or smaller images, so the number says nothing about the paper's; the **direction** of the paper's
 differences can be judged all the same, paired over seeds: **agrees**, our interval lies on the paper's side of 0;
 **contradicts**, on the other; **cannot tell**, it holds 0. Each interval stands alone: of twenty, one misses by
-chance.
+chance. **Not an equal comparison**: what else than the method sets the two lines' runs apart (epochs, a start from
+a trained student); where a rival of as many updates was run, the line below has it.
+
+*Status of a recipe*: only the differences that its claim is about (`about` in the recipe, "the claim's" in a table),
+each once: where one was measured in several places, the one with the most seeds speaks, of equally many the first
+below. Of numbers those of the lines that the claim puts first. "Not run": the claim speaks of it, and no seed here
+has both lines. All other differences stand in the tables and are not counted.
+
+*Raw files* of a line: FOLDER/ROW/LINE/seed-N/result.json (a teacher's: FOLDER/teachers/NAME/result.json), with the
+FOLDER that is named above each table; where the lines lie otherwise, it is said there.
 
 *Cost*: hours at full scale are estimates for one GPU, from multiply-adds at the speed that DA's public logs show on
 an RTX 4090 (240 epochs of KD, resnet32x4 → resnet8x4, in 23 minutes); at CPU scale for two cores, from the median
@@ -62,13 +72,16 @@ them. What was measured ran on two cores shared with other work, so its hours sa
 
 
 def main(check: bool) -> None:
-    """Write the page and the shipped words, or check that what is there is what would be written."""
+    """Write the page and the shipped words, or check that what is there is what would be written, and that the kept
+    reports are of the kept runs."""
     for place, text in zip((PAGE, SHIPPED), made(), strict=True):
         if not check:
             write_text(place, text)
             print(place)
         elif place.read_text() != text:
             sys.exit(f"{place} is not what results/ and the recipes say: run python results/reproductions.py")
+    if check and (old := list(stale(HERE))):
+        sys.exit("\n".join(old))
 
 
 def made() -> tuple[str, str]:
@@ -168,9 +181,9 @@ def lacking(recipe: Recipe) -> str:
 def raw(evidence: Evidence) -> str:
     """Where the files of each line lie, in a sentence."""
     if not evidence.lines:
-        return f"Raw: results/{evidence.folder}/ROW/LINE/seed-N/result.json, its teachers in teachers/."
+        return f"Raw: results/{evidence.folder}/ROW/LINE/seed-N/result.json."
     told = ", ".join(f"{name} in {place}" for name, place in evidence.lines.items())
-    return f"Raw, below results/{evidence.folder}: {told}."
+    return f"Raw: result.json below results/{evidence.folder}, {told}."
 
 
 @cache

@@ -44,7 +44,8 @@ def spoken(found: Found) -> list[Spoken]:
         for each in row.differences:
             if each.ours is not None:
                 key = (row.name, each.upper, each.lower, each.metric)
-                pots.setdefault(key, []).append((evidence.folder, each))
+                place = "/".join(filter(None, (evidence.folder, evidence.lines.get(each.upper))))
+                pots.setdefault(key, []).append((place, each))
     told = []
     for (row, *_), places in pots.items():
         place, best = max(places, key=lambda each: each[1].ours.n if each[1].ours else 0)  # the first of equally many

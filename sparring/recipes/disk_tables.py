@@ -104,6 +104,7 @@ def table5(scale: Scale) -> list[Row]:
             claims={line: numbers for line, numbers in row.claims.items() if line in (TEACHER, "ce")},
             order=(),
             about=(),
+            matched={},
         )
         for row in reversed(rows.values())
     ]
@@ -183,6 +184,7 @@ def table8(scale: Scale) -> list[Row]:
             variants={name: changes for name, changes in row.variants.items() if name in kept},
             claims={line: numbers for line, numbers in row.claims.items() if line in (TEACHER, *kept)},
             about=claimed(("simkd-disk", "simkd-disk-chosen"), "simkd", scale),
+            matched={name: other for name, other in row.matched.items() if name in kept},
         )
         for row in rows
     ]

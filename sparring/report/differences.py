@@ -11,7 +11,7 @@ from sparring.report.asked import NAMES, value_of
 from sparring.report.judged import Ends, Order, order, pointed, printed, welch
 from sparring.report.ledger import Run
 from sparring.report.table import Cell, Table, filled
-from sparring.report.verdict import unequal
+from sparring.report.verdict import set_apart
 
 Ours = Mapping[str, Sequence[Run]]
 NOT_RUN = "not run here"
@@ -78,7 +78,7 @@ def apart(found: Sequence[Run], others: Sequence[Run]) -> Iterator[str]:
     theirs = {run.seed: run for run in others}
     for run in found:
         if run.seed in theirs:
-            yield from (re.sub(r"\S*/(?=[^/\s]+/[^/\s]+)", "", why) for why in unequal(run, theirs[run.seed]))
+            yield from (re.sub(r"\S*/(?=[^/\s]+/[^/\s]+)", "", why) for why in set_apart(run, theirs[run.seed]))
 
 
 def by_seed(found: Sequence[Run], row: Mapping[str, Any], metric: str) -> dict[int, float]:

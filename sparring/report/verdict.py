@@ -84,8 +84,8 @@ def compare(method: Arm, against: Arm) -> Verdict:
     differences = [_accuracy(a) - _accuracy(b) for a, b in pairs]
     short, ends = summary(differences), interval(differences)
     low, high = ends or (None, None)
-    unlike = tuple(dict.fromkeys(why for pair in pairs or _any_pair(method, against) for why in unequal(*pair)))
-    word = "not comparable" if unlike else word_of(short, low, high)
+    unequal = tuple(dict.fromkeys(why for pair in pairs or _any_pair(method, against) for why in set_apart(*pair)))
+    word = "not comparable" if unequal else word_of(short, low, high)
     return Verdict(
         method=method.label,
         against=against.label,
@@ -95,7 +95,7 @@ def compare(method: Arm, against: Arm) -> Verdict:
         sd=short.sd if short else None,
         low=low,
         high=high,
-        unequal=unlike,
+        unequal=unequal,
         seeds_needed=_needed(short) if word == "cannot tell" else None,
         baseline=against.method == BASELINE,
         sizes=_sizes(method, against),
@@ -140,7 +140,7 @@ def _any_pair(a: Arm, b: Arm) -> list[tuple[Run, Run]]:
     return [(a.runs[0], b.runs[0])]
 
 
-def unequal(a: Run, b: Run) -> list[str]:
+def set_apart(a: Run, b: Run) -> list[str]:
     """Why a difference between two runs would not be their methods' alone."""
     told = named_alike((a, b))
     one, two = told[a.path], told[b.path]

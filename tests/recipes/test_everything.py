@@ -35,6 +35,18 @@ def test_a_recipe_says_whose_it_is_and_what_is_kept_of_it(name):
     assert f"\n## {name}\n" in (ROOT / "docs" / "reproductions.md").read_text()
 
 
+@pytest.mark.parametrize("name", [name for name, recipe in published.RECIPES.items() if recipe.rows])
+def test_a_recipe_says_which_differences_its_claim_is_about(name):
+    recipe = published.find(name)
+    assert recipe.rows is not None
+    for scale in recipe.scales:
+        rows = recipe.rows(scale)
+        assert any(row.about for row in rows) or not any(row.order and row.claims for row in rows)
+        for row in rows:
+            assert {each[:2] for each in row.about} <= set(row.order)
+            assert set(row.matched.values()) <= set(row.variants)
+
+
 def test_every_table_and_figure_of_the_papers_has_a_name():
     shown = {(recipe.paper, recipe.shows) for recipe in published.RECIPES.values()}
     for number in range(1, 6):
