@@ -18,8 +18,8 @@ KEPT = Path(__file__).with_name("evidence.json")
 WIDTH = 100
 FOOT = (
     "Hours are estimates, right within a factor of three: on one GPU at an RTX 4090's speed, on two cores at that of "
-    "our runs. Numbers: of students and data that are the paper's, how many match what it prints. Differences: of those "
-    "between two lines that the claim is about, how many lie on the same side of 0 here. All numbers: "
+    "our runs. Numbers: of students and data that are the paper's, how many match what it prints. Differences: of "
+    "those between two lines that the claim is about, how many lie on the same side of 0 here. All numbers: "
     "docs/reproductions.md. Next: sparring reproduce NAME --scale smoke"
 )
 

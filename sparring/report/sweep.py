@@ -10,7 +10,7 @@ from typing import Any
 from sparring.report.groups import SMOKE
 from sparring.report.ledger import number
 from sparring.report.said import NOTHING, SMOKE_TEST
-from sparring.report.sweep_figures import history, importances, parallel
+from sparring.report.sweep_figures import history, importances, parallel, squeezed
 from sparring.report.swept import DEFAULT, Line, Swept, sweeps, tested
 from sparring.report.table import EMPTY, Cell, Table, paired, spread
 from sparring.report.units import amount, duration, signed
@@ -29,7 +29,8 @@ FEW = 20  # trials below which shares of a variance are mostly chance
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What the page shows of a search. word: the verdict's, for its colour; notes: what is to be known beside it."""
+    """What the page shows of a search. word: the verdict's, for its colour; squeezed: what its parallel coordinates do
+    not draw to scale; notes: what is to be known beside it."""
 
     title: str
     word: str
@@ -38,6 +39,7 @@ class Section:
     finalists: Table | None
     trials: Table
     parallel: str | None
+    squeezed: str
     history: str | None
     importances: str | None
     notes: Sequence[str]
@@ -60,6 +62,7 @@ def section(found: Swept) -> Section:
         finalists=finalists(found),
         trials=trials(found),
         parallel=parallel(found),
+        squeezed=squeezed(found),
         history=history(found),
         importances=importances(found),
         notes=notes(found),

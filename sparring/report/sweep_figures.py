@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from math import log10
+from statistics import median
 from typing import Any
 
 import matplotlib
@@ -19,6 +20,8 @@ from sparring.report.swept import Swept
 BEST, FAINT = COLOURS[1], COLOURS[7]
 SHADES = LinearSegmentedColormap.from_list("accuracy", [COLOURS[7], COLOURS[0], COLOURS[2]])
 STOPS = 5  # labels on an axis
+BROAD = 11.0  # inches, of a picture as wide as the page, at which its letters are as large as the others'
+FAR = 5.0  # times the median distance from the median, and a point more, below which a result is not drawn to scale
 
 
 def parallel(found: Swept) -> str | None:
@@ -28,31 +31,52 @@ def parallel(found: Swept) -> str | None:
         return None
     space: Sequence[Mapping[str, Any]] = found.told["space"]
     reached = [100 * trial["value"] for trial in done + pruned]
-    low, high = min(reached), max(reached)
+    low, high = foot(reached), max(reached)
     last = {"key": "", "choices": [], "low": low, "high": high if high > low else low + 1, "log": False}
     best = max(done, key=lambda trial: (trial["value"], -trial["number"]), default=None)
 
     def heights(trial: Mapping[str, Any]) -> list[float]:
         values = [trial["values"].get(axis["key"]) for axis in space]
-        return [
-            height(axis, value) for axis, value in zip([*space, last], [*values, 100 * trial["value"]], strict=True)
-        ]
+        ends = [*values, max(100 * trial["value"], low)]
+        return [height(axis, value) for axis, value in zip([*space, last], ends, strict=True)]
 
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(2.2 + 1.6 * len(space), 3.6), layout="constrained")
+        figure = Figure(figsize=(max(BROAD, 2.2 + 1.6 * len(space)), 3.6), layout="constrained")
         ax = figure.subplots()
         for trial in pruned:
             ax.plot(heights(trial), color=FAINT, alpha=0.35, linewidth=0.8, linestyle=(0, (3, 2)))
         for trial in sorted(done, key=lambda trial: trial["value"]):
             if trial is not best:
-                shade = (100 * trial["value"] - low) / (last["high"] - low)
+                shade = max(0.0, (100 * trial["value"] - low) / (last["high"] - low))
                 ax.plot(heights(trial), color=SHADES(shade), alpha=0.85, linewidth=1.1)
         if best is not None:
             ax.plot(heights(best), color=BEST, linewidth=2.6, marker="o", markersize=4)
+        if any(value < low for value in reached):
+            ax.plot(len(space), 0, color=INK, marker="v", markersize=6, clip_on=False)
         names = [shortened(axis["key"]) + (" (log)" if axis["log"] else "") for axis in space]
         what = "validation accuracy" + ("\nunder PGD-10" if found.attacked else "")
         dress(ax, [*space, last], [*names, f"{what}, %"])
         return markup(figure)
+
+
+def foot(reached: Sequence[float]) -> float:
+    """Where the axis of results begins: at the lowest that is not far below the median, lest a few poor trials squeeze
+    all others into its top."""
+    middle = median(reached)
+    bound = middle - FAR * median(abs(value - middle) for value in reached) - 1.0
+    return min(value for value in reached if value >= bound)
+
+
+def squeezed(found: Swept) -> str:
+    """What is said of the trials that lie below the axis of results; "" where none does."""
+    reached = [100 * trial["value"] for trial in found.ended("complete") + found.ended("pruned")]
+    if not reached or not (count := sum(value < foot(reached) for value in reached)):
+        return ""
+    lie, end = ("trials lie", "end") if count > 1 else ("trial lies", "ends")
+    return (
+        f"▼: {count} {lie} far below the others, the lowest at {min(reached):.2f} %, and {end} at the "
+        f"foot of the axis, which begins at {foot(reached):.2f} %."
+    )
 
 
 def dress(ax: Axes, axes: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
@@ -63,7 +87,7 @@ def dress(ax: Axes, axes: Sequence[Mapping[str, Any]], names: Sequence[str]) -> 
             ax.annotate(text, (at, y), xytext=(3, 2), textcoords="offset points", fontsize=7.5, color=INK)
     ax.set_xticks(range(len(axes)), names)
     ax.set_yticks([])
-    ax.set_xlim(-0.08, len(axes) - 0.65)
+    ax.set_xlim(-0.08, len(axes) - 0.75)
     ax.set_ylim(-0.04, 1.08)
     ax.grid(False)
     for side in ("left", "bottom"):

@@ -148,3 +148,17 @@ def test_odd_values_are_drawn_or_left_out(tmp_path):
     odd[1]["values"] = {}
     write_sweep(tmp_path, trials=odd)
     assert "<i>" not in page([tmp_path], tmp_path / "r.html").read_text().partition("</style>")[2]
+
+
+def test_a_poor_trial_does_not_squeeze_the_others(tmp_path):
+    write_sweep(tmp_path, trials=[trial(n, value=value) for n, value in enumerate((0.9, 0.91, 0.92, 0.93, 0.1))])
+    (found,) = sweeps([tmp_path])
+    told = (
+        "▼: 1 trial lies far below the others, the lowest at 10.00 %, and ends at the foot of the axis, which begins at"
+    )
+    assert f"{told} 90.00 %." in page([tmp_path], tmp_path / "r.html").read_text()
+    assert ">90<" in (section(found).parallel or "")
+    assert ">10<" not in (section(found).parallel or "")
+    write_sweep(tmp_path / "even", trials=[trial(n, value=value) for n, value in enumerate((0.9, 0.7, 0.5, 0.3, 0.1))])
+    (found,) = sweeps([tmp_path / "even"])
+    assert section(found).squeezed == ""
