@@ -20,7 +20,7 @@ from sparring.report.overview import name
 from sparring.report.reproduced import Reproduced, reproduced
 from sparring.report.said import NOTHING, sentences
 from sparring.report.section import of_table
-from sparring.report.table import markdown_table, table
+from sparring.report.table import MEANS, markdown_table, table
 from sparring.report.verdict import every_pair
 from sparring.report.view import summed, view
 
@@ -132,6 +132,7 @@ def _template() -> Any:
     loader = FileSystemLoader(Path(__file__).parent)
     known = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     known.filters["in_two"] = in_two
+    known.globals["MEANS"] = MEANS
     return known.get_template("page.html.j2")
 
 

@@ -30,6 +30,11 @@ class Table:
 
 
 EMPTY = Cell("")
+MEANS = {  # what a column's heading, before its unit, stands for
+    "agreement with teacher": "on how many test images student and teacher name the same class, right or wrong",
+    "NLL": "negative log-likelihood: the mean of -log p of the right class; less is better",
+    "ECE": "expected calibration error: how far confidence is from being right, over 15 bins; 0 is best",
+}
 PGD = "pgd-10"  # what a run whose training attacks is judged by
 COLOUR = "8/255"  # the radius that nobody tells, which colour images alone have
 ROBUST = "at"  # and what others are held against in that: adversarial training without a teacher

@@ -93,6 +93,13 @@ def test_page_has_everything_and_nothing_from_elsewhere(tmp_path):
     assert not list((tmp_path / "out").glob(".*"))
 
 
+def test_headings_say_what_they_stand_for(tmp_path):
+    full(tmp_path)
+    text = page([tmp_path], tmp_path / "page.html").read_text()
+    assert '<button type="button" title="expected calibration error: ' in text
+    assert '<button type="button">test accuracy' in text
+
+
 def test_page_is_the_same_twice(tmp_path):
     full(tmp_path / "runs")
     first = page(tmp_path / "runs", tmp_path / "a.html").read_text()
