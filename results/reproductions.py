@@ -283,8 +283,8 @@ def disk_toys() -> tuple[str, str]:
     table = Table(head, tuple(tuple(map(Cell, row)) for row in rows))
     text = (
         "From [results/disk-toys](../results/disk-toys/README.md), at full length: five seeds of 100 starts, the "
-        "readings chosen on other seeds. Five counts that are equal have the exact binomial interval of all 500 starts. "
-        "A published count is one of 100, and its own noise is not in the interval."
+        "readings chosen on other seeds. Five counts that are equal have the exact binomial interval of all 500 "
+        "starts. A published count is one of 100, and its own noise is not in the interval."
     )
     best, ways = [], Counter[str]()
     for toy in found.values():

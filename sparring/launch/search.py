@@ -21,15 +21,15 @@ from sparring.keys import WHERE
 from sparring.recipes.config import Config, differences, make, merged
 from sparring.recipes.earlier import earlier
 from sparring.recipes.folder import EARLIER
-from sparring.recipes.judge import WITHSTOOD
+from sparring.recipes.judge import judged_by, reached
 from sparring.recipes.run import run, say
 from sparring.recipes.space import Dimension, plain
+from sparring.report.swept import SWEEP
 from sparring.watch import NotFinite
 
 if TYPE_CHECKING:
     from optuna import Study
 
-TOLD = "sweep.json"  # what the search is and how it stands, from which the report is made
 TRIALS, WORKER = "trials", ".worker"
 NOTHING = {"images": None, "seconds": None, "judged": None, "why": None}  # is known of what a trial took
 PRUNED = "pruned: others were better by then"
@@ -99,7 +99,7 @@ def opened(search: Search) -> Study:
     with locked(search.out, wait=PATIENCE):  # two that make a database's tables at once would collide
         refuse_other(search)
         found = study.opened(search.name, search.out, search.storage)
-        place = read_json(search.out / TOLD)["place"] if (search.out / TOLD).exists() else None
+        place = read_json(search.out / SWEEP)["place"] if (search.out / SWEEP).exists() else None
         if (owner := found.user_attrs.get("place")) and owner != place:
             raise Taken(
                 f"{study.shown(search.storage or '')} has a study {search.name} already, which belongs to another "
@@ -117,9 +117,9 @@ def refuse_other(search: Search) -> None:
     """Raise Taken where the folder holds a run, or another search."""
     if any((search.out / name).exists() for name in ("config.yaml", "result.json")):
         raise Taken(f"{search.out} is a run, and a search's trials lie in a folder of their own: give another --out")
-    if not (search.out / TOLD).exists():
+    if not (search.out / SWEEP).exists():
         return
-    before = read_json(search.out / TOLD)["plan"]
+    before = read_json(search.out / SWEEP)["plan"]
     changed = differences(make(before["config"]), make(search.plan["config"]))
     changed += [
         f"{key}: {before[key]} → {now}" for key, now in search.plan.items() if key != "config" != before[key] != now
@@ -203,9 +203,8 @@ def play(search: Search, study: Study, number: int) -> UserError | None:
         refused = cannot_run(error)
     else:
         stopped = (result.get("stopped") or {}).get("why")
-        judged = WITHSTOOD if WITHSTOOD in result["validation"] else "accuracy"
-        ran = {"images": result["steps"] * config.batch_size, "seconds": result["seconds"], "judged": judged}
-        ran["why"] = stopped
+        ran = {"images": result["steps"] * config.batch_size, "seconds": result["seconds"], "why": stopped}
+        ran["judged"] = judged_by(result["validation"])
         state = TrialState.PRUNED if stopped == PRUNED else TrialState.COMPLETE
         value = reached(result["validation"]) if state == TrialState.COMPLETE else None
     with locked(search.out, wait=PATIENCE):
@@ -226,14 +225,9 @@ def cannot_run(error: Exception) -> UserError | None:
     return error if isinstance(error, UserError) else UserError(f"{type(error).__name__}: {first_line(error)}")
 
 
-def reached(scores: Any) -> float:
-    """What a trial is judged by: accuracy on the validation images, under attack where its training attacks."""
-    return float(scores.get(WITHSTOOD, scores["accuracy"]))
-
-
 def note(search: Search, study: Study, **more: Any) -> None:
     """Write down how the search stands, beside what was noted before."""
-    file = search.out / TOLD
+    file = search.out / SWEEP
     before = read_json(file) if file.exists() else {}
     told = {"plan": search.plan, "study": search.name, "wanted": search.trials, "note": search.note}
     write_json(file, {**before, **told, **stands(search, study), **more})
