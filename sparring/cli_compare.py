@@ -8,7 +8,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from sparring.arguments import Cpus, File, Gpus, On, Resume, Seeds, Settings, first, gathered
+from sparring.arguments import Cpus, File, Gpus, On, Resume, Seeds, Settings, first, flags, gathered
+from sparring.errors import UserError
 from sparring.files import plain_name
 
 Methods = Annotated[
@@ -42,6 +43,8 @@ def compare(
 
     keys = tuple(word for word in methods if "=" in word.partition(",")[0])
     named = [word for word in methods if word not in keys]
+    if "method" in {*flags(settings), *(key.partition("=")[0] for key in keys)}:
+        raise UserError("compare takes its methods as words, and no --method: sparring compare kd da dkd …")
     chosen = gathered(config, settings, keys)
     place = out or Path("runs") / f"{plain_name(chosen.data)}-{plain_name(chosen.student)}-compared"
     where = {"on": on, "cpus": cpus, "gpus": gpus}

@@ -86,4 +86,6 @@ def sweep(
 
 def found_in(folder: Path) -> str:
     """The command that trains what a search in `folder` found."""
-    return str(read_json(folder / "sweep.json")["command"])
+    from sparring.report.swept import SWEEP
+
+    return str(read_json(folder / SWEEP)["command"])

@@ -10,8 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sparring import report
-from sparring.errors import UserError
-from sparring.launch.jobs import Job, grid, run_all
+from sparring.launch.jobs import Job, grid, require_some, run_all
 from sparring.recipes import config as schema
 from sparring.recipes.build import Given
 from sparring.recipes.examine import climb, reopened
@@ -27,8 +26,7 @@ def demo(out: Path, *, seeds: int) -> Path:
 
     A demo that was stopped goes on; one that is over is only read. Returns the page's path.
     """
-    if seeds < 1:
-        raise UserError(f"seeds={seeds}: give 1 or more")
+    require_some(seeds=seeds)
     teacher = out / "teacher"
     longer = {"student": TEACHER, "method": BASELINE, "epochs": 2 * RECIPE.epochs}
     run_all([Job(RECIPE.model_copy(update=longer), teacher)], Given(), resume=True)

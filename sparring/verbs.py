@@ -88,7 +88,7 @@ def train(
 
 @checked
 def compare(
-    methods: Sequence[str],
+    methods: Sequence[str] | str,
     teacher: Any = None,
     student: Any = None,
     data: Any = None,
@@ -108,6 +108,9 @@ def compare(
     methods: rows of `sparring list methods`, each with options of its own behind commas ("da,perturb.alpha=0.02").
     baseline: also the student alone. The rest as in `distill`; what fills a slot goes for all. Raises UserError.
     """
+    if isinstance(methods, str) or "method" in options:
+        given = f"methods={methods!r}" if isinstance(methods, str) else f"method={options['method']!r}"
+        raise UserError(f"{given}: give methods as a list of two or more, as ['kd', 'da']")
     chosen, given = settled(config, teacher=teacher, student=student, data=data, **options)
     where = Where.given(on, cpus, gpus)
     told = {"baseline": baseline, "seeds": seeds, "resume": resume, "where": where}

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from sparring.errors import Taken, UserError
 from sparring.files import LOCK, locked
-from sparring.launch.search import JOURNAL, PATIENCE, TOLD, TRIALS, Search, note, telling
+from sparring.launch.search import JOURNAL, PATIENCE, TRIALS, Search, note, telling
 from sparring.recipes.config import differences, make
 from sparring.recipes.run import say
+from sparring.report.swept import SWEEP
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -30,8 +31,8 @@ def opened(search: Search) -> Study:
     with locked(search.out, wait=PATIENCE):  # two that make a database's tables at once would collide
         refuse_other(search)
         told = telling(search.out)
-        if not told and (search.out / TOLD).exists():
-            say(f"{search.out / TOLD} cannot be read: it is made anew from the study")
+        if not told and (search.out / SWEEP).exists():
+            say(f"{search.out / SWEEP} cannot be read: it is made anew from the study")
         try:
             kept = study.storage(search.out, search.storage, new=not told)
         except UserError as error:
@@ -131,12 +132,12 @@ def nothing_left(out: Path) -> Iterator[None]:
     """Let a search that is refused before its first trial leave nothing: neither a folder that was not there before,
     nor what would refuse the next one its folder."""
     made = [folder for folder in (out, *out.absolute().parents) if not folder.exists()]
-    fresh = not any((out / name).exists() for name in (TOLD, JOURNAL, TRIALS))
+    fresh = not any((out / name).exists() for name in (SWEEP, JOURNAL, TRIALS))
     try:
         yield
     except UserError:
         if fresh and not (out / TRIALS).exists():
-            for name in (TOLD, JOURNAL, f".{JOURNAL}.lock", LOCK):
+            for name in (SWEEP, JOURNAL, f".{JOURNAL}.lock", LOCK):
                 (out / name).unlink(missing_ok=True)
             for folder in made:
                 with suppress(OSError):

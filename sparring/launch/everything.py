@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparring.errors import UserError
+from sparring.errors import Interrupted, UserError, first_line
 from sparring.files import write_json
 from sparring.recipes.published import RECIPES
 from sparring.recipes.rows import Recipe, Scale
@@ -61,7 +61,7 @@ def everything(scale: Scale, out: Path, play: Callable[[str, Path], Path]) -> Pa
 
 
 def one(name: str, recipe: Recipe, scale: Scale, out: Path, play: Callable[[str, Path], Path]) -> Came:
-    """One recipe, timed; a UserError is what came of it."""
+    """One recipe, timed; an error, which may be of its own code or data, is what came of it."""
     begun = time.perf_counter()
     if scale not in recipe.scales:
         return Came(name, 0.0, None, f"it has no {scale} scale", lacking=True)
@@ -70,8 +70,12 @@ def one(name: str, recipe: Recipe, scale: Scale, out: Path, play: Callable[[str,
         return Came(name, 0.0, None, f"it needs --{needs[0]}: {recipe.needs[needs[0], scale]}", lacking=True)
     try:
         page, why = play(name, out), ""
+    except Interrupted:
+        raise
     except UserError as error:
         page, why = None, str(error)
+    except Exception as error:
+        page, why = None, f"{type(error).__name__}: {first_line(error)}"
     return Came(name, time.perf_counter() - begun, page, why)
 
 

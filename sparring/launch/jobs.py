@@ -59,8 +59,10 @@ def seeded(
 ) -> list[Job]:
     """The runs of some configurations over `seeds` seeds from each one's own on: out/NAME/seed-N.
 
-    configs, claims: by name, the latter what was published. Raises UserError where `out` is itself a run.
+    configs, claims: by name, the latter what was published. Raises UserError for no seeds, and where `out` is itself a
+    run.
     """
+    require_some(seeds=seeds)
     if (out / "config.yaml").exists():
         raise UserError(f"{out} holds a single run, where several were asked for; give another --out")
     return [
@@ -68,6 +70,13 @@ def seeded(
         for name, config in configs.items()
         for seed in range(config.seed, config.seed + seeds)
     ]
+
+
+def require_some(**numbers: int | None) -> None:
+    """Raise UserError where one of some numbers that were given, by what its user calls it, is below 1."""
+    for name, number in numbers.items():
+        if number is not None and number < 1:
+            raise UserError(f"--{name} {number}: give 1 or more")
 
 
 def run_all(jobs: Sequence[Job], given: Given, *, resume: bool, where: Where = HERE) -> list[Result]:

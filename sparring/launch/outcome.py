@@ -19,6 +19,7 @@ from sparring.recipes.build import Given
 from sparring.recipes.cached import unasked
 from sparring.recipes.config import SLOTS, Config, merged, overrides
 from sparring.recipes.export import Exported, export
+from sparring.recipes.judge import judged_by
 from sparring.recipes.run import Result
 from sparring.report.groups import BASELINE
 
@@ -41,11 +42,13 @@ class Outcome:
         return report.page([self.out], self.out / "report.html")
 
     def best_on_validation(self) -> Result:
-        """The first run of the method whose runs are best on validation images, in the mean; of none, the first run."""
-        reached: dict[Path, list[float]] = {}
+        """The first run of the method whose runs are best on validation images, in the mean, under attack where all of
+        them were trained so; without such images, the first run."""
+        scores: dict[Path, list[dict[str, float]]] = {}
         for run in self.runs:
-            reached.setdefault(run.out.parent, []).append((run.metrics["validation"] or {}).get("accuracy", 0.0))
-        best = max(reached, key=lambda place: fmean(reached[place]))
+            scores.setdefault(run.out.parent, []).append(run.metrics["validation"] or {})
+        key = judged_by(*(each for of in scores.values() for each in of))
+        best = max(scores, key=lambda place: fmean(each.get(key, 0.0) for each in scores[place]))
         return next(run for run in self.runs if run.out.parent == best)
 
     def export(self, **how: Any) -> Exported:
@@ -65,10 +68,13 @@ def launch(
     config: Config, out: Path, given: Given, *, baseline: bool, seeds: int, resume: bool, where: Where
 ) -> Outcome:
     """One run in `out`, or a grid of methods × seeds below it."""
-    if seeds < 1:
-        raise UserError(f"seeds={seeds}: give 1 or more")
     methods = [config.method] + ([BASELINE] if baseline and config.method != BASELINE else [])
     jobs = [Job(config, out)] if seeds == len(methods) == 1 else grid(config, out, methods=methods, seeds=seeds)
+    return outcome(jobs, out, given, resume=resume, where=where)
+
+
+def outcome(jobs: Sequence[Job], out: Path, given: Given, *, resume: bool, where: Where) -> Outcome:
+    """What comes of some jobs below `out`."""
     results = tuple(run_all(jobs, given, resume=resume, where=where))
     return Outcome(results[0].student, dict(results[0].metrics), results, out)
 
@@ -89,8 +95,6 @@ def compare(
     methods: each a row of `sparring list methods` or my_method.py:slots, with options of its own behind commas
     ("da,perturb.alpha=0.02"); what the configuration holds for a slot goes for all. Raises UserError for one twice.
     """
-    if seeds < 1:
-        raise UserError(f"seeds={seeds}: give 1 or more")
     asked = [*methods] + ([BASELINE] if baseline and BASELINE not in methods else [])
     if len(asked) < 2:
         raise UserError("a comparison takes two methods or more, such as kd da dkd (see `sparring list methods`)")
@@ -98,10 +102,11 @@ def compare(
     configs: dict[str, Config] = {}
     for each in asked:
         method, *options = each.split(",")
+        if not all((method, *options)):
+            raise UserError(f"{each!r} has nothing on one side of a comma: write METHOD or METHOD,key=value")
         name = re.sub(r"[^\w.+-]+", "-", "-".join([plain_name(method), *options]))
         if name in configs:
             raise UserError(f"{each} is there twice; options tell two of one method apart, as {method},optim.lr=0.1")
         changes = {"method": method} | ({} if method == BASELINE else shared)
         configs[name] = unasked(merged(merged(config, changes), overrides(tuple(options))))
-    results = tuple(run_all(seeded(configs, out, seeds=seeds), given, resume=resume, where=where))
-    return Outcome(results[0].student, dict(results[0].metrics), results, out)
+    return outcome(seeded(configs, out, seeds=seeds), out, given, resume=resume, where=where)

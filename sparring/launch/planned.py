@@ -96,7 +96,7 @@ def planned(row: Row, out: Path, wish: Wish) -> Planned:
         draws = str(vae.out) if vae else wish.vae
         filled = {key: draws if value == VAE else value for key, value in changes.items()}
         configs[name] = unasked(schema.merged(student, lengthened(filled, row, wish)))
-    told, seeds = row.claims if row.like else {}, wish.seeds or row.seeds
+    told, seeds = row.claims if row.like else {}, row.seeds if wish.seeds is None else wish.seeds
     claims = {name: numbers.get("accuracy") or numbers.get("best") for name, numbers in told.items()}
     place = out / row.name
     students = {

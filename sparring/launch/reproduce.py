@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from sparring.errors import Taken, UserError
 from sparring.files import plain_name, read_json, write_json
 from sparring.keys import WHERE, flat
 from sparring.launch.carry_out import carry_out
-from sparring.launch.jobs import Job, claim_all, memory_of, tasks
+from sparring.launch.jobs import Job, claim_all, memory_of, require_some, tasks
 from sparring.launch.planned import Planned, Wish, chosen, narrowed, planned, teacher_job
 from sparring.launch.tasks import LOG, Task
 from sparring.launch.where import HERE, Where
@@ -45,13 +45,13 @@ def reproduce(name: str, recipe: Recipe, scale: Scale, out: Path, wish: Wish, wh
             raise UserError(f"{name} needs --{key}: {sentence}")
     if (out / "result.json").exists():
         raise UserError(f"{out} is a run, and a table's runs lie in a folder of their own: give another --out")
-    if wish.seeds is not None and wish.seeds < 1:
-        raise UserError(f"--seeds {wish.seeds}: give 1 or more")
+    require_some(seeds=wish.seeds)
     every = recipe.rows(scale)
-    if any(row.attack for row in every):
+    wanted = chosen(every, name, wish)
+    if any(row.attack for row in wanted):
         library()
     folders = variants_in(wish.elsewhere) if wish.elsewhere else {}
-    plans = [planned(narrowed(row, name, wish), out, wish) for row in chosen(every, name, wish)]
+    plans = [planned(narrowed(row, name, wish), out, wish) for row in wanted]
     told = {"name": name, "about": recipe.about, "scale": scale, "rows": [plan_of(row, wish) for row in every]}
     with together():
         at_first(lambda: claim_all([job for plan in plans for job in plan.jobs], resume=True))
@@ -145,22 +145,28 @@ def measure(run: Path, row: Row, folders: Mapping[str, Path]) -> None:
 
 def measure_here(run: Path, row: Row, folders: Mapping[str, Path]) -> None:
     """As `measure`, in this process."""
-    if row.attack is not None:
+    for what, work in asked(run, row, folders):
         try:
-            attacked(run, "standard", eps=row.attack.eps, images=row.attack.images)
+            work()
         except UserError as error:  # of this one; the others go on
-            say(f"{run} is not attacked: {error}")
+            say(f"{run}: {what} is not measured: {error}")
+
+
+def asked(run: Path, row: Row, folders: Mapping[str, Path]) -> Iterator[tuple[str, Callable[[], object]]]:
+    """What is to be measured of a run and was not yet, each by name."""
+    if row.attack is not None:
+        yield "AutoAttack", partial(attacked, run, "standard", eps=row.attack.eps, images=row.attack.images)
     seen = kept(run / "corruptions.json").get("accuracy", {})
     for corruption in row.corruptions:
         name, _, severity = corruption.partition("/")
         if severity not in seen.get(name, {}):
-            stress(run, [name], [int(severity)])
+            yield corruption, partial(stress, run, [name], [int(severity)])
     if row.climbed and not (run / "disagreement.json").exists() and kept(run / "result.json").get("teacher"):
-        examine(run, part="test", curve=True, device=None)
+        yield "disagreement", partial(examine, run, part="test", curve=True, device=None)
     done = kept(run / "imagenet.json")
     for kind, folder in folders.items():
         if kind not in done:
-            elsewhere(run, folder, kind)
+            yield kind, partial(elsewhere, run, folder, kind)
 
 
 def kept(file: Path) -> dict[str, Any]:

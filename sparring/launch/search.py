@@ -13,11 +13,11 @@ from sparring.files import read_json, write_json
 from sparring.keys import WHERE
 from sparring.recipes.config import Config
 from sparring.recipes.space import Dimension
+from sparring.report.swept import SWEEP
 
 if TYPE_CHECKING:
     from optuna import Study
 
-TOLD = "sweep.json"  # what the search is and how it stands, from which the report is made
 JOURNAL = "journal.log"  # its study, where that lies in no database
 TRIALS = "trials"
 NOTHING = {"images": None, "seconds": None, "judged": None, "why": None}  # is known of what a trial took
@@ -86,13 +86,13 @@ def note(search: Search, study: Study, **more: Any) -> None:
     """Write down how the search stands, beside what was noted before."""
     told = {"plan": search.plan, "study": study.study_name, "wanted": search.trials}
     told |= {"note": search.note, "scale": search.scale}
-    write_json(search.out / TOLD, {**telling(search.out), **told, **stands(search, study), **more})
+    write_json(search.out / SWEEP, {**telling(search.out), **told, **stands(search, study), **more})
 
 
 def telling(out: Path) -> dict[str, Any]:
     """What a folder's sweep.json says; {} where there is none, or none that says whose it is."""
     try:
-        found = read_json(out / TOLD)
+        found = read_json(out / SWEEP)
     except UserError:
         return {}
     plan = found.get("plan")

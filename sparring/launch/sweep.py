@@ -17,27 +17,28 @@ from sparring.files import locked, plain_name
 from sparring.keys import flat
 from sparring.launch.carry_out import carry_out, one_by_one
 from sparring.launch.claimed import nothing_left, opened, refuse_other
-from sparring.launch.jobs import Job, memory_of, run_all, seeded
+from sparring.launch.jobs import Job, memory_of, require_some, run_all, seeded
 from sparring.launch.on_local import rooms
 from sparring.launch.planned import Wish
 from sparring.launch.search import PATIENCE, Search, note
 from sparring.launch.tasks import Task
-from sparring.launch.trials import reached, work
+from sparring.launch.trials import work
 from sparring.launch.where import HERE, Where
 from sparring.recipes.ahead import Ahead
 from sparring.recipes.build import Given
 from sparring.recipes.config import Config, merged
+from sparring.recipes.judge import reached
 from sparring.recipes.paths import anchored
 from sparring.recipes.rows import Recipe, Scale
 from sparring.recipes.run import Result, say
 from sparring.recipes.space import corners, plain, space
 from sparring.report.groups import BASELINE, FINALISTS
+from sparring.report.swept import DEFAULT
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
-DEFAULT = "default"
 ELSEWHERE = 4  # workers on a cluster, where nobody says how many
 NAMED = {"teacher": "--teacher", "student": "--student", "data": "--data", "method": "--method"}
 
@@ -73,14 +74,7 @@ def sweep(search: Search, *, finalists: int, seeds: int, workers: int | None = N
     by then. Raises UserError for what any trial would be refused for, before the first is trained,
     and while other workers' trials are still running.
     """
-    for name, number in (
-        ("trials", search.trials),
-        ("finalists", finalists),
-        ("seeds", seeds),
-        ("workers", 1 if workers is None else workers),
-    ):
-        if number < 1:
-            raise UserError(f"--{name} {number}: give 1 or more")
+    require_some(trials=search.trials, finalists=finalists, seeds=seeds, workers=workers)
     if world() > 1:
         raise UserError("a search's workers are processes of their own: start it without torchrun")
     search = replace(search, base=anchored(search.base))
@@ -115,15 +109,23 @@ def work_on(search: Search, workers: int | None, where: Where) -> None:
 
 
 def look_ahead(search: Search) -> None:
-    """Raise UserError for what a run would be refused for at any corner of the space."""
-    ahead = Ahead(Given())
+    """Raise UserError for what a run would be refused for at any corner of the space, and where trials at two of them
+    would be judged by different measures."""
+    ahead, within = Ahead(Given()), {}
     with TemporaryDirectory() as nowhere:
         for at, corner in enumerate(corners(search.space)):
+            told = " ".join(f"{key}={plain(value)}" for key, value in corner.items())
             try:
-                ahead.look(merged(search.base, corner), Path(nowhere) / str(at))
+                within[told] = ahead.look(merged(search.base, corner), Path(nowhere) / str(at))
             except UserError as error:
-                told = " ".join(f"{key}={plain(value)}" for key, value in corner.items())
                 raise UserError(f"a trial with {told} cannot be run: {error}") from error
+    (first, measure), *others = within.items()
+    for told, other in others:
+        if other != measure:
+            raise UserError(
+                f"a trial with {first} is judged {measure}, and one with {told} {other}, so neither is better than the "
+                "other: search over keys that leave the attack as it is"
+            )
 
 
 def best(search: Search, study: Study, count: int) -> list[FrozenTrial]:
@@ -218,4 +220,4 @@ def hunted(name: str, recipe: Recipe, scale: Scale, out: Path, wish: Wish, where
         note=hunt.note,
         scale=scale,
     )
-    return sweep(search, finalists=hunt.finalists, seeds=wish.seeds or hunt.seeds, where=where)
+    return sweep(search, finalists=hunt.finalists, seeds=hunt.seeds if wish.seeds is None else wish.seeds, where=where)

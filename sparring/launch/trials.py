@@ -11,14 +11,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sparring.errors import Busy, Interrupted, UserError, first_line
+from sparring.errors import Busy, UserError, first_line
 from sparring.files import locked
 from sparring.launch.claimed import opened
 from sparring.launch.search import PATIENCE, Search, note
 from sparring.recipes.config import merged
 from sparring.recipes.earlier import earlier
 from sparring.recipes.folder import EARLIER
-from sparring.recipes.judge import WITHSTOOD
+from sparring.recipes.judge import judged_by, reached
 from sparring.recipes.run import run, say
 from sparring.recipes.space import plain
 from sparring.watch import NotFinite
@@ -125,8 +125,6 @@ def play(search: Search, study: Study, number: int) -> UserError | None:
             taught = run(first, out / EARLIER, resume=True, hear=lambda *_: None)
             config = config.model_copy(update={"teacher": str(taught.out)})
         result = run(config, out, resume=True, hear=hear).metrics
-    except Interrupted:
-        raise
     except Exception as error:  # of a user's own network or method as well: that is this trial's failure
         if passing(error):
             raise
@@ -134,9 +132,8 @@ def play(search: Search, study: Study, number: int) -> UserError | None:
         refused = cannot_run(error)
     else:
         stopped = (result.get("stopped") or {}).get("why")
-        judged = WITHSTOOD if WITHSTOOD in result["validation"] else "accuracy"
-        ran = {"images": result["steps"] * config.batch_size, "seconds": result["seconds"], "judged": judged}
-        ran["why"] = stopped
+        ran = {"images": result["steps"] * config.batch_size, "seconds": result["seconds"], "why": stopped}
+        ran["judged"] = judged_by(result["validation"])
         state = TrialState.PRUNED if stopped == PRUNED else TrialState.COMPLETE
         value = reached(result["validation"]) if state == TrialState.COMPLETE else None
     with locked(search.out, wait=PATIENCE):
@@ -155,8 +152,3 @@ def cannot_run(error: Exception) -> UserError | None:
     if isinstance(error, NotFinite | torch.OutOfMemoryError):
         return None
     return error if isinstance(error, UserError) else UserError(f"{type(error).__name__}: {first_line(error)}")
-
-
-def reached(scores: Any) -> float:
-    """What a trial is judged by: accuracy on the validation images, under attack where its training attacks."""
-    return float(scores.get(WITHSTOOD, scores["accuracy"]))

@@ -53,9 +53,13 @@ class Ahead:
         self.seen: set[str] = set()
         self.caches: dict[str, tuple[str | None, str | None]] = {}
         self.judged: set[tuple[Any, ...]] = set()
+        self.measures: dict[str, str] = {}
 
-    def look(self, config: Config, out: Path) -> None:
-        """Raise UserError for whatever would stop the run of `config` in `out`; one that is finished is not made."""
+    def look(self, config: Config, out: Path) -> str | None:
+        """Raise UserError for whatever would stop the run of `config` in `out`; one that is finished is not made.
+
+        Returns how its epochs will be judged, in words ("on clean images"); None of a run that is finished.
+        """
         standing = self.standing_in(config)
         first = earlier(standing) if self.given.teacher is None else None
         if first is not None:
@@ -68,12 +72,13 @@ class Ahead:
         if standing == config:
             self.refuse_other(config, out, later=first is not None)
         if (out / "result.json").exists():
-            return
+            return None
         if alike(standing) not in self.seen:
             self.make(standing, config, later=first is not None)
             self.seen.add(alike(standing))
             gc.collect()  # bouts lie in cycles, and the next may be as large
         self.untrained[str(out)] = config.student  # others may learn or start from it
+        return self.measures[alike(standing)]
 
     @chance_restored()
     def make(self, standing: Config, config: Config, *, later: bool) -> None:
@@ -85,6 +90,8 @@ class Ahead:
         prepared = self.prepared(standing, later=later)
         at_first(lambda: tell(prepared.config, prepared.data))
         self.refuse_one_cache(config, prepared)
+        ball = prepared.method.perturb.attacks_within
+        self.measures[alike(standing)] = f"under attack within {ball.eps} ({ball.norm})" if ball else "on clean images"
         if whole:
             self.judge(config, prepared)
         rehearse(prepared, next(iter(training_stream(prepared)(0))), finite=whole)

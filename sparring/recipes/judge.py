@@ -22,10 +22,11 @@ from sparring.recipes.build import Prepared
 from sparring.recipes.exits import by_exit
 from sparring.recipes.fetched import Fetched
 from sparring.recipes.keeper import Keeper
+from sparring.report.kinds import PGD as WITHSTOOD
 from sparring.watch import Meter, NotFinite, speaks
 
-STEPS, ATTACKED = 10, 1000  # of PGD, and images
-WITHSTOOD = f"pgd-{STEPS}"
+ATTACKED = 1000  # images
+STEPS = int(WITHSTOOD.removeprefix("pgd-"))
 
 Exams = Mapping[str, Callable[[], dict[str, float]]]
 """What scores whatever is trained, by the part of the data."""
@@ -33,6 +34,16 @@ Exams = Mapping[str, Callable[[], dict[str, float]]]
 Hear = Callable[[int, Mapping[str, float]], str | None]
 """What is told an epoch's number, from 1, and its validation scores once that epoch is saved; after a resume it is told
 the last one again. An answer is why the training ends there."""
+
+
+def judged_by(*every: Mapping[str, float]) -> str:
+    """The score by which one of several trainings is chosen: accuracy, under attack where all of them attack."""
+    return WITHSTOOD if all(WITHSTOOD in scores for scores in every) else "accuracy"
+
+
+def reached(scores: Mapping[str, float]) -> float:
+    """What an epoch or a trial is judged by, from its scores; -1 where nothing of the kind was measured."""
+    return float(scores.get(judged_by(scores), -1.0))
 
 
 class Exam:
@@ -155,7 +166,7 @@ class Judge:
             line[part] = exam()
         if found := line.get("validation"):
             self.record.last = found
-            accuracy = found.get(WITHSTOOD, found.get("accuracy", -1.0))
+            accuracy = reached(found)
             better = agreed(int(accuracy > self.record.best_accuracy)) > 0  # lest processes part here
             if better:
                 self.record.best_accuracy, self.record.best_epoch = accuracy, moment.clock.epoch + 1

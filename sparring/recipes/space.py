@@ -17,7 +17,7 @@ from sparring.recipes.kinds import kinds, known_keys
 from sparring.recipes.options import options_of
 from sparring.recipes.slots import factory, last_word, links, resolved
 
-IMAGES = frozenset({"data", "val", "omit"})  # of these hangs what trials are judged on
+IMAGES = frozenset({"data", "val", "omit", "size"})  # of these hangs what trials are judged on
 DIGITS = 4  # of a value between two ends: enough to tell apart, and short enough to type again
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, model_validator
 
-from sparring.report.kinds import Amount, Count, Epoch, Form, Number, Of, Radius, Share
+from sparring.report.kinds import PGD, Amount, Count, Epoch, Form, Number, Of, Radius, Share
 
 ADDED = "added"  # the stage of what a method put into its student (exits, a projector)
 
@@ -16,7 +16,7 @@ class Scores(Form):
 
     accuracy: Share | None = None
     agreement: Share | None = None
-    pgd: Share | None = Field(None, alias="pgd-10")
+    pgd: Share | None = Field(None, alias=PGD)
     __pydantic_extra__: dict[str, Number | None]
 
 

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+PGD = "pgd-10"  # the score by which runs and trials are judged whose training attacks: right after ten steps of PGD
+
 
 def _drawable(value: float) -> float:
     if value and not 1e-100 <= abs(value) <= 1e50:  # beyond, sums and ratios of such numbers overflow

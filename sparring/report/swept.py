@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from sparring.report.kinds import Amount, Count, Form, Number, Share
+from sparring.report.kinds import PGD, Amount, Count, Form, Number, Share
 from sparring.report.ledger import Run, lying, number, runs
 from sparring.report.reading import Odd, read
 
@@ -102,7 +102,7 @@ class Swept:
     @property
     def attacked(self) -> bool:
         """Whether trials are judged under attack."""
-        return any(trial.get("judged") == "pgd-10" for trial in self.trials)
+        return any(trial.get("judged") == PGD for trial in self.trials)
 
     def ended(self, state: str) -> list[dict[str, Any]]:
         """The trials that ended so and have a value."""

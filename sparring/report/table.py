@@ -8,6 +8,7 @@ from typing import Any
 
 from sparring.keys import number as parsed
 from sparring.report.groups import BASELINE, Arm, Group, settings
+from sparring.report.kinds import PGD
 from sparring.report.ledger import Run
 from sparring.report.units import ball, duration, signed
 from sparring.report.verdict import Verdict, against_baseline, compare, interval, shared, summary, word_of
@@ -35,7 +36,6 @@ MEANS = {  # what a column's heading, before its unit, stands for
     "NLL": "negative log-likelihood: the mean of -log p of the right class; less is better",
     "ECE": "expected calibration error: how far confidence is from being right, over 15 bins; 0 is best",
 }
-PGD = "pgd-10"  # what a run whose training attacks is judged by
 COLOUR = "8/255"  # the radius that nobody tells, which colour images alone have
 ROBUST = "at"  # and what others are held against in that: adversarial training without a teacher
 

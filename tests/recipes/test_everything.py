@@ -75,6 +75,8 @@ def test_all_are_played_and_what_cannot_be_is_told(tmp_path, monkeypatch):
         played.append((name, place.name))
         if name == "broken":
             raise UserError("no such data")
+        if name == "odd":
+            raise RuntimeError("CUDA error")
         return place / "report.html"
 
     played = []
@@ -82,25 +84,27 @@ def test_all_are_played_and_what_cannot_be_is_told(tmp_path, monkeypatch):
     some = {
         "one": plain,
         "broken": plain,
+        "odd": plain,
         "two": Recipe("another", rows=lambda scale: [], place="one"),
         "imagenet": Recipe("a third", rows=lambda scale: [], needs={("data", "smoke"): "a folder of pictures"}),
         "long": Recipe("a fourth", rows=lambda scale: [], scales=("full",)),
     }
     monkeypatch.setattr("sparring.launch.everything.RECIPES", some)
-    with pytest.raises(UserError, match=r"^broken could not be run at smoke scale: see .*report.html$"):
+    with pytest.raises(UserError, match=r"^broken, odd could not be run at smoke scale: see .*report.html$"):
         everything("smoke", tmp_path, play)
-    assert played == [("one", "one"), ("broken", "broken"), ("two", "one")]
+    assert played == [("one", "one"), ("broken", "broken"), ("odd", "odd"), ("two", "one")]
     told = json.loads((tmp_path / "everything.json").read_text())["recipes"]
     assert [each["status"] for each in told.values()] == [
         "ran",
         "failed: no such data",
+        "failed: RuntimeError: CUDA error",
         "ran",
         "left out: it needs --data: a folder of pictures",
         "left out: it has no smoke scale",
     ]
     text = (tmp_path / "report.md").read_text()
-    assert "2 of 5 ran, 2 need what is not here, 1 failed" in text
-    del some["broken"]
+    assert "2 of 6 ran, 2 need what is not here, 2 failed" in text
+    del some["broken"], some["odd"]
     assert everything("smoke", tmp_path, play) == tmp_path / "report.html"
 
 

@@ -309,7 +309,7 @@ def test_a_student_that_cannot_be_attacked_stops_no_other(table, tmp_path, monke
     for run in (tmp_path / "a" / "0", tmp_path / "b" / "0"):
         measure(run, replace(small()[0], corruptions=(), attack=Attack(0.1, 9)), {})
     assert asked == ["a", "b"]
-    assert capsys.readouterr().err.count("is not attacked: no gradients") == 2
+    assert capsys.readouterr().err.count("AutoAttack is not measured: no gradients") == 2
 
 
 def test_where_a_table_has_no_place(table, tmp_path):

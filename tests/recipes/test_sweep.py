@@ -26,6 +26,7 @@ from sparring.launch.sweep import command, sweep
 from sparring.launch.trials import PRUNED, play, taken, work
 from sparring.recipes.config import Config, Optim, merged, overrides
 from sparring.recipes.run import run
+from sparring.recipes.space import space
 
 study = pytest.importorskip("sparring.launch.study")  # which needs Optuna
 
@@ -180,6 +181,10 @@ def test_a_command_keeps_what_was_given():
     [
         ({"config": {"val": 0.0}}, "holds out no validation images"),
         ({"config": {"method": "kd"}}, r"a trial with optim.lr=0.0001 .*cannot be run: .*teacher"),
+        (
+            {"config": {"method": "at"}, "space": space(["perturb.eps=0.1..0.2"], configured(method="at"))},
+            "eps=0.1 is judged under attack within 0.1 .* within 0.2",
+        ),
         ({"trials": 0}, "--trials 0: give 1 or more"),
         ({"shortest": 9}, "give --shortest from 1 to 3"),
         ({"storage": "nonsense://x:secret@y/z"}, r"--storage nonsense://x:\*\*\*@y/z cannot be opened"),
