@@ -127,7 +127,8 @@ def counted(found: Swept) -> list[str]:
     counts = {said: sum(trial["state"] == state for trial in found.trials) for state, said in STATES.items()}
     told = ", ".join(f"{count} {said}" for said, count in counts.items() if count)
     left = found.told["wanted"] - len(found.trials)
-    lines = [f"{len(found.trials)} trials: {told}{f'; {left} are still to come' if left > 0 else ''}."]
+    rest = f"; {left} {'is' if left == 1 else 'are'} still to come" if left > 0 else ""
+    lines = [f"{len(found.trials)} trials: {told}{rest}."]
     whole = [trial["images"] for trial in found.ended("complete") if trial["images"]]
     cut = [trial["images"] for trial in found.ended("pruned") if trial["images"]]
     if whole and cut:
