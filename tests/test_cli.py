@@ -212,7 +212,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["distill", "--teacher", "{teacher}", "--student", "mlp-16", "--data", "digit"], "Did you mean 'digits'?"),
     (["distill", "--teacher", "{teacher}", "--student", "mlp-16", "--method", "da", "perturb.p=2"], "probability of 2"),
     (["distill", "--teacher", "{teacher}", "--student", "mlp-16", "--device", "cuda:7"], "cannot be used here"),
-    (["distill", "--teacher", "{teacher}", "--student", "mlp-16", "--seeds", "0"], "seeds=0"),
+    (["distill", "--teacher", "{teacher}", "--student", "mlp-16", "--seeds", "0"], "--seeds 0"),
     (["distill", "--teacher", "{teacher}", "--student", "mlp-16", "--batch-size", "9999"], "batch"),
     (
         ["distill", "--teacher", "{teacher}", "--student", "mlp-16", "--normalise", "imagnet"],

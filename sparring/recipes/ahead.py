@@ -88,7 +88,7 @@ class Ahead:
             require_tracker(config.track)
         whole = not later and standing == config
         prepared = self.prepared(standing, later=later)
-        at_first(lambda: tell(prepared.config, prepared.data))
+        at_first(lambda: tell(config, prepared.data))
         self.refuse_one_cache(config, prepared)
         ball = prepared.method.perturb.attacks_within
         self.measures[alike(standing)] = f"under attack within {ball.eps} ({ball.norm})" if ball else "on clean images"

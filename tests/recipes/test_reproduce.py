@@ -251,8 +251,8 @@ def table(monkeypatch):
 
 
 def lines(text, title):
-    """The table under a heading, as {line: {column: cell}}."""
-    rows = text.partition(f"## {title}\n")[2].strip().partition("\n\n")[0].splitlines()
+    """The table under a heading, whatever ran, as {line: {column: cell}}."""
+    rows = text.partition(f"## {title} (ran: ")[2].partition("\n")[2].strip().partition("\n\n")[0].splitlines()
     head, _, *body = [[cell.strip() for cell in row.strip("| ").split(" | ")] for row in rows]
     return {row[0]: dict(zip(head, row, strict=False)) for row in body}
 

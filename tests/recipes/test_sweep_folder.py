@@ -12,7 +12,7 @@ from sparring.errors import Taken, UserError
 from sparring.launch import sweep as through
 from sparring.launch import trials
 from sparring.launch.claimed import opened
-from sparring.launch.search import JOURNAL, TOLD
+from sparring.launch.search import JOURNAL, SWEEP
 from sparring.launch.sweep import sweep
 from sparring.launch.trials import work
 from sparring.recipes import folder
@@ -108,23 +108,23 @@ def test_a_study_that_bears_its_folders_name_is_gone_on_with(tmp_path):
     study.opened(study.storage(search.out, None, new=True), f"sweep-{search.digest}")
     assert opened(search).study_name == f"sweep-{search.digest}"  # found without sweep.json
     moved = replace(search, out=search.out.rename(tmp_path / "moved"))
-    kept = json.loads((moved.out / TOLD).read_text())
-    (moved.out / TOLD).write_text(json.dumps(kept | {"study": f"sweep-{search.digest}"}))
+    kept = json.loads((moved.out / SWEEP).read_text())
+    (moved.out / SWEEP).write_text(json.dumps(kept | {"study": f"sweep-{search.digest}"}))
     assert opened(moved).study_name == f"sweep-{search.digest}"
 
 
 @pytest.mark.parametrize("text", [None, "{", "{}", '{"plan": {}, "study": "x"}'])
 def test_sweep_json_is_made_anew_from_the_journal(whole, copied, text):
-    (copied.out / TOLD).unlink()
+    (copied.out / SWEEP).unlink()
     if text is not None:
-        (copied.out / TOLD).write_text(text)
+        (copied.out / SWEEP).write_text(text)
     work(copied)
     assert told(copied) == told(whole)
-    assert json.loads((copied.out / TOLD).read_text()) == json.loads((whole.out / TOLD).read_text())
+    assert json.loads((copied.out / SWEEP).read_text()) == json.loads((whole.out / SWEEP).read_text())
 
 
 def test_a_journal_of_another_search_is_told_without_sweep_json(copied):
-    (copied.out / TOLD).unlink()
+    (copied.out / SWEEP).unlink()
     with pytest.raises(Taken, match=r"journal.log is of a search with other arguments"):
         work(replace(copied, seed=1))
     with pytest.raises(Taken, match=r"lies in its own journal.log, and --storage sqlite:///x was given: leave out"):
@@ -133,21 +133,21 @@ def test_a_journal_of_another_search_is_told_without_sweep_json(copied):
 
 @pytest.mark.parametrize("lost", ["journal.log", "its lines"])
 def test_a_journal_that_is_gone_is_told(copied, lost):
-    before = (copied.out / TOLD).read_bytes()
+    before = (copied.out / SWEEP).read_bytes()
     (copied.out / JOURNAL).unlink() if lost == "journal.log" else (copied.out / JOURNAL).write_bytes(b"")
     with pytest.raises(Taken, match=r"is gone: restore it|no more: restore it"):
         work(copied)
-    assert (copied.out / TOLD).read_bytes() == before
+    assert (copied.out / SWEEP).read_bytes() == before
 
 
 def test_a_folders_study_stays_in_its_storage(copied, tmp_path):
     one, other = (f"sqlite:///{tmp_path / name}" for name in ("one", "other"))
     search = searched(tmp_path / "shared", storage=one)
     opened(search)
-    before = (search.out / TOLD).read_bytes()
-    (search.out / TOLD).unlink()
+    before = (search.out / SWEEP).read_bytes()
+    (search.out / SWEEP).unlink()
     opened(search)  # its place is found again
-    assert (search.out / TOLD).read_bytes() == before
+    assert (search.out / SWEEP).read_bytes() == before
     with pytest.raises(Taken, match=rf"shared is shared-{search.digest} in {one}, and no --storage was given: give"):
         opened(replace(search, storage=None))
     with pytest.raises(UserError, match=rf"other cannot be opened: there is no such file.*of .*shared lies in {one}"):
@@ -157,7 +157,7 @@ def test_a_folders_study_stays_in_its_storage(copied, tmp_path):
         opened(replace(search, storage=other))
     with pytest.raises(Taken, match=r"lies in its own journal.log, and --storage .*other was given: leave out"):
         opened(replace(copied, storage=other))
-    assert (search.out / TOLD).read_bytes() == before
+    assert (search.out / SWEEP).read_bytes() == before
     assert not (search.out / JOURNAL).exists()
     moved, there = (
         replace(search, out=search.out.rename(tmp_path / "moved")),
@@ -194,7 +194,7 @@ def test_a_refused_search_leaves_what_was_there(copied, monkeypatch):
     def refuse(*_):
         raise UserError("nobody is there to carry it out")
 
-    (copied.out / TOLD).unlink()
+    (copied.out / SWEEP).unlink()
     monkeypatch.setattr(through, "work_on", refuse)
     with pytest.raises(UserError, match="nobody"):
         sweep(copied, finalists=1, seeds=1)
