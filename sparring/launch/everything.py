@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparring.errors import Interrupted, UserError, first_line
+from sparring.errors import UserError, first_line
 from sparring.files import write_json
 from sparring.recipes.published import RECIPES
 from sparring.recipes.rows import Recipe, Scale
@@ -70,8 +70,6 @@ def one(name: str, recipe: Recipe, scale: Scale, out: Path, play: Callable[[str,
         return Came(name, 0.0, None, f"it needs --{needs[0]}: {recipe.needs[needs[0], scale]}", lacking=True)
     try:
         page, why = play(name, out), ""
-    except Interrupted:
-        raise
     except UserError as error:
         page, why = None, str(error)
     except Exception as error:
