@@ -17,6 +17,7 @@ from rich.console import Console
 from sparring.arguments import (
     Cpus,
     Gpus,
+    Keys,
     Number,
     On,
     Several,
@@ -33,7 +34,7 @@ from sparring.cli_show import show
 from sparring.cli_sweep import found_in, sweep
 from sparring.cli_train import check, distill, train
 from sparring.errors import Interrupted, UserError
-from sparring.recipes.config import Config
+from sparring.recipes.config import Config, nested, overrides
 from sparring.recipes.kinds import explain
 
 if TYPE_CHECKING:
@@ -47,7 +48,14 @@ app = App(
 app.command(train_augmentor)
 
 Changes = Annotated[Config | None, Parameter(name="*", show_default=False)]
-KEYED = ("train", "distill", "compare", "check", "sweep")  # verbs that take any key of the schema as key=value
+KEYED = (
+    "train",
+    "distill",
+    "compare",
+    "check",
+    "sweep",
+    "reproduce",
+)  # verbs that take any key of the schema as key=value
 GOES_ON = ("demo", "reproduce", "evaluate", "sweep")  # verbs that go on by themselves with what they find
 
 
@@ -116,7 +124,7 @@ def report(*runs: Path, out: Path | None = None) -> None:
 def reproduce(
     name: str | None = None,
     /,
-    *,
+    *keys: Keys,
     all_: Annotated[bool, Parameter(name="--all", negative=())] = False,
     out: Path | None = None,
     scale: Literal["smoke", "cpu", "full"] = "cpu",
@@ -160,12 +168,15 @@ def reproduce(
     from sparring.recipes import published
     from sparring.report.said import NOTHING
 
+    if name and "=" in name:  # of --all
+        name, keys = None, (name, *keys)
+    changed = nested(flags(changes) | overrides(keys))
     if all_ == bool(name) or (all_ and any((row, variants, methods, vae, elsewhere))):
         raise UserError("which? `sparring reproduce NAME` (see `sparring list recipes`), or --all of them as they are")
     if name is None:
         place = out or Path("runs") / f"all-{scale}"
         where = {"on": on, "cpus": cpus, "gpus": gpus}
-        page = verbs.reproduce_all(place, scale=scale, seeds=seeds, changes=flags(changes), **where)
+        page = verbs.reproduce_all(place, scale=scale, seeds=seeds, changes=changed, **where)
         told = f"\n{NOTHING}" if scale == "smoke" else ""
         print(f"{(place / 'report.md').read_text()}\nThe report: {page}{told}\nNext: sparring list recipes")
         return
@@ -184,7 +195,7 @@ def reproduce(
         on=on,
         cpus=cpus,
         gpus=gpus,
-        changes=flags(changes),
+        changes=changed,
     )
     if not first():
         return
@@ -242,6 +253,9 @@ def unusable(error: cyclopts.CycloptsError) -> str:
         option = (error.token.keyword or error.token.value).partition("=")[0]
         if keys := keys_called(option.removeprefix("--")):
             return f"Unknown option: {option}. Write {' or '.join(f'{key}=…' for key in keys)} (without the --)"
+    if isinstance(error, cyclopts.UnusedCliTokensError):
+        verb = " ".join(sys.argv[1:2])
+        return f"{shlex.join(error.unused_tokens)} is not understood: `sparring {verb} --help` tells what {verb} takes"
     return str(error).strip()
 
 

@@ -21,7 +21,7 @@ from sparring.parts.taps import table as tap_table
 from sparring.recipes import autoencoder, listing, options, published
 from sparring.recipes.build import find_data, network
 from sparring.recipes.check import Check, inspect
-from sparring.recipes.config import Config
+from sparring.recipes.config import Config, merged
 from sparring.recipes.evaluation import evaluate as evaluate
 from sparring.recipes.examine import Part
 from sparring.recipes.export import export as export
@@ -230,7 +230,8 @@ def reproduce_all(
             return reproduce(name, place, scale=scale)
         return reproduce(name, place, scale=scale, seeds=seeds, changes=changes, on=on, cpus=cpus, gpus=gpus)
 
-    Where.given(on, cpus, gpus)  # an odd word is told before the first of them
+    Where.given(on, cpus, gpus)  # an odd word, or an unknown key, is told before the first of them
+    merged(Config(), changes or {})
     return every_recipe(scale, Path(out), play)
 
 

@@ -371,9 +371,17 @@ def test_the_papers_search_runs_at_smoke_scale(run: Run) -> None:
     assert "4 trials: " in out
     assert "The paper found e=1, α=0.01778, p=0.7374" in out
     assert out.splitlines()[-1] == "Next: sparring reproduce da-fig2 --scale cpu"
-    code, _, err = run("reproduce", "da-fig2", "--scale", "smoke", "--row", "x")
-    assert code == 2
-    assert "is a search and no table" in err
+    for words, told in (
+        (("da-fig2", "--row", "x"), "is a search and no table"),
+        (("da-fig2", "perturb.alpha=-1", "--out", "new"), "defaults, which are run beside the best trials, cannot be"),
+        (("da-fig2", "perturb.alph=1", "--out", "new"), "perturb.alph"),
+        (("--all", "epoch=1", "--out", "new"), "unknown key 'epoch'"),
+        (("da-table1", "x"), "'x' is not understood here: write key=value"),
+    ):
+        code, _, err = run("reproduce", *words, "--scale", "smoke")
+        assert code == 2
+        assert told in err
+    assert not Path("new").exists()  # no teacher was trained
 
 
 def test_the_command_after_a_reproduction_tells_more(monkeypatch):

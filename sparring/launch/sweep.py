@@ -65,14 +65,22 @@ class Swept:
         return page([self.out], self.out / "report.html")
 
 
-def sweep(search: Search, *, finalists: int, seeds: int, workers: int | None = None, where: Where = HERE) -> Swept:
+def sweep(
+    search: Search,
+    *,
+    finalists: int,
+    seeds: int,
+    workers: int | None = None,
+    where: Where = HERE,
+    teacher: Job | None = None,
+) -> Swept:
     """Search, then run the `finalists` best over `seeds` seeds that the search did not use, and the defaults beside
     them. What is done is read and the rest goes on.
 
     workers: how many work on the trials at a time, where they are carried out; by default as many as this machine has
     room for, and elsewhere 4. One alone is the same search every time; of several each trial learns from what had ended
-    by then. Raises UserError for what any trial would be refused for, before the first is trained,
-    and while other workers' trials are still running.
+    by then. teacher: the run that all trials learn from, where it is trained first. Raises UserError for what any trial
+    would be refused for, before anything is trained, and while other workers' trials are still running.
     """
     require_some(trials=search.trials, finalists=finalists, seeds=seeds, workers=workers)
     if world() > 1:
@@ -86,7 +94,12 @@ def sweep(search: Search, *, finalists: int, seeds: int, workers: int | None = N
             f"{search.longest} and --eta of 2 or more"
         )
     refuse_other(search)
-    look_ahead(search)
+    ahead = Ahead(Given())
+    if teacher is not None:
+        ahead.look(teacher.config, teacher.out)
+    look_ahead(search, ahead)
+    if teacher is not None:
+        run_all([teacher], Given(), resume=True)
     with nothing_left(search.out):
         study = opened(search)
         work_on(search, workers, where)
@@ -108,23 +121,27 @@ def work_on(search: Search, workers: int | None, where: Where) -> None:
     carry_out(tasks, where, memory=memory)
 
 
-def look_ahead(search: Search) -> None:
-    """Raise UserError for what a run would be refused for at any corner of the space, and where trials at two of them
-    would be judged by different measures."""
-    ahead, within = Ahead(Given()), {}
+def look_ahead(search: Search, ahead: Ahead) -> None:
+    """Raise UserError for what a run would be refused for at any corner of the space or by default, and where two of
+    these would be judged by different measures. ahead: has seen what is trained before them."""
+    configs = {}
+    for corner in corners(search.space):
+        told = " ".join(f"{key}={plain(value)}" for key, value in corner.items())
+        configs[f"a trial with {told}"] = merged(search.base, corner)
+    configs["the defaults, which are run beside the best trials,"] = search.base
+    within: dict[str, str | None] = {}
     with TemporaryDirectory() as nowhere:
-        for at, corner in enumerate(corners(search.space)):
-            told = " ".join(f"{key}={plain(value)}" for key, value in corner.items())
+        for at, (told, config) in enumerate(configs.items()):
             try:
-                within[told] = ahead.look(merged(search.base, corner), Path(nowhere) / str(at))
+                within[told] = ahead.look(config, Path(nowhere) / str(at))
             except UserError as error:
-                raise UserError(f"a trial with {told} cannot be run: {error}") from error
+                raise UserError(f"{told} cannot be run: {error}") from error
     (first, measure), *others = within.items()
     for told, other in others:
         if other != measure:
             raise UserError(
-                f"a trial with {first} is judged {measure}, and one with {told} {other}, so neither is better than the "
-                "other: search over keys that leave the attack as it is"
+                f"{first} is judged {measure}, and {told} {other}, so neither is better than the other: search over "
+                "keys that leave the attack as it is"
             )
 
 
@@ -203,13 +220,13 @@ def hunted(name: str, recipe: Recipe, scale: Scale, out: Path, wish: Wish, where
     assert recipe.hunt is not None
     if replace(wish, seeds=None, changes={}) != Wish():
         raise UserError(f"{name} is a search and no table: it takes keys, --seeds, --scale and --out alone")
-    hunt = recipe.hunt(scale)
+    hunt, taught = recipe.hunt(scale), None
     student = merged(hunt.student, wish.changes)
     if student.teacher is None:
         foreign = {"epochs", "method", "student", "optim", "perturb", "targets", "objective"}
-        taught = merged(hunt.teacher, {key: value for key, value in wish.changes.items() if key not in foreign})
-        place = Job(taught, out / "teachers" / plain_name(taught.student))
-        student = student.model_copy(update={"teacher": str(run_all([place], Given(), resume=True)[0].out)})
+        config = merged(hunt.teacher, {key: value for key, value in wish.changes.items() if key not in foreign})
+        taught = Job(config, out.resolve() / "teachers" / plain_name(config.student))
+        student = student.model_copy(update={"teacher": str(taught.out)})
     search = Search(
         student,
         space(hunt.over, student),
@@ -220,4 +237,5 @@ def hunted(name: str, recipe: Recipe, scale: Scale, out: Path, wish: Wish, where
         note=hunt.note,
         scale=scale,
     )
-    return sweep(search, finalists=hunt.finalists, seeds=hunt.seeds if wish.seeds is None else wish.seeds, where=where)
+    seeds = hunt.seeds if wish.seeds is None else wish.seeds
+    return sweep(search, finalists=hunt.finalists, seeds=seeds, where=where, teacher=taught)

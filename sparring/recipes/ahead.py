@@ -165,8 +165,9 @@ class Ahead:
     def look_at_autoencoder(self, config: Config, out: Path, shelf: Path) -> None:
         """Raise UserError for what would stop the run in `out` that trains one; an untrained one is put on the shelf,
         a folder, to stand in for it."""
-        making = autoencoder.prepare(anchored(config), replace(self.given, data=self.data(config)))
-        refuse_other_arguments(out, making.config)
+        config = self.given.told_to(anchored(config))
+        making = autoencoder.prepare(config, replace(self.given, data=self.data(config)))
+        refuse_other_arguments(out, making.config.model_copy(update={"data": config.data}))
         if not (out / "result.json").exists():
             shelf.mkdir()
             autoencoders.save(making.method.vae, shelf / AUGMENTOR)

@@ -13,9 +13,13 @@ from sparring.data import augmentations
 from sparring.errors import UserError
 from sparring.launch.reproduce import Wish, measure
 from sparring.nets.vdvae import SIZES
+from sparring.recipes import autoencoder, da_tables, disk_numbers, disk_tables, hard_numbers, hard_tables, published
 from sparring.recipes import config as schema
-from sparring.recipes import da_tables, disk_numbers, disk_tables, hard_numbers, hard_tables, published
+from sparring.recipes.build import Given
+from sparring.recipes.folder import begun
 from sparring.recipes.gradients import refuse_late
+from sparring.recipes.manifest import manifest
+from sparring.recipes.paths import anchored
 from sparring.recipes.rows import START, TEACHER, VAE, Attack, Claim, Recipe, Row, start
 from sparring.recipes.slots import resolved
 from sparring.report import markdown
@@ -347,7 +351,9 @@ def test_an_autoencoder_is_trained_where_a_variant_draws_by_it(table, tmp_path, 
 
     def trained(config, folder, **_):
         asked.append((config.student, config.data, config.size, folder))
-        raise UserError("stop here")
+        making = autoencoder.prepare(anchored(config), Given())
+        with begun(folder, making, manifest(making), resume=True):
+            raise UserError("stop here")
 
     monkeypatch.setattr("sparring.launch.reproduce.autoencoder.train_augmentor", trained)
     row = small()[0]
@@ -357,9 +363,10 @@ def test_an_autoencoder_is_trained_where_a_variant_draws_by_it(table, tmp_path, 
     published.RECIPES["small"] = Recipe("a table", lambda _: [asks])
     verbs.reproduce("small", tmp_path, variants=["alone"])
     assert not asked
-    with pytest.raises(UserError, match="stop here"):
-        verbs.reproduce("small", tmp_path)
-    assert asked == [("vdvae-mnist", "digits", 28, tmp_path / "augmentors" / "digits-vdvae-mnist")]
+    for _ in range(2):  # one that was stopped goes on
+        with pytest.raises(UserError, match="stop here"):
+            verbs.reproduce("small", tmp_path)
+    assert asked == 2 * [("vdvae-mnist", "digits", 28, tmp_path / "augmentors" / "digits-vdvae-mnist")]
     published.RECIPES["small"] = Recipe("a table", lambda _: [replace(asks, vae=None)])
     with pytest.raises(UserError, match="hard-vae needs --vae"):
         verbs.reproduce("small", tmp_path, variants=["hard-vae"])

@@ -182,8 +182,18 @@ def test_a_command_keeps_what_was_given():
         ({"config": {"val": 0.0}}, "holds out no validation images"),
         ({"config": {"method": "kd"}}, r"a trial with optim.lr=0.0001 .*cannot be run: .*teacher"),
         (
-            {"config": {"method": "at"}, "space": space(["perturb.eps=0.1..0.2"], configured(method="at"))},
-            "eps=0.1 is judged under attack within 0.1 .* within 0.2",
+            {
+                "config": {"method": "at", "perturb.eps": 0.1},
+                "space": space(["perturb.eps=0.1..0.2"], configured(method="at")),
+            },
+            "eps=0.1 is judged under attack within 0.1 .* and a trial with perturb.eps=0.2 under attack within 0.2",
+        ),
+        (
+            {
+                "config": {"method": "at", "perturb.eps": 0.1, "perturb.steps": -1},
+                "space": space(["perturb.steps=1,2"], configured(method="at")),
+            },
+            "the defaults, which are run beside the best trials, cannot be run",
         ),
         ({"trials": 0}, "--trials 0: give 1 or more"),
         ({"shortest": 9}, "give --shortest from 1 to 3"),
