@@ -177,7 +177,8 @@ HONEST = {  # what is to be said of a recipe beside its tables
         "DA's defaults are what the paper's search found, and here they end first among the finalists. But four epochs "
         "hardly tell values apart: the eight trials that went to the end lie within 0.32 points, and the finalists "
         "within 0.15 of the defaults over three seeds. The best two trials take two steps, each a sixth as long or "
-        "less, and so nearly twice the time. So this search does not contradict the paper's, and is no support for its very values."
+        "less, and so nearly twice the time. This search does not contradict the paper's, and is no support for its "
+        "very values."
     ),
     "da-fig3": "The curve needs a machine that has da-table1's runs; nothing of it is kept.",
     "da-fig4": "The images need a machine that has da-table1's runs; nothing of them is kept.",

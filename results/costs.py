@@ -10,7 +10,7 @@ from sparring import nets
 from sparring.evaluate import macs
 from sparring.launch.planned import Wish, planned
 from sparring.recipes.config import Config
-from sparring.recipes.rows import Row, Scale
+from sparring.recipes.rows import Hunt, Row, Scale
 
 IMAGES = {"cifar100": 50_000, "cifar10": 50_000, "mnist": 60_000, "fashion-mnist": 60_000, "tiny-imagenet": 100_000}
 IMAGES |= {"digits": 1_437, "mnist1d": 4_000, "": 1_281_167}
@@ -57,6 +57,14 @@ def cost(rows: list[Row], scale: Scale) -> Cost:
     return Cost(count, epochs, hours)
 
 
+def longest(hunt: Hunt, scale: Scale) -> float:
+    """Hours that a search takes where none of its trials is pruned."""
+    taught, student = hunt.teacher.student, hunt.student
+    once = taken(student.model_copy(update={"teacher": taught}), student.student, taught, scale)
+    students = hunt.trials + (hunt.finalists + 1) * hunt.seeds
+    return (taken(hunt.teacher, taught, None, scale) + students * once) / 3600
+
+
 def taken(config: Config, student: str, teacher: str | None, scale: Scale) -> float:
     """Seconds of one training; an autoencoder counts as nothing, for its arithmetic is not counted."""
     if config.method == "autoencoder" or config.student.startswith("vdvae"):
@@ -64,7 +72,7 @@ def taken(config: Config, student: str, teacher: str | None, scale: Scale) -> fl
     own = size(student if "/" in config.student else config.student, config)  # a path: what another line left
     more = EXTRA.get(config.method, (0, 0))
     theirs = size(teacher, config) if config.teacher and teacher else 0.0
-    images = IMAGES[config.data] * config.epochs
+    images = IMAGES[config.data] * (1 - config.val) * config.epochs
     work = images * (own * (3 + more[0]) + theirs * (1 + more[1])) / (GPU if scale == "full" else CPU)
     return max(work, images / config.batch_size * STEP * (1 + sum(more) / 4))
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import standing
 from attached import EVIDENCE, HONEST, Evidence
-from costs import cost
+from costs import cost, longest
 from drawn import DRAWN
 from pages import stale
 from searched import searched
@@ -201,13 +201,16 @@ def hours(evidence: Evidence) -> str:
 def costs(name: str) -> dict[str, str]:
     """What a recipe costs at each scale, in a few words."""
     recipe = RECIPES[name]
-    timed = json.loads(SMOKE.read_text())["recipes"] if SMOKE.exists() else {}
     if recipe.hunt is not None:
         told = {}
         for scale in recipe.scales:
             hunt = recipe.hunt(scale)
             runs_after = (hunt.finalists + 1) * hunt.seeds
             told[scale] = f"{hunt.trials} trials and {runs_after} runs, up to {hunt.student.epochs} epochs"
+            if scale == "smoke":
+                told[scale] += measured(name)
+            else:
+                told[scale] += f", at most {rounded(longest(hunt, scale))} on {PLACES[scale]} (estimated)"
         return told
     if recipe.rows is None:
         return {"any": OTHERWISE.get(name, "minutes on one core")}
@@ -216,14 +219,21 @@ def costs(name: str) -> dict[str, str]:
         found = cost(recipe.rows(scale), "cpu" if name in SMALL else scale)
         many = f"{found.runs} runs, up to {found.epochs} epoch{'' if found.epochs == 1 else 's'}"
         if scale == "smoke":
-            took = timed.get(name, {}).get("seconds")
-            told[scale] = f"{found.runs} runs" + (f", {duration(took)} measured" if took else "")
+            told[scale] = f"{found.runs} runs{measured(name)}"
         else:
-            where = "one GPU" if scale == "full" and name not in SMALL else "two cores"
+            where = PLACES["cpu" if name in SMALL else scale]
             told[scale] = f"{many}, about {rounded(found.hours)} on {where} (estimated)"
     return told
 
 
+def measured(name: str) -> str:
+    """How long a recipe took at smoke scale, behind a comma, where it was timed."""
+    timed = json.loads(SMOKE.read_text())["recipes"] if SMOKE.exists() else {}
+    took = timed.get(name, {}).get("seconds")
+    return f", {duration(took)} measured" if took else ""
+
+
+PLACES = {"cpu": "two cores", "full": "one GPU"}
 NEEDED = {"data": "ImageNet", "teacher": "the ResNet50 of DeepAugment and AugMix"}
 SMALL = {"adversarial-table1", "adversarial-table2", "mnist1d"}  # at full scale nothing that a CPU could not do
 OTHERWISE = {
