@@ -79,3 +79,10 @@ def test_your_own_model_and_data(
     assert "teacher_normalise=half" in printed
     assert "it sees a 0" in printed
     assert (tmp_path / "runs" / "mine" / "report.html").exists()
+
+
+def test_the_first_page_shows_what_the_worked_example_does() -> None:
+    shown = [text for kind, text in steps("index.md") if kind == "shown"]
+    there = (DOCS / "your-own.md").read_text()
+    assert shown
+    assert all(text in there for text in shown)

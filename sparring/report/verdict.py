@@ -63,9 +63,11 @@ class Verdict:
 
 
 def summary(values: Sequence[float]) -> Summary | None:
-    """The mean, the sample standard deviation and the count of some numbers; None for none."""
+    """The mean, the sample standard deviation and the count of some numbers; None for none. Numbers that differ by what
+    arithmetic leaves over alone (5 of 359 images more, twice) have a deviation of 0."""
     if not values:
         return None
+    values = [round(value, 12) for value in values]
     return Summary(fmean(values), stdev(values) if len(values) > 1 else None, len(values))
 
 

@@ -77,6 +77,9 @@ def test_no_spread_is_no_certainty(tmp_path):
     v = against(tmp_path / "a", [0.71, 0.71], [0.70, 0.70])
     assert v.word == "cannot tell"
     assert "their spread is unknown" in v.sentence
+    five_of_359 = against(tmp_path / "c", [305 / 359, 310 / 359], [300 / 359, 305 / 359])
+    assert five_of_359.sd == 0
+    assert five_of_359.word == "cannot tell"
     same = against(tmp_path / "b", [0.7, 0.7], [0.7, 0.7])
     assert same.word == "no difference"
     assert same.sentence.startswith("No difference: kd has the same test accuracy as the same student on the labels")
