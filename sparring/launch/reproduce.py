@@ -124,7 +124,7 @@ def in_order(plans: Sequence[Planned], folders: Mapping[str, Path]) -> list[Task
         runs = ([plan.teacher] if plan.teacher else []) + plan.runs
         for task in tasks(runs, [*found.values()]):
             found.setdefault(task.name, task)  # rows may share a teacher
-        if plan.row.attack or plan.row.corruptions or folders:
+        if plan.row.attack or plan.row.corruptions or plan.row.climbed or folders:
             for job in runs:
                 name, work = f"{job.out}: measured", partial(measure, job.out, plan.row, folders)
                 found.setdefault(name, Task(work, name, job.out / LOG, frozenset({str(job.out)})))

@@ -292,6 +292,15 @@ def test_a_table_is_run_measured_and_set_beside_what_is_published(table, tmp_pat
     assert before == {file: file.stat().st_mtime_ns for file in tmp_path.rglob("result.json")}
 
 
+def test_students_of_a_row_are_climbed_against_where_it_says_so(table, tmp_path):
+    climbed = replace(small()[0], climbed=True, corruptions=(), metrics=("accuracy", "climb/10"))
+    published.RECIPES["small"] = Recipe("a figure", lambda _: [climbed])
+    verbs.reproduce("small", tmp_path, variants=["taught"])
+    assert [file.parent.parent.name for file in tmp_path.rglob("disagreement.json")] == ["taught"]
+    (reached,) = [text for text in markdown([tmp_path]).splitlines() if text.startswith("| taught |")][:1]
+    assert len([cell for cell in reached.strip("| ").split(" | ") if cell.endswith("(1)")]) == 2
+
+
 def test_further_seeds_learn_from_the_same_teacher(table, tmp_path):
     verbs.reproduce("small", tmp_path, variants=["taught"])
     (trained,) = tmp_path.glob("teachers/*/result.json")
