@@ -58,14 +58,15 @@ def as_json(value: Any, *, indent: int | None = None) -> str:
     return json.dumps(finite(value), indent=indent, allow_nan=False)
 
 
-def read_json(path: Path | str) -> dict[str, Any]:
-    """The object in a JSON file. Raises UserError where it is gone or damaged, for a run's own files are whole."""
+def read_json(path: Path | str, *, advice: str = "restore it, or remove it to have it made again") -> dict[str, Any]:
+    """The object in a JSON file. Raises UserError where it is gone or damaged, for a run's own files are whole, with
+    `advice` on what to do."""
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): restore it, or remove it to have it made again") from None
+        raise UserError(f"{path} cannot be read ({error}): {advice}") from None
     if not isinstance(found, dict):
-        raise UserError(f"{path} holds no JSON object: restore it, or remove it to have it made again")
+        raise UserError(f"{path} holds no JSON object: {advice}")
     return found
 
 

@@ -14,6 +14,7 @@ from sparring.core import UserError
 from sparring.errors import Taken
 from sparring.files import LOCK, locked, read_json, require_writable, sweep, write_json
 from sparring.keys import LEAVES
+from sparring.nets.spec import AUGMENTOR, STUDENT
 from sparring.recipes import config as schema
 from sparring.recipes.augmentation import DEFAULT, augmented_before
 from sparring.recipes.config import Config
@@ -21,6 +22,9 @@ from sparring.recipes.paths import anchored
 from sparring.recipes.ready import Ready
 
 ELSEWHERE = "give another place with --out"
+TOLD = ("config.yaml", "manifest.json")  # what says which run it is, written in this order before anything else
+LEFT = ("checkpoints", "metrics.jsonl", "result.json", STUDENT, AUGMENTOR)  # only after it
+RESTORE = "put it back, or give another --out"
 EARLIER = "earlier"  # in a run's directory, the run that trained its teacher, an earlier self
 RESUMED = ("started", "command", "device", "threads", "processes", "torch", "git_commit")  # told of each resumption
 
@@ -40,8 +44,9 @@ def claim_folder(out: Path, resume: bool) -> None:
 
 def refuse_taken(out: Path, resume: bool) -> None:
     """Raise UserError where `out` holds a run that is not to be resumed, or something else."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out {out} is a file; give a folder that does not exist yet")
+    if not (there := standing(out)).is_dir():
+        raise UserError(f"--out {there} is a file; give a folder that does not exist yet")
+    refuse_unknown(out)
     started = any((out / name).exists() for name in ("config.yaml", "result.json", EARLIER))
     if started and not resume:
         raise UserError(
@@ -50,6 +55,15 @@ def refuse_taken(out: Path, resume: bool) -> None:
         )
     if out.is_dir() and not started and any(p for p in out.iterdir() if not p.name.startswith(".")):
         raise UserError(f"{out} is not empty and holds no run; give a folder of its own with --out")
+
+
+def refuse_unknown(out: Path) -> None:
+    """Raise UserError where `out` holds what a run left without that which says what run it was: nobody could know
+    whether it is the one that is asked for."""
+    there = [*((out / name).exists() for name in TOLD), any((out / name).exists() for name in LEFT)]
+    for at, name in enumerate(TOLD):
+        if not there[at] and any(there[at + 1 :]):
+            raise Taken(f"{out} holds what a run left, and no {name}, which says what run it was: {RESTORE}")
 
 
 def standing(out: Path) -> Path:
@@ -80,6 +94,7 @@ def as_it_lies(out: Path, config: Config) -> Config:
 
 def refuse_other_arguments(out: Path, config: Config) -> None:
     """Raise UserError where the run that `out` holds was given other arguments than those of a complete `config`."""
+    refuse_unknown(out)
     if (out / "config.yaml").exists():
         refuse(out, other_arguments(out, config))
 
@@ -111,7 +126,7 @@ def refuse_other_run(out: Path, config: Config, origin: Mapping[str, Any]) -> No
         return
     changed = other_arguments(out, config)
     if (out / "manifest.json").exists():
-        before = read_json(out / "manifest.json")
+        before = read_json(out / "manifest.json", advice=RESTORE)
         if any(before["data"][key] != origin["data"][key] for key in ("fingerprint", "train")):
             changed.append(f"the images of {origin['data']['name']}")
         was = augmented_before(schema.read(out / "config.yaml"), before, origin["data"]["shape"])
@@ -149,7 +164,7 @@ def begun(out: Path, prepared: Ready, origin: Mapping[str, Any], *, resume: bool
         sweep(out)
         sweep(out / "checkpoints")
         if (out / "manifest.json").exists():
-            first = read_json(out / "manifest.json")
+            first = read_json(out / "manifest.json", advice=RESTORE)
             again = {key: origin[key] for key in RESUMED}
             origin = {**first, "resumed": [*first.get("resumed", []), again]}
         schema.write(prepared.config, out / "config.yaml")

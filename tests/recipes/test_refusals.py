@@ -13,6 +13,7 @@ from sparring.engine import Checkpoints, Descent
 from sparring.errors import UserError
 from sparring.launch.jobs import grid, run_all
 from sparring.recipes import config as schema
+from sparring.recipes.ahead import Ahead
 from sparring.recipes.build import Given
 from sparring.recipes.run import run
 from sparring.watch import NotFinite
@@ -36,11 +37,38 @@ def test_changed_arguments_are_named(begun):
         run(other, out, resume=True)
 
 
-@pytest.mark.parametrize(("file", "held"), [("result.json", '{"accuracy"'), ("manifest.json", "[]")])
-def test_a_run_with_a_damaged_file_is_told_which(begun, file, held):
+@pytest.mark.parametrize(
+    ("file", "held", "advice"),
+    [
+        ("result.json", '{"accuracy"', "restore it, or remove it to have it made again"),
+        ("manifest.json", "[]", "put it back, or give another --out"),
+    ],
+)
+def test_a_run_with_a_damaged_file_is_told_which(begun, file, held, advice):
     config, out = begun
     (out / file).write_text(held)
-    with pytest.raises(UserError, match=rf"{file} .*: restore it, or remove it to have it made again"):
+    with pytest.raises(UserError, match=rf"{file} .*: {advice}"):
+        run(config, out, resume=True)
+
+
+def test_what_a_run_left_without_what_says_which_it_was_is_no_run_of_anybodys(tmp_path):
+    config, out = configured(), tmp_path / "run"
+    run(config, out)
+    whole = {name: (out / name).read_bytes() for name in ("config.yaml", "manifest.json")}
+    for lost in (["config.yaml"], ["manifest.json"], [*whole]):
+        for name in lost:
+            (out / name).unlink()
+        for longer in (config, config.model_copy(update={"epochs": 9})):
+            with pytest.raises(UserError, match=rf"holds what a run left, and no {lost[0]}, which says what run it"):
+                run(longer, out, resume=True)
+        with pytest.raises(UserError, match="holds what a run left"):
+            Ahead(Given()).look(config, out)  # before the first of several runs
+        for name, held in whole.items():
+            (out / name).write_bytes(held)
+    assert run(config, out, resume=True).metrics["epochs"] == 2
+    for name in ("config.yaml", "result.json", "student.safetensors", "metrics.jsonl"):  # checkpoints are left
+        (out / name).unlink()
+    with pytest.raises(UserError, match=r"holds what a run left, and no config.yaml"):
         run(config, out, resume=True)
 
 
@@ -89,7 +117,7 @@ def test_folders_that_are_taken(begun, tmp_path):
             run(config, tmp_path / "full", resume=resume)
     with pytest.raises(UserError, match=r"is a file; give a folder"):
         run(config, tmp_path / "full" / "thesis.tex")
-    with pytest.raises(UserError, match=r"cannot write into .*: Not a directory; give another place with --out"):
+    with pytest.raises(UserError, match=r"thesis.tex is a file; give a folder"):  # as a run of a grid
         run(config, tmp_path / "full" / "thesis.tex" / "run")
     with pytest.raises(UserError, match=r"holds a single run, where several were asked for"):
         grid(config, out, methods=["da"], seeds=2)
