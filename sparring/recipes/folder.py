@@ -18,6 +18,7 @@ from sparring.nets.spec import AUGMENTOR, STUDENT
 from sparring.recipes import config as schema
 from sparring.recipes.augmentation import DEFAULT, augmented_before
 from sparring.recipes.config import Config
+from sparring.recipes.manifest import other_files
 from sparring.recipes.paths import anchored
 from sparring.recipes.ready import Ready
 
@@ -145,9 +146,7 @@ def refuse_other_run(out: Path, config: Config, origin: Mapping[str, Any]) -> No
         known = now.get("spec") is not None  # a module made in Python is begun anew by each script
         if known and then.get("sha256") != now.get("sha256"):
             changed.append("the weights that the student starts from")
-        if before.get("files", origin["files"]) != origin["files"]:  # runs before there was that key know of none
-            theirs = before["files"].items() ^ origin["files"].items()
-            changed.append(f"the Python file {sorted(theirs)[0][0]}")
+        changed += [f"the Python file {file}" for file in other_files(before, origin["files"])]
     refuse(out, changed)
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -306,15 +307,17 @@ def test_trackers_are_refused_before_training(tmp_path):
 
 
 def test_a_method_file_that_changed_its_network(tmp_path, monkeypatch):
-    source = tmp_path / "mine.py"
+    source, beside = tmp_path / "mine.py", tmp_path / "beside_mine.py"  # what a file imports has no hash of its own
+    source.write_text("from beside_mine import tiny\n")
     text = "from torch import nn\n\ndef tiny(classes):\n    return nn.Sequential(nn.Flatten(), nn.Linear(64, {}))\n"
-    source.write_text(text.format("classes"))
+    beside.write_text(text.format("classes"))
     config, out = configured(student=f"{source}:tiny"), tmp_path / "run"
     with monkeypatch.context() as killed:
         killed.setattr("sparring.recipes.run.conclude", None)
         with pytest.raises(TypeError):
             run(config, out)
-    source.write_text(text.format("32), nn.Linear(32, classes"))
+    monkeypatch.delitem(sys.modules, "beside_mine")
+    beside.write_text(text.format("32), nn.Linear(32, classes"))
     with pytest.raises(UserError, match=r"are of another network or method than this one .*Give another --out"):
         run(config, out, resume=True)
 
