@@ -1,6 +1,7 @@
 """What cannot go well is refused in a sentence, before work is lost."""
 
 import errno
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,13 +10,14 @@ import pytest
 import torch
 from runs import configured
 
-from sparring import verbs
+from sparring import recipes, verbs
 from sparring.engine import Checkpoints, Descent
 from sparring.errors import UserError
 from sparring.launch.jobs import grid, run_all
 from sparring.recipes import config as schema
 from sparring.recipes.ahead import Ahead
 from sparring.recipes.build import Given
+from sparring.recipes.keeper import Keeper
 from sparring.recipes.run import run
 from sparring.watch import NotFinite
 
@@ -122,6 +124,9 @@ def test_folders_that_are_taken(begun, tmp_path):
         run(config, tmp_path / "full" / "thesis.tex" / "run")
     with pytest.raises(UserError, match=r"holds a single run, where several were asked for"):
         grid(config, out, methods=["da"], seeds=2)
+    out.rename(tmp_path / "seed-0")
+    with pytest.raises(UserError, match=r"holds the runs of one method \(seed-0\).* give .*, or else another --out"):
+        grid(config, tmp_path, methods=["da"], seeds=2)
 
 
 def test_a_grid_claims_all_its_folders_first(begun, tmp_path):
@@ -233,6 +238,24 @@ def test_a_disk_that_fills_up_on_the_way(tmp_path, monkeypatch):
     run(config, out, resume=True)
     run(config, tmp_path / "whole")
     assert (out / "student.safetensors").read_bytes() == (tmp_path / "whole" / "student.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("at", ["checkpoint", "end"])
+def test_a_folder_that_is_removed_on_the_way_is_not_made_anew(at, tmp_path, monkeypatch):
+    config, out = configured(epochs=3), tmp_path / "grid" / "ce" / "seed-0"
+    owner, name = (Keeper, "save_best") if at == "checkpoint" else (recipes.run, "conclude")
+    before = getattr(owner, name)
+
+    def removed(*args, **more):
+        shutil.rmtree(tmp_path / "grid")
+        return before(*args, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, removed)
+        with pytest.raises(UserError, match=r"its folder is gone, .*seed-0, which was removed or moved while"):
+            run(config, out)
+    assert not (tmp_path / "grid").exists()
+    assert run(config, out).metrics["epochs"] == 3  # by the same process
 
 
 def test_a_journal_that_cannot_grow(tmp_path, monkeypatch):
