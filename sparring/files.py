@@ -19,15 +19,18 @@ from sparring.errors import Busy, UserError, first_line
 
 ADVICE = "make room there or choose another place"
 LOCK = ".lock"  # in a folder that `locked` gives to one process at a time
+_held: set[Path] = set()  # the folders that this process has `locked`
 
 
 @contextmanager
 def atomic(path: Path | str, *, advice: str = ADVICE) -> Iterator[Path]:
     """A temporary path beside `path` to write to; it takes `path`'s place, on the disk, when the block ends well.
 
-    Raises UserError where the place cannot be written (read-only, full, not a folder), with `advice` on what to do.
+    Raises UserError where the place cannot be written (read-only, full, not a folder), with `advice` on what to do, and
+    where it lies in a folder that this process has `locked` and that somebody has removed, which is not made anew.
     """
     path = Path(path)
+    refuse_gone(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,14 +61,15 @@ def as_json(value: Any, *, indent: int | None = None) -> str:
     return json.dumps(finite(value), indent=indent, allow_nan=False)
 
 
-def read_json(path: Path | str) -> dict[str, Any]:
-    """The object in a JSON file. Raises UserError where it is gone or damaged, for a run's own files are whole."""
+def read_json(path: Path | str, *, advice: str = "restore it, or remove it to have it made again") -> dict[str, Any]:
+    """The object in a JSON file. Raises UserError where it is gone or damaged, for a run's own files are whole, with
+    `advice` on what to do."""
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): restore it, or remove it to have it made again") from None
+        raise UserError(f"{path} cannot be read ({error}): {advice}") from None
     if not isinstance(found, dict):
-        raise UserError(f"{path} holds no JSON object: restore it, or remove it to have it made again")
+        raise UserError(f"{path} holds no JSON object: {advice}")
     return found
 
 
@@ -108,6 +112,16 @@ def sweep(folder: Path, *, older: float = 0.0) -> None:
                 left.unlink()
 
 
+def refuse_gone(path: Path) -> None:
+    """Raise UserError where `path` lies in a folder that this process has alone and that is there no more."""
+    for folder in sorted(_held & {*path.absolute().parents}):
+        if not (folder / LOCK).exists():
+            raise UserError(
+                f"cannot write {path}: its folder is gone, {folder}, which was removed or moved while this process was "
+                "at work in it; begin anew, or, where it was moved, go on there with --resume"
+            )
+
+
 @contextmanager
 def locked(folder: Path, *, wait: float = 30.0) -> Iterator[None]:
     """Have `folder` alone, among all processes that ask, for as long as the block lasts; one that is killed lets go.
@@ -124,9 +138,11 @@ def locked(folder: Path, *, wait: float = 30.0) -> Iterator[None]:
         raise Busy(f"another process is at work in {folder}: wait for its end, or give another place") from None
     except (OSError, NotImplementedError) as error:
         raise UserError(f"cannot write into {folder}: {first_line(error)}; give another place") from error
+    _held.add(folder.absolute())
     try:
         yield
     finally:
+        _held.discard(folder.absolute())
         lock.release()
 
 

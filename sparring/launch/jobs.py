@@ -60,11 +60,16 @@ def seeded(
     """The runs of some configurations over `seeds` seeds from each one's own on: out/NAME/seed-N.
 
     configs, claims: by name, the latter what was published. Raises UserError for no seeds, and where `out` is itself a
-    run.
+    run, or one method's folder of a grid.
     """
     require_some(seeds=seeds)
     if (out / "config.yaml").exists():
         raise UserError(f"{out} holds a single run, where several were asked for; give another --out")
+    if inside := sorted(out.glob("seed-*/config.yaml")):
+        raise UserError(
+            f"{out} holds the runs of one method ({inside[0].parent.name}), and each method's go into a folder below "
+            f"--out; to go on with the grid that it is part of give {out.absolute().parent}, or else another --out"
+        )
     return [
         Job(config.model_copy(update={"seed": seed}), out / name / f"seed-{seed}", (claims or {}).get(name))
         for name, config in configs.items()

@@ -26,7 +26,7 @@ from sparring.recipes.exits import by_exit
 from sparring.recipes.folder import EARLIER, as_it_lies
 from sparring.recipes.keeper import BEST
 from sparring.recipes.keepsakes import KEEPSAKES
-from sparring.recipes.manifest import files, weights_hash
+from sparring.recipes.manifest import files, hashed, other_files, weights_hash, written_in
 from sparring.recipes.run import say
 from sparring.report.groups import BASELINE
 
@@ -137,15 +137,19 @@ def tell_of_changes(run: Path, config: Config, data: datasets.Data, student: Net
     if manifest.get("data", {}).get("train") not in (None, len(data.train)):
         say(f"{run} learned from another number of images than its config.yaml makes now: the parts may overlap")
     tell_of_other_weights(run, "weights", student)
-    then = manifest.get("files", {})
-    for file, now in files(config, student, None).items():
-        if then.get(file, now) != now:
+    now = files(config, student, None)
+    for file in other_files(manifest, now):
+        if file in now:  # else it is the teacher's
             say(f"{file} is not what it was when {run} was trained: its student may compute something else now")
 
 
 def tell_of_other_teacher(run: Path, teacher: Network) -> None:
     """Say where a run's teacher is not the one that taught it."""
     manifest = read_json(run / "manifest.json") if (run / "manifest.json").exists() else {}
+    now = hashed(written_in(teacher))
+    for file in other_files(manifest, now):
+        if file in now:
+            say(f"{file} is not what it was when {run} was trained: its teacher may compute something else now")
     if (manifest.get("teacher") or {}).get("sha256") not in (None, weights_hash(teacher)):
         say(f"the teacher's weights are not those that taught {run}: what is told of both is of another teacher")
 

@@ -14,13 +14,18 @@ from sparring.core import UserError
 from sparring.errors import Taken
 from sparring.files import LOCK, locked, read_json, require_writable, sweep, write_json
 from sparring.keys import LEAVES
+from sparring.nets.spec import AUGMENTOR, STUDENT
 from sparring.recipes import config as schema
 from sparring.recipes.augmentation import DEFAULT, augmented_before
 from sparring.recipes.config import Config
+from sparring.recipes.manifest import other_files
 from sparring.recipes.paths import anchored
 from sparring.recipes.ready import Ready
 
 ELSEWHERE = "give another place with --out"
+TOLD = ("config.yaml", "manifest.json")  # what says which run it is, written in this order before anything else
+LEFT = ("checkpoints", "metrics.jsonl", "result.json", STUDENT, AUGMENTOR)  # only after it
+RESTORE = "put it back, or give another --out"
 EARLIER = "earlier"  # in a run's directory, the run that trained its teacher, an earlier self
 RESUMED = ("started", "command", "device", "threads", "processes", "torch", "git_commit")  # told of each resumption
 
@@ -40,8 +45,9 @@ def claim_folder(out: Path, resume: bool) -> None:
 
 def refuse_taken(out: Path, resume: bool) -> None:
     """Raise UserError where `out` holds a run that is not to be resumed, or something else."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out {out} is a file; give a folder that does not exist yet")
+    if not (there := standing(out)).is_dir():
+        raise UserError(f"--out {there} is a file; give a folder that does not exist yet")
+    refuse_unknown(out)
     started = any((out / name).exists() for name in ("config.yaml", "result.json", EARLIER))
     if started and not resume:
         raise UserError(
@@ -50,6 +56,15 @@ def refuse_taken(out: Path, resume: bool) -> None:
         )
     if out.is_dir() and not started and any(p for p in out.iterdir() if not p.name.startswith(".")):
         raise UserError(f"{out} is not empty and holds no run; give a folder of its own with --out")
+
+
+def refuse_unknown(out: Path) -> None:
+    """Raise UserError where `out` holds what a run left without that which says what run it was: nobody could know
+    whether it is the one that is asked for."""
+    there = [*((out / name).exists() for name in TOLD), any((out / name).exists() for name in LEFT)]
+    for at, name in enumerate(TOLD):
+        if not there[at] and any(there[at + 1 :]):
+            raise Taken(f"{out} holds what a run left, and no {name}, which says what run it was: {RESTORE}")
 
 
 def standing(out: Path) -> Path:
@@ -80,6 +95,7 @@ def as_it_lies(out: Path, config: Config) -> Config:
 
 def refuse_other_arguments(out: Path, config: Config) -> None:
     """Raise UserError where the run that `out` holds was given other arguments than those of a complete `config`."""
+    refuse_unknown(out)
     if (out / "config.yaml").exists():
         refuse(out, other_arguments(out, config))
 
@@ -111,7 +127,7 @@ def refuse_other_run(out: Path, config: Config, origin: Mapping[str, Any]) -> No
         return
     changed = other_arguments(out, config)
     if (out / "manifest.json").exists():
-        before = read_json(out / "manifest.json")
+        before = read_json(out / "manifest.json", advice=RESTORE)
         if any(before["data"][key] != origin["data"][key] for key in ("fingerprint", "train")):
             changed.append(f"the images of {origin['data']['name']}")
         was = augmented_before(schema.read(out / "config.yaml"), before, origin["data"]["shape"])
@@ -130,9 +146,7 @@ def refuse_other_run(out: Path, config: Config, origin: Mapping[str, Any]) -> No
         known = now.get("spec") is not None  # a module made in Python is begun anew by each script
         if known and then.get("sha256") != now.get("sha256"):
             changed.append("the weights that the student starts from")
-        if before.get("files", origin["files"]) != origin["files"]:  # runs before there was that key know of none
-            theirs = before["files"].items() ^ origin["files"].items()
-            changed.append(f"the Python file {sorted(theirs)[0][0]}")
+        changed += [f"the Python file {file}" for file in other_files(before, origin["files"])]
     refuse(out, changed)
 
 
@@ -149,7 +163,7 @@ def begun(out: Path, prepared: Ready, origin: Mapping[str, Any], *, resume: bool
         sweep(out)
         sweep(out / "checkpoints")
         if (out / "manifest.json").exists():
-            first = read_json(out / "manifest.json")
+            first = read_json(out / "manifest.json", advice=RESTORE)
             again = {key: origin[key] for key in RESUMED}
             origin = {**first, "resumed": [*first.get("resumed", []), again]}
         schema.write(prepared.config, out / "config.yaml")

@@ -7,7 +7,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from sparring.core import Network
 from sparring.data import Data
 from sparring.keys import flat
 from sparring.nets import autoencoders
+from sparring.nets.spec import parse
 from sparring.recipes.augmentation import augmentation
 from sparring.recipes.config import SLOTS, Config
 from sparring.recipes.ready import Ready
@@ -70,16 +71,29 @@ def called(program: Path) -> str:
 
 
 def files(config: Config, student: nn.Module | None, teacher: nn.Module | None) -> dict[str, str]:
-    """The user's files that a run's method and networks are written in, and the hash of each; not what they import."""
+    """The user's files that a run's method, data and networks are written in, and the hash of each; not what they
+    import."""
     slots = flat({slot: getattr(config, slot) for slot in SLOTS}).values()
-    specs = [spec for spec in [config.method, *slots] if isinstance(spec, str) and ".py:" in spec]
+    specs = [spec for spec in [config.method, config.data, *slots] if isinstance(spec, str) and ".py:" in spec]
     named = {Path(link.rpartition(":")[0]).expanduser() for spec in specs for link in split(spec) if ".py:" in link}
     return hashed(named | written_in(student) | written_in(teacher))
 
 
 def written_in(net: nn.Module | None) -> set[Path]:
-    """The user's files that a network's modules are written in."""
-    return {file for module in net.modules() if (file := users_file(type(module)))} if net is not None else set()
+    """The user's files that a network is made by (a function there may put together what others wrote), and that its
+    modules are written in."""
+    modules = list(net.modules()) if net is not None else []
+    alone = [module for module in modules if isinstance(module, Network) and nets.members(module) == [module]]
+    specs = [spec for module in alone if (spec := nets.origin_of(module).spec)]
+    made = {Path(asked.name) for spec in specs if (asked := parse(spec)).kind == "file"}
+    return made | {file for module in modules if (file := users_file(type(module)))}
+
+
+def other_files(then: Mapping[str, Any], now: Mapping[str, str]) -> list[str]:
+    """The user's files of which a run's manifest has another hash than they have `now`; one that it does not name
+    (those of earlier versions named fewer) is not known to be another."""
+    before = then.get("files", {})
+    return [file for file in before if before[file] != now.get(file)]
 
 
 def hashed(files: Iterable[Path]) -> dict[str, str]:

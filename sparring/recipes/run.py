@@ -43,7 +43,7 @@ from sparring.recipes.plateau import Plateau
 from sparring.recipes.ready import Ready
 from sparring.recipes.rehearse import doubt, rehearse
 from sparring.recipes.rows import Claim
-from sparring.recipes.teacher import frail, judge_teacher, other_size
+from sparring.recipes.teacher import frail, judge_teacher, other_code, other_size
 from sparring.watch import Bar, Journal, Meter, Sink, require_tracker, tracker
 
 UNTESTED = "a trial of a search, which is judged on validation images alone: its finalists read the test set"
@@ -134,7 +134,7 @@ def _run(
         at_first(lambda: say(told))
     if config.teacher and prepared.teacher is None:
         at_first(lambda: say(f"{config.method} asks no teacher: {config.teacher} is left out"))
-    for line in [*other_size(prepared), *frail(prepared, exams), *prepared.method.about()]:
+    for line in [*other_size(prepared), *other_code(prepared), *frail(prepared, exams), *prepared.method.about()]:
         at_first(partial(say, f"{config.method}: {line}"))
     if prepared.config.protocol == "paper" and prepared.data.test and hear is None:
         exams["test"] = Exam(prepared, prepared.data.test)

@@ -12,13 +12,16 @@ from sparring import nets
 from sparring.core import Network, UserError
 from sparring.data import Images
 from sparring.evaluate import score
+from sparring.files import read_json
 from sparring.nets.spec import STUDENT
 from sparring.recipes.build import STATISTICS, Prepared
 from sparring.recipes.folder import EARLIER
 from sparring.recipes.judge import Exam
+from sparring.recipes.manifest import hashed, other_files, written_in
 from sparring.recipes.slots import method_slots
 from sparring.report.ledger import runs
 
+ORIGIN = "manifest.json"
 TRIAL = 2000  # images on which a teacher is tried where its answers are not wanted anyway
 
 
@@ -73,6 +76,23 @@ def other_size(prepared: Prepared) -> list[str]:
     return told
 
 
+def other_code(prepared: Prepared) -> list[str]:
+    """A line for each of the user's files that the teacher's or the student's weights were trained in otherwise."""
+    told = []
+    for role, spec, net in (
+        ("teacher", prepared.config.teacher, prepared.teacher),
+        ("student", prepared.config.student, prepared.student),
+    ):
+        asked, now = nets.team(spec or ""), hashed(written_in(net))
+        runs = [place for each in (asked[0] if asked else [spec or ""]) if (place := run_of(each) / ORIGIN).is_file()]
+        changed = {file for place in runs for file in other_files(read_json(place), now) if file in now}
+        told += [
+            f"{file} is not what it was when the {role}'s weights were trained: it may compute something else now"
+            for file in sorted(changed)
+        ]
+    return told
+
+
 def tried_on(prepared: Prepared) -> Images:
     """Up to `TRIAL` held-out images (training images where none are held out)."""
     return datasets.some(prepared.data.validation or prepared.data.train, TRIAL)
@@ -91,11 +111,16 @@ def tried_images(prepared: Prepared) -> str:
 
 def held_out(spec: str, fingerprint: str, val: float) -> bool:
     """Whether a teacher is a run on the same data set that held out the same images."""
+    at = run_of(spec)
+    found = runs(at) if (at / ORIGIN).is_file() else []
+    return [(run.fingerprint, run.config.get("val")) for run in found] == [(fingerprint, val)]
+
+
+def run_of(spec: str) -> Path:
+    """The folder of the run that a network's weights are from, should they be from one."""
     asked = nets.exit_asked(spec)
     at = Path((asked[1] if asked else spec).rpartition("@")[2]).expanduser()
-    at = at.parent if at.name == STUDENT else at
-    found = runs(at) if (at / "manifest.json").is_file() else []
-    return [(run.fingerprint, run.config.get("val")) for run in found] == [(fingerprint, val)]
+    return at.parent if at.name == STUDENT else at
 
 
 def accuracy_of(net: Network, part: Images, prepared: Prepared) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sparring.keys import LEAVES, WHERE, flat
 from sparring.report.augmentation import augmentation
-from sparring.report.labels import CONTENTS, SAME, labels, shortened
+from sparring.report.labels import CONTENTS, SAME, distinct, labels, shortened
 from sparring.report.ledger import Run
 
 BASELINE = "ce"
@@ -103,6 +103,9 @@ def settings(run: Run) -> dict[str, str]:
     told |= {"role": "teacher"} if run.path.parent.name == TEACHERS else {}
     named = {key: re.sub(r"seed[-_=]?\d+", "seed", _said(value)) for key, value in told.items() if value is not None}
     known = {f"{role}'s weights": run.weights(role) for role in ("teacher", "start")} | {CONTENTS: run.fingerprint}
+    written = run.manifest.get("files") or {}
+    called = shortened(written)
+    known |= {called[file]: digest for file, digest in written.items()}
     return named | {key: value[:8] for key, value in known.items() if value}
 
 
@@ -116,7 +119,7 @@ def _parted(found: list[Run]) -> list[list[Run]]:
     had other weights or data under the same names."""
     told = named_alike(found)
     keys = sorted({key for each in told.values() for key in each} - set(SAME))
-    apart = [key for key in keys if len({each.get(key) for each in told.values()}) > 1]
+    apart = [key for key in keys if len(distinct(key, told.values())) > 1]
     apart = [key for key in apart if not _one_a_seed(key, found, told)]
     arms: list[list[Run]] = []
     for members in _sorted_by(apart, found, told):

@@ -51,6 +51,12 @@ def shortened(specs: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def distinct(key: str, found: Iterable[Values]) -> set[str | None]:
+    """The values of some settings under a key; none is one too, but of a user's own file, by its name, which earlier
+    versions did not always write down."""
+    return {each.get(key) for each in found} - ({None} if _is_file(key) else set())
+
+
 def in_two(label: str) -> tuple[str, str]:
     """A label's method, and what sets it apart ("objective.T=2, epochs 30"; empty where nothing does)."""
     found = re.search(r" (?:\+ |(?=\())", label)
@@ -88,7 +94,7 @@ def _within(rivals: Sequence[Values], changed: set[str]) -> set[str]:
     """The keys in which arms of one method differ; an option that some do not have is of another part, unless one of
     them changed it."""
     keys = set().union(*rivals) - set(SAME)
-    differing = {key for key in keys if len({each.get(key) for each in rivals}) > 1}
+    differing = {key for key in keys if len(distinct(key, rivals)) > 1}
     return {key for key in differing if not _is_option(key) or key in changed or all(key in each for each in rivals)}
 
 
@@ -105,15 +111,25 @@ def _stands_out(found: Sequence[str]) -> bool:
 
 
 def _is_option(key: str) -> bool:
-    return key.partition(".")[0] in SLOTS
+    return key.partition(".")[0] in SLOTS and not _is_file(key)
+
+
+def _is_file(key: str) -> bool:
+    """Whether a setting is the hash of a user's own file, whose name the key is."""
+    return key.endswith(".py")
+
+
+def _word(key: str) -> str:
+    """What a setting beside the slots' is called in a label: the last word of its key, or the file's name."""
+    return key if _is_file(key) else key.rpartition(".")[2]
 
 
 def _label(base: str, keys: Sequence[str], mine: Values, values: Sequence[Values]) -> str:
     """ "da + perturb.alpha=0.02 (lr 0.1)": a slot's options as one types them, other settings by their last word."""
     said = {key: _said(mine[key], [each[key] for each in values if key in each]) for key in keys}
-    last = Counter(key.rpartition(".")[2] for key in keys if not _is_option(key))
+    last = Counter(_word(key) for key in keys if not _is_option(key))
     options = ", ".join(f"{key}={said[key]}" for key in keys if _is_option(key))
-    others = {key: key.rpartition(".")[2] for key in keys if not _is_option(key)}
+    others = {key: _word(key) for key in keys if not _is_option(key)}
     rest = ", ".join(f"{word if last[word] == 1 else key} {said[key]}" for key, word in others.items())
     return base + (f" + {options}" if options else "") + (f" ({rest})" if rest else "")
 

@@ -148,7 +148,7 @@ def set_apart(a: Run, b: Run) -> list[str]:
     one, two = told[a.path], told[b.path]
     keys = ["epochs", "batch_size", "protocol", "teacher", "teacher's weights"]
     keys += ["start's weights"] if "start" in one else []  # of those made in Python each run may have had its own
-    keys += sorted(key for key in one.keys() & two.keys() if key.split(".")[0] in TRAINING)
+    keys += sorted(key for key in one.keys() & two.keys() if key.split(".")[0] in TRAINING or key.endswith(".py"))
     why = [
         f"{key.replace('_', ' ')} {one.get(key)} against {two.get(key)}"
         for key in keys

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,51 @@ def test_a_changed_file_is_another_run(own: Path, teacher: Path, tmp_path: Path)
     own.write_text(OWN.replace(".square()", ".abs()"))
     with pytest.raises(UserError, match=f"other arguments .*the Python file {own}"):
         run(config, tmp_path / "x", resume=True)
+
+
+FUNCTIONS = """
+import torch
+from torch import nn
+
+def net():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10))
+
+def images():
+    x = torch.rand(80, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    return torch.utils.data.TensorDataset(x, torch.arange(80) % 4)
+"""
+
+
+def test_a_function_of_a_changed_file_makes_another_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    student, teacher, data = (tmp_path / f"{name}.py" for name in ("student", "teacher", "data"))
+    for file in (student, teacher, data):
+        file.write_text(FUNCTIONS)
+    config = configured(student=f"{teacher}:net", epochs=1)
+    run(config, tmp_path / "teacher")
+    changes = {"student": f"{student}:net", "teacher": f"ensemble:{tmp_path / 'teacher'}+{tmp_path / 'teacher'}"}
+    config = configured(method="kd", any_teacher=True, epochs=1, **changes)
+    run(config, tmp_path / "x")
+    assert list(read_json(tmp_path / "x" / "manifest.json")["files"]) == [str(student), str(teacher)]
+    assert list(files(configured(data=f"{data}:images"), None, None)) == [str(data)]
+    run(config, tmp_path / "x", resume=True)
+    capsys.readouterr()
+    for file, role in ((student, "student"), (teacher, "teacher")):
+        file.write_text(FUNCTIONS.replace("ReLU", "Tanh"))
+        with pytest.raises(UserError, match=f"other arguments .the Python file {file}"):
+            run(config, tmp_path / "x", resume=True)
+        examine(tmp_path / "x", part="test", curve=False, device=None)
+        told = capsys.readouterr().err
+        assert f"{file} is not what it was when {tmp_path / 'x'} was trained: its {role} may compute" in told
+        assert told.count("is not what it was") == 1
+        file.write_text(FUNCTIONS)
+    teacher.write_text(FUNCTIONS.replace("ReLU", "Tanh"))
+    run(config, tmp_path / "y")
+    assert f"{teacher} is not what it was when the teacher's weights were trained" in capsys.readouterr().err
+    teacher.write_text(FUNCTIONS)
+    manifest = tmp_path / "x" / "manifest.json"  # of an earlier version, which named no such file
+    manifest.write_text(json.dumps({**read_json(manifest), "files": {}}))
+    student.write_text(FUNCTIONS.replace("ReLU", "Tanh"))
+    assert run(config, tmp_path / "x", resume=True).metrics["epochs"] == 1
 
 
 def test_a_run_is_evaluated_as_it_was_scored_and_its_configuration_starts_another(tmp_path: Path) -> None:

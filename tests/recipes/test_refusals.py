@@ -1,19 +1,23 @@
 """What cannot go well is refused in a sentence, before work is lost."""
 
 import errno
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from runs import configured
 
-from sparring import verbs
+from sparring import recipes, verbs
 from sparring.engine import Checkpoints, Descent
 from sparring.errors import UserError
 from sparring.launch.jobs import grid, run_all
 from sparring.recipes import config as schema
+from sparring.recipes.ahead import Ahead
 from sparring.recipes.build import Given
+from sparring.recipes.keeper import Keeper
 from sparring.recipes.run import run
 from sparring.watch import NotFinite
 
@@ -36,11 +40,38 @@ def test_changed_arguments_are_named(begun):
         run(other, out, resume=True)
 
 
-@pytest.mark.parametrize(("file", "held"), [("result.json", '{"accuracy"'), ("manifest.json", "[]")])
-def test_a_run_with_a_damaged_file_is_told_which(begun, file, held):
+@pytest.mark.parametrize(
+    ("file", "held", "advice"),
+    [
+        ("result.json", '{"accuracy"', "restore it, or remove it to have it made again"),
+        ("manifest.json", "[]", "put it back, or give another --out"),
+    ],
+)
+def test_a_run_with_a_damaged_file_is_told_which(begun, file, held, advice):
     config, out = begun
     (out / file).write_text(held)
-    with pytest.raises(UserError, match=rf"{file} .*: restore it, or remove it to have it made again"):
+    with pytest.raises(UserError, match=rf"{file} .*: {advice}"):
+        run(config, out, resume=True)
+
+
+def test_what_a_run_left_without_what_says_which_it_was_is_no_run_of_anybodys(tmp_path):
+    config, out = configured(), tmp_path / "run"
+    run(config, out)
+    whole = {name: (out / name).read_bytes() for name in ("config.yaml", "manifest.json")}
+    for lost in (["config.yaml"], ["manifest.json"], [*whole]):
+        for name in lost:
+            (out / name).unlink()
+        for longer in (config, config.model_copy(update={"epochs": 9})):
+            with pytest.raises(UserError, match=rf"holds what a run left, and no {lost[0]}, which says what run it"):
+                run(longer, out, resume=True)
+        with pytest.raises(UserError, match="holds what a run left"):
+            Ahead(Given()).look(config, out)  # before the first of several runs
+        for name, held in whole.items():
+            (out / name).write_bytes(held)
+    assert run(config, out, resume=True).metrics["epochs"] == 2
+    for name in ("config.yaml", "result.json", "student.safetensors", "metrics.jsonl"):  # checkpoints are left
+        (out / name).unlink()
+    with pytest.raises(UserError, match=r"holds what a run left, and no config.yaml"):
         run(config, out, resume=True)
 
 
@@ -89,10 +120,13 @@ def test_folders_that_are_taken(begun, tmp_path):
             run(config, tmp_path / "full", resume=resume)
     with pytest.raises(UserError, match=r"is a file; give a folder"):
         run(config, tmp_path / "full" / "thesis.tex")
-    with pytest.raises(UserError, match=r"cannot write into .*: Not a directory; give another place with --out"):
+    with pytest.raises(UserError, match=r"thesis.tex is a file; give a folder"):  # as a run of a grid
         run(config, tmp_path / "full" / "thesis.tex" / "run")
     with pytest.raises(UserError, match=r"holds a single run, where several were asked for"):
         grid(config, out, methods=["da"], seeds=2)
+    out.rename(tmp_path / "seed-0")
+    with pytest.raises(UserError, match=r"holds the runs of one method \(seed-0\).* give .*, or else another --out"):
+        grid(config, tmp_path, methods=["da"], seeds=2)
 
 
 def test_a_grid_claims_all_its_folders_first(begun, tmp_path):
@@ -206,6 +240,24 @@ def test_a_disk_that_fills_up_on_the_way(tmp_path, monkeypatch):
     assert (out / "student.safetensors").read_bytes() == (tmp_path / "whole" / "student.safetensors").read_bytes()
 
 
+@pytest.mark.parametrize("at", ["checkpoint", "end"])
+def test_a_folder_that_is_removed_on_the_way_is_not_made_anew(at, tmp_path, monkeypatch):
+    config, out = configured(epochs=3), tmp_path / "grid" / "ce" / "seed-0"
+    owner, name = (Keeper, "save_best") if at == "checkpoint" else (recipes.run, "conclude")
+    before = getattr(owner, name)
+
+    def removed(*args, **more):
+        shutil.rmtree(tmp_path / "grid")
+        return before(*args, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, removed)
+        with pytest.raises(UserError, match=r"its folder is gone, .*seed-0, which was removed or moved while"):
+            run(config, out)
+    assert not (tmp_path / "grid").exists()
+    assert run(config, out).metrics["epochs"] == 3  # by the same process
+
+
 def test_a_journal_that_cannot_grow(tmp_path, monkeypatch):
     from sparring.watch import Journal
 
@@ -278,15 +330,17 @@ def test_trackers_are_refused_before_training(tmp_path):
 
 
 def test_a_method_file_that_changed_its_network(tmp_path, monkeypatch):
-    source = tmp_path / "mine.py"
+    source, beside = tmp_path / "mine.py", tmp_path / "beside_mine.py"  # what a file imports has no hash of its own
+    source.write_text("from beside_mine import tiny\n")
     text = "from torch import nn\n\ndef tiny(classes):\n    return nn.Sequential(nn.Flatten(), nn.Linear(64, {}))\n"
-    source.write_text(text.format("classes"))
+    beside.write_text(text.format("classes"))
     config, out = configured(student=f"{source}:tiny"), tmp_path / "run"
     with monkeypatch.context() as killed:
         killed.setattr("sparring.recipes.run.conclude", None)
         with pytest.raises(TypeError):
             run(config, out)
-    source.write_text(text.format("32), nn.Linear(32, classes"))
+    monkeypatch.delitem(sys.modules, "beside_mine")
+    beside.write_text(text.format("32), nn.Linear(32, classes"))
     with pytest.raises(UserError, match=r"are of another network or method than this one .*Give another --out"):
         run(config, out, resume=True)
 

@@ -51,6 +51,26 @@ def test_other_weights_and_contents_under_the_same_name(what: dict, label: str, 
     assert sorted(told_of(tmp_path)) == [(f"kd ({label} {mark * 4})", 1, 0) for mark in ("aa", "bb")]
 
 
+def test_a_file_of_ones_own_that_changed_between_seeds_makes_another_arm(tmp_path: Path) -> None:
+    for seed, mark in ((0, "aa"), (1, "bb"), (2, "bb")):
+        told = {"/my/own.py": mark * 32} | ({"/my/targets.py": "cc" * 32} if seed else {})  # of which seed 0 says none
+        write_run(tmp_path / "mine" / str(seed), method="/my/own.py:mine", seed=seed, manifest={"files": told})
+        write_run(tmp_path / "kd" / str(seed), seed=seed, accuracy=0.1, manifest={"files": {}})
+    assert sorted(told_of(tmp_path)) == [
+        ("kd", 3, 0),
+        ("own.py:mine (own.py aaaaaaaa)", 1, 0),
+        ("own.py:mine (own.py bbbbbbbb)", 2, 0),
+    ]
+
+
+def test_a_student_whose_file_changed_is_not_compared_with_itself(tmp_path: Path) -> None:
+    for method, mark in (("ce", "aa"), ("kd", "bb")):
+        told = {"files": {"/my/nets.py": mark * 32}}
+        write_run(tmp_path / method, method=method, student="/my/nets.py:small", manifest=told)
+    assert sorted(label for label, *_ in told_of(tmp_path)) == ["ce (nets.py aaaaaaaa)", "kd (nets.py bbbbbbbb)"]
+    assert "nets.py bbbbbbbb against aaaaaaaa" in verdicts(groups(runs(tmp_path))[0])[0].sentence
+
+
 def test_a_teacher_for_each_seed_is_one_arm(tmp_path: Path) -> None:
     for seed in (0, 1):
         run = write_run(tmp_path / str(seed), seed=seed, manifest={"teacher": {"sha256": f"{seed}" * 64}})
