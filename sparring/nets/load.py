@@ -132,9 +132,10 @@ def _again(file: Path, classes: int | None, shape: Shape | None, options: Mappin
             f"{file} was trained with {origin.spec}, which is no longer there; "
             f"give path/to/file.py:{asked.callable}@{file}"
         )
-    made = _make(asked, *checked(str(file), origin.classes, origin.shape), origin.options)
-    if shape is not None and tuple(shape) != origin.shape:
-        _try_out(made.body, asked, origin.classes or 0, shape)
+    classes, own_shape = checked(str(file), origin.classes, origin.shape)
+    made = _make(asked, classes, own_shape, origin.options)
+    if asked.kind != "own" or shape not in (None, own_shape):  # layers of a user's own may be lazy: unmade until asked
+        _try_out(made.body, asked, classes, shape or own_shape)
     body = dressed(made.body, origin.dress, file)
     weights.put(body, tensors, file)
     return network(body, origin)
