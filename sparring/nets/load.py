@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from sparring.core import Network, UserError
+from sparring.files import ADVICE
 from sparring.nets import hf, names, vision, weights
 from sparring.nets.dress import dressed
 from sparring.nets.exits import exit_asked, only
@@ -82,14 +83,14 @@ def load(
     return network(body, origin)
 
 
-def save(net: Network, path: str | Path, *, class_names: Sequence[str] | None = None) -> Path:
+def save(net: Network, path: str | Path, *, class_names: Sequence[str] | None = None, advice: str = ADVICE) -> Path:
     """Write the network's body and origin to `path` (in a directory: student.safetensors), whole or not at all.
 
-    `load` makes the same network from it, bit for bit.
+    `load` makes the same network from it, bit for bit. advice: what to do where it cannot be written.
     """
     path = Path(path) / STUDENT if Path(path).is_dir() else Path(path)
     origin = with_class_names(origin_of(net), class_names)
-    weights.write(net.body, path, {NOTE: origin.to_json()})
+    weights.write(net.body, path, {NOTE: origin.to_json()}, advice=advice)
     return path
 
 
