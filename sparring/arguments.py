@@ -32,7 +32,8 @@ On = Annotated[
     str | None,
     Parameter(
         help="Where several runs are carried out: local (as many at once as this machine has room for; local:N for N),"
-        " ray, ray://HOST:PORT or slurm (slurm:partition=gpu,timeout_min=600); by default what SPARRING_ON says."
+        " ray, ray://HOST:PORT or slurm (slurm:partition=gpu,timeout_min=600; slurm:local tries it without Slurm);"
+        " by default what SPARRING_ON says."
     ),
 ]
 Cpus = Annotated[int | None, Number, Parameter(help="CPU threads of each of several runs.")]

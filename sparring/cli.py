@@ -228,6 +228,9 @@ def main() -> None:
     """Run the command line; a user's mistake is one or two sentences and exit code 2."""
     # Before torch is there: threads that wait for each other by spinning lose whole time slices on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if sys.stderr is None:  # closed: what opens a file next must not become what C libraries and workers write to
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        os.set_inheritable(sys.stderr.fileno(), True)
     errors = Console(stderr=True, soft_wrap=True)
     try:
         app(sys.argv[1:], exit_on_error=False, print_error=False, error_console=errors)
@@ -255,7 +258,8 @@ def unusable(error: cyclopts.CycloptsError) -> str:
             return f"Unknown option: {option}. Write {' or '.join(f'{key}=…' for key in keys)} (without the --)"
     if isinstance(error, cyclopts.UnusedCliTokensError):
         verb = " ".join(sys.argv[1:2])
-        return f"{shlex.join(error.unused_tokens)} is not understood: `sparring {verb} --help` tells what {verb} takes"
+        odd = shlex.join(error.unused_tokens or ())
+        return f"{odd} is not understood: `sparring {verb} --help` tells what {verb} takes"
     return str(error).strip()
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from sparring.errors import Busy, UserError, first_line
 
 ADVICE = "make room there or choose another place"
+GO_ON = "make room there and go on with --resume"  # of a run that has begun
 LOCK = ".lock"  # in a folder that `locked` gives to one process at a time
 _held: set[Path] = set()  # the folders that this process has `locked`
 

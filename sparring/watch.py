@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import math
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -152,7 +151,7 @@ class Bar:
         self.title, self.total, self.first = title, total_steps, step
         self.accuracy = self.speed = ""
         self.began = time.perf_counter()
-        self.live = sys.stderr.isatty()
+        self.live = self.console.file.isatty()
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20),

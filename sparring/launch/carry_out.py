@@ -10,10 +10,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 
 from sparring.core.processes import world
+from sparring.core.signals import stops
 from sparring.errors import Interrupted, UserError
 from sparring.launch.progress import Progress
 from sparring.launch.tasks import Errand, Task
@@ -32,6 +34,7 @@ class Course:
     under_way: dict[str, tuple[Task, Pending]] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
     refused: dict[str, UserError] = field(default_factory=dict)
+    without: int = 0  # those that wait no longer, since they needed one of these
     many: int = 0
 
     def __post_init__(self) -> None:
@@ -50,6 +53,7 @@ class Course:
             if each.needs & without:
                 without.add(each.name)
                 self.waiting.remove(each)
+                self.without += 1
 
     def account(self) -> None:
         """Raise UserError where any was refused, once the others have ended: its own words, and whose they are."""
@@ -59,13 +63,15 @@ class Course:
             raise next(iter(self.refused.values()))
         whose: dict[str, list[str]] = {}
         for name, error in self.refused.items():
-            whose.setdefault(str(error), []).append(name)
-        told = [f"{', '.join(names)}: {words}" for words, names in whose.items()]
-        raise UserError(
-            "\n".join(
-                [f"{len(self.refused)} of {self.many} could not be done; `sparring report` shows the others:", *told]
-            )
-        )
+            whose.setdefault(alike(name, error), []).append(name)
+        told = [f"{', '.join(names)}: {self.refused[names[0]]}" for names in whose.values()]
+        others = "; `sparring report` shows the others" if len(self.refused) + self.without < self.many else ""
+        raise UserError("\n".join([f"{len(self.refused)} of {self.many} could not be done{others}:", *told]))
+
+
+def alike(name: str, error: UserError) -> str:
+    """What tasks are refused for, without the folder of the one by the name: the same for all on a full disk."""
+    return str(error).replace(str(Path(name).absolute()), "").replace(name, "")
 
 
 def carry_out(tasks: Sequence[Task], where: Where, *, memory: int | None = None) -> None:
@@ -105,8 +111,9 @@ def here(tasks: Sequence[Task], where: Where) -> None:
             except UserError as error:
                 if world() > 1:
                     raise
+                known = {alike(name, before) for name, before in course.refused.items()}
                 course.refuse(task, error)
-                if course.waiting:
+                if course.waiting and alike(task.name, error) not in known:
                     print(f"{task.name}: {str(error).rstrip('.')}. The others go on.", file=sys.stderr)
     course.account()
 
@@ -199,7 +206,7 @@ def listening() -> Iterator[Callable[[], int]]:
             raise KeyboardInterrupt
         heard.append(number)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, note) for number in stops()}
     try:
         yield lambda: heard[0] if heard else 0
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -37,7 +36,7 @@ class Progress:
 
     def __init__(self, many: int) -> None:
         self.console = Console(stderr=True, soft_wrap=True)
-        self.live = sys.stderr.isatty()
+        self.live = self.console.file.isatty()
         self.bar = Board(self.console, live=self.live)
         self.all = self.bar.add_task("", total=many)
         self.read: dict[Task, int] = {}

@@ -17,10 +17,10 @@ from types import FrameType
 
 import torch
 
+from sparring.core.signals import stops
 from sparring.errors import Busy, Interrupted, UserError
 
 LOG = ".log"  # in a run's folder: what it had to say, for whoever watches from elsewhere
-STOPS = (signal.SIGTERM, signal.SIGINT)
 PATIENCE = 30.0  # seconds for which a task waits for another process that is still leaving its folder
 
 
@@ -108,8 +108,8 @@ heard: list[int] = []  # the signal that this process was asked to stop by while
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """SIGTERM and Ctrl-C raise Interrupted where a run does not listen for them itself, also one that came before the
-    task began: a worker imports for seconds. Outside the main thread, nothing is changed."""
+    """SIGTERM, SIGHUP and Ctrl-C raise Interrupted where a run does not listen for them itself, also one that
+    came before the task began: a worker imports for seconds. Outside the main thread, nothing is changed."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise Interrupted("stopped; what it had saved is kept", number)
@@ -117,7 +117,7 @@ def stoppable() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    for number in STOPS:
+    for number in stops():
         signal.signal(number, stop)
     try:
         if heard:
@@ -133,7 +133,7 @@ def remember() -> None:
     def note(number: int, frame: FrameType | None) -> None:
         heard[:] = [number]
 
-    for number in STOPS:
+    for number in stops():
         signal.signal(number, note)
 
 

@@ -32,7 +32,7 @@ class Where:
     gpus: float | None = None
 
     def __post_init__(self) -> None:
-        understood(self.on, f"--on {self.on}")
+        understood(self.on, f"--on {self.on or repr(self.on)}")
         if self.cpus is not None and self.cpus < 1:
             raise UserError(f"--cpus {self.cpus}: give 1 or more threads for each run")
         if self.gpus is not None and not 0 <= self.gpus < math.inf:
@@ -46,9 +46,9 @@ class Where:
     def given(cls, on: str | None, cpus: int | None, gpus: float | None) -> Where:
         """What a user wants; where nothing is said, what the environment variable SPARRING_ON says."""
         word = os.environ.get("SPARRING_ON")
-        if word and not on:
+        if word and on is None:
             understood(word, f"SPARRING_ON={word}")
-        return cls(on or word or "local", cpus, gpus)
+        return cls(on if on is not None else word or "local", cpus, gpus)
 
     @property
     def kind(self) -> str:

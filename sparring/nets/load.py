@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from sparring.core import Network, UserError
+from sparring.files import ADVICE
 from sparring.nets import hf, names, vision, weights
 from sparring.nets.dress import dressed
 from sparring.nets.exits import exit_asked, only
@@ -82,14 +83,14 @@ def load(
     return network(body, origin)
 
 
-def save(net: Network, path: str | Path, *, class_names: Sequence[str] | None = None) -> Path:
+def save(net: Network, path: str | Path, *, class_names: Sequence[str] | None = None, advice: str = ADVICE) -> Path:
     """Write the network's body and origin to `path` (in a directory: student.safetensors), whole or not at all.
 
-    `load` makes the same network from it, bit for bit.
+    `load` makes the same network from it, bit for bit. advice: what to do where it cannot be written.
     """
     path = Path(path) / STUDENT if Path(path).is_dir() else Path(path)
     origin = with_class_names(origin_of(net), class_names)
-    weights.write(net.body, path, {NOTE: origin.to_json()})
+    weights.write(net.body, path, {NOTE: origin.to_json()}, advice=advice)
     return path
 
 
@@ -132,9 +133,10 @@ def _again(file: Path, classes: int | None, shape: Shape | None, options: Mappin
             f"{file} was trained with {origin.spec}, which is no longer there; "
             f"give path/to/file.py:{asked.callable}@{file}"
         )
-    made = _make(asked, *checked(str(file), origin.classes, origin.shape), origin.options)
-    if shape is not None and tuple(shape) != origin.shape:
-        _try_out(made.body, asked, origin.classes or 0, shape)
+    classes, own_shape = checked(str(file), origin.classes, origin.shape)
+    made = _make(asked, classes, own_shape, origin.options)
+    if asked.kind != "own" or shape not in (None, own_shape):  # layers of a user's own may be lazy: unmade until asked
+        _try_out(made.body, asked, classes, shape or own_shape)
     body = dressed(made.body, origin.dress, file)
     weights.put(body, tensors, file)
     return network(body, origin)

@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from sparring.core import UserError
-from sparring.files import atomic
+from sparring.files import ADVICE, atomic
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "student")  # under which checkpoints keep the weights
 PREFIXES = ("_orig_mod.", "module.", "body.", "model.", "net.")  # put before every key by compile, DDP and trainers
@@ -197,7 +197,7 @@ def _tied(places: Mapping[str, Tensor]) -> Iterable[list[str]]:
     return [names for names in groups.values() if len(names) > 1]
 
 
-def write(module: nn.Module, path: Path, notes: Mapping[str, str]) -> None:
+def write(module: nn.Module, path: Path, notes: Mapping[str, str], *, advice: str = ADVICE) -> None:
     """Write the state of `module` and string `notes` as safetensors; the file appears whole or not at all.
 
     Tied tensors are written once; channels-last ones are made contiguous, as the format demands.
@@ -206,14 +206,14 @@ def write(module: nn.Module, path: Path, notes: Mapping[str, str]) -> None:
     if odd := [name for name, value in state.items() if not isinstance(value, Tensor)]:
         raise UserError(f"{odd[0]} in the network's state is not a tensor and cannot be kept in a weights file")
     repeated = {name for group in _tied(state) for name in group[1:]}
-    write_tensors({name: value for name, value in state.items() if name not in repeated}, path, notes)
+    write_tensors({name: value for name, value in state.items() if name not in repeated}, path, notes, advice=advice)
 
 
-def write_tensors(tensors: Mapping[str, Tensor], path: Path, notes: Mapping[str, str]) -> None:
+def write_tensors(tensors: Mapping[str, Tensor], path: Path, notes: Mapping[str, str], *, advice: str = ADVICE) -> None:
     """Write tensors by name and string `notes` as safetensors; the file appears whole or not at all."""
     copies = {
         name: value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
         for name, value in tensors.items()
     }
-    with atomic(path) as unfinished:
+    with atomic(path, advice=advice) as unfinished:
         unfinished.write_bytes(save(copies, metadata=dict(notes)))

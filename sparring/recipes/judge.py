@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sparring import data as datasets
 from sparring.core import Batch, Moment, Network
+from sparring.core.signals import stops
 from sparring.engine.processes import agreed
 from sparring.errors import Interrupted
 from sparring.evaluate import answers, score, score_answers
@@ -212,9 +213,9 @@ class Judge:
 
 
 def listening(judge: Judge) -> Callable[[], None]:
-    """Let SIGTERM and Ctrl-C stop a run in order; returns what undoes it. Outside the main thread, nothing."""
+    """Let SIGTERM, SIGHUP and Ctrl-C stop a run in order; returns what undoes it. Outside the main thread, nothing."""
     try:
-        before = {number: signal.signal(number, judge.stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        before = {number: signal.signal(number, judge.stop) for number in stops()}
     except ValueError:
         return lambda: None
 

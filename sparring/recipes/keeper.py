@@ -12,6 +12,7 @@ from sparring import nets
 from sparring.core import Clock
 from sparring.engine import Checkpoints, Descent
 from sparring.errors import UserError, first_line
+from sparring.files import GO_ON
 from sparring.recipes.gradients import Gradients
 from sparring.recipes.plateau import Plateau
 from sparring.recipes.ready import Ready
@@ -92,7 +93,7 @@ class Keeper:
     def save_best(self) -> None:
         """Keep the student of the best epoch so far."""
         if self.prepared.compute.rank == 0 and self.prepared.student is not None:
-            nets.save(self.prepared.student, self.checkpoints.folder / BEST)
+            nets.save(self.prepared.student, self.checkpoints.folder / BEST, advice=GO_ON)
 
     def refuse_spoilt_weights(self, clock: Clock) -> None:
         """Raise NotFinite where the last step made a weight, or a statistic such as BatchNorm's, NaN or infinite."""

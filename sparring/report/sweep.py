@@ -203,7 +203,7 @@ def notes(found: Swept) -> list[str]:
     if found.told.get("importances") is None:
         told.append(
             "Importances are told once a search is through, of four or more trials that were trained to the end and "
-            f"differ in what they reached ({done} are)."
+            f"differ in what they reached ({done} {'is' if done == 1 else 'are'})."
         )
     elif done < FEW:
         told.append(f"The importances are of {done} finished trials, too few to rely on.")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -148,6 +149,21 @@ def test_one_that_cannot_be_done_ends_no_other_but_those_that_need_it(scripted, 
     assert "a: Give another." in capsys.readouterr().err  # at once
 
 
+def test_where_all_fail_alike_it_is_said_once_and_of_no_others(tmp_path, capsys):
+    def fail(name):
+        raise UserError(f"cannot write {name}/x: No space left on device")
+
+    names = [str(tmp_path / each) for each in "abc"]
+    tasks = [Task(partial(fail, name), name, Path(name) / ".log") for name in names]
+    with pytest.raises(UserError) as caught:
+        carry_out(tasks, Where("local:1"))
+    assert capsys.readouterr().err.count("The others go on") == 1
+    assert str(caught.value).splitlines() == [
+        "3 of 3 could not be done:",
+        f"{', '.join(names)}: cannot write {names[0]}/x: No space left on device",
+    ]
+
+
 def test_of_one_task_its_own_words_are_told(scripted):
     _, go = scripted({"a": ""}, lines={"a": [Ended(refused="Give another.")]})
     with pytest.raises(UserError, match=r"^Give another\.$"):
@@ -189,6 +205,7 @@ class loop_of:
     ("on", "cpus", "gpus", "told"),
     [
         ("moon", None, None, "--on moon: runs are carried out on local, ray or slurm"),
+        ("", None, None, "--on '': runs are carried out on local, ray or slurm"),
         ("local:no", None, None, "give a number of processes, as local:4"),
         ("local:0", None, None, "give a number of processes"),
         ("local:", None, None, "give a number of processes"),

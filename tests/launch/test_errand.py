@@ -10,16 +10,18 @@ import pytest
 import torch
 from rich.console import Console
 
+from sparring.core.signals import stops
 from sparring.errors import Interrupted
-from sparring.launch.carry_out import threads
+from sparring.launch.carry_out import listening, threads
 from sparring.launch.progress import Board, Progress
-from sparring.launch.tasks import STOPS, Ended, Errand, Task, heard, remember
+from sparring.launch.tasks import Ended, Errand, Task, heard, remember
+from sparring.watch import Bar
 
 
 @pytest.fixture
 def errand(tmp_path):
     """An errand in this process, which afterwards listens to signals and has its arguments as before."""
-    handlers, words = {number: signal.getsignal(number) for number in STOPS}, sys.argv
+    handlers, words = {number: signal.getsignal(number) for number in stops()}, sys.argv
     yield lambda work: Errand(work, tmp_path / "run" / ".log", torch.get_num_threads())()
     sys.argv = words
     heard.clear()
@@ -34,6 +36,7 @@ def test_a_signal_that_came_before_the_task_stops_it_and_no_other(errand):
     ended = errand(lambda: done.append("first"))
     assert ended.stopped
     assert ended.signal == signal.SIGTERM
+    assert errand(lambda: os.kill(os.getpid(), signal.SIGHUP)).signal == signal.SIGHUP
     assert errand(lambda: done.append("second")) == Ended()
     assert done == ["second"]
 
@@ -58,6 +61,27 @@ def test_a_full_disk_is_told_and_another_error_is_ours(errand):
     assert "No space left on device; make room there" in errand(lambda: fail(errno.ENOSPC)).refused
     with pytest.raises(OSError, match="Bad file"):
         errand(lambda: fail(errno.EBADF))
+
+
+def test_a_lost_terminal_stops_all_but_what_nohup_began(errand, monkeypatch):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with listening() as asked:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert asked() == 0
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        with listening() as asked:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert asked() == signal.SIGHUP
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_what_many_say_needs_no_standard_error(monkeypatch):
+    monkeypatch.setattr("sys.stderr", None)
+    with Progress(1) as progress:
+        assert not progress.live
+    Bar("da", 10).close()
 
 
 def test_threads_are_given_back():

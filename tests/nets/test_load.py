@@ -156,7 +156,10 @@ def test_a_users_file_may_import_its_neighbour_and_be_lazy(file):
         "from torch import nn\nfrom neighbour import N\ndef f(): return nn.Sequential(N(), nn.Linear(768, 5))"
     )
     assert load(f"{file.parent}/more.py:f", **DATA).origin.spec == f"{file.parent.resolve()}/more.py:f"
-    assert load(f"{file}:lazy", **DATA).body[1].weight.shape == (5, 768)
+    lazy = load(f"{file}:lazy", **DATA)
+    assert lazy.body[1].weight.shape == (5, 768)
+    save(lazy, file.parent / "run.safetensors")
+    same(lazy, load(str(file.parent / "run.safetensors")))  # without a word on its images, as a run is read back
 
 
 def test_trying_a_network_out_leaves_no_trace(file):
