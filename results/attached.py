@@ -206,9 +206,9 @@ HONEST = {  # what is to be said of a recipe beside its tables
         "anything is left of either, and they cannot be told apart."
     ),
     "da-fig4": (
-        "Ten steps move pixels by 0.06 in the mean. They leave the students right on 16 to 22 % of the images where they "
-        "had 42, and the teacher on 18 to 21 where it had 49: at this scale such steps fool both, not the student alone. "
-        "Each run's disagreement.json has the curve, and the folder's report draws it."
+        "Ten steps move pixels by 0.06 in the mean. They leave the students right on 16 to 22 % of the images "
+        "where they had 42, and the teacher on 18 to 21 where it had 49: at this scale such steps fool both, not the "
+        "student alone. Each run's disagreement.json has the curve, and the folder's report draws it."
     ),
     "disk-table1": (
         "CE ends where the paper's does on the line, and DiSK finds the best minimum more often than KD on both toys. "
