@@ -25,7 +25,7 @@ from sparring.report.planned import PLANS
 from sparring.report.swept import SWEEP
 
 HERE = Path(__file__).parent
-ARRAYS = "autoattack-*.npz"  # which image fell to what
+ARRAYS = ("autoattack-*.npz", "augmentor.npz", "guide.npz", "disagreement_examples.npz")  # what fell to what; pictures
 WRITTEN = {"README.md", "report.html"}
 
 
@@ -78,7 +78,10 @@ def copy(source: Path, kept: Sequence[Run], to: Path) -> None:
     for run in kept:
         inner = to / run.path.relative_to(source)
         inner.mkdir(parents=True)
-        for file in (*(run.path / form for form in FORMS), *run.path.glob(ARRAYS)):
+        for file in (
+            *(run.path / form for form in FORMS),
+            *(found for name in ARRAYS for found in run.path.glob(name)),
+        ):
             if file.exists():
                 shutil.copy(file, inner / file.name)
         write_text(inner / JOURNAL, journal(run))

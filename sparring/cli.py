@@ -256,6 +256,8 @@ def unusable(error: cyclopts.CycloptsError) -> str:
         option = (error.token.keyword or error.token.value).partition("=")[0]
         if keys := keys_called(option.removeprefix("--")):
             return f"Unknown option: {option}. Write {' or '.join(f'{key}=…' for key in keys)} (without the --)"
+    if isinstance(error, cyclopts.RepeatArgumentError):
+        return f"{str(error).strip().rstrip('.')}: give it once"
     if isinstance(error, cyclopts.UnusedCliTokensError):
         verb = " ".join(sys.argv[1:2])
         odd = shlex.join(error.unused_tokens or ())

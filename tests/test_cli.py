@@ -376,6 +376,7 @@ def test_the_papers_search_runs_at_smoke_scale(run: Run) -> None:
         (("da-fig2", "perturb.alpha=-1", "--out", "new"), "defaults, which are run beside the best trials, cannot be"),
         (("da-fig2", "perturb.alph=1", "--out", "new"), "perturb.alph"),
         (("--all", "epoch=1", "--out", "new"), "unknown key 'epoch'"),
+        (("da-table1", "--seeds", "2", "--seeds", "3"), "specified multiple times: give it once"),
         (("da-table1", "x"), "'x' is not understood here: write key=value"),
     ):
         code, _, err = run("reproduce", *words, "--scale", "smoke")

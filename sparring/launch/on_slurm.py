@@ -71,7 +71,9 @@ class Slurm:
                 name="sparring", timeout_min=DAY, cpus_per_task=self.threads, **gpus, **options
             )
         except (RuntimeError, NameError, TypeError, ValueError) as error:
-            raise UserError(f"--on {where.on}: {first_line(error)}; `slurm:local` tries it without Slurm") from error
+            raise UserError(
+                f"--on {where.on}: {first_line(error).rstrip('.?!')}; `slurm:local` tries it without Slurm"
+            ) from error
 
     def submit(self, errand: Errand) -> Queued:
         self.jobs.append(self.executor.submit(Requeued(errand)))

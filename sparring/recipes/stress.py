@@ -51,8 +51,8 @@ def stress(
         kind, skipped, source = "published", {}, str(folder.resolve())
         found = _of_folder(student, folder, names, tuple(wanted), data)
         clean = score(student, batches)["accuracy"]
-    for name, reason in skipped.items():
-        say(f"left out {name}: {reason}")
+    for reason in dict.fromkeys(skipped.values()):
+        say(f"left out {', '.join(name for name, why in skipped.items() if why == reason)}: {reason}")
     origin = {"part": part, "benchmark": kind, "source": source, "images": len(part_of(data, part))}
     origin |= identity(student)
     scores: Scores = {}

@@ -46,7 +46,7 @@ def table(group: Group) -> Table:
         "method": lambda arm: Cell(arm.label, arm.label),
         "test accuracy, %": lambda arm: spread(arm.values("test", "accuracy"), 100),
         "difference to baseline, points": lambda arm: _difference(against_baseline(group, arm), arm),
-        "verdict": lambda arm: _verdict(against_baseline(group, arm), arm, rivals=bool(group.contenders)),
+        "verdict": lambda arm: _verdict(group, arm),
         "without the omitted, %": lambda arm: spread(arm.values("test_without", "accuracy"), 100),
         "the omitted only, %": lambda arm: spread(arm.values("test_only", "accuracy"), 100),
         "under PGD-10, %": lambda arm: _under_attack(group, arm),
@@ -164,10 +164,14 @@ def _difference(verdict: Verdict | None, arm: Arm) -> Cell:
     return Cell(f"{signed(verdict.mean)}{ends} ({verdict.n})", verdict.mean)
 
 
-def _verdict(verdict: Verdict | None, arm: Arm, *, rivals: bool) -> Cell:
+def _verdict(group: Group, arm: Arm) -> Cell:
+    """The word on an arm; of a search's finalists it is told beside the search, and none has a baseline."""
     if arm.method == BASELINE:
-        return Cell("baseline", "") if rivals else EMPTY
-    return Cell("no baseline", "z") if verdict is None else Cell(verdict.word, verdict.word)
+        return Cell("baseline", "") if group.contenders else EMPTY
+    verdict = against_baseline(group, arm)
+    if verdict is None:
+        return EMPTY if group.searched else Cell("no baseline", "z")
+    return Cell(verdict.word, verdict.word)
 
 
 def published(found: Mapping[str, Any] | None) -> Cell:

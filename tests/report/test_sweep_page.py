@@ -77,6 +77,7 @@ def test_defaults_that_are_as_good_remain_the_choice(tmp_path):
     assert told.word == "does not help"
     assert told.sentences[0] == "The search did not pay: the defaults remain the choice."
     assert "+1.20 [+0.70, +1.70] (3), helps" in markdown([tmp_path])
+    assert "no baseline" not in markdown([tmp_path])  # among finalists there is none
 
 
 def test_the_seeds_are_those_of_the_mean_and_not_of_the_folders_left(tmp_path):
