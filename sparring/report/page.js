@@ -1,7 +1,7 @@
 for (const table of document.querySelectorAll("table.results")) {
   const heads = [...table.tHead.rows[0].cells], body = table.tBodies[0];
   const number = text => text !== "" && isFinite(text);
-  heads.forEach((head, column) => head.firstElementChild.addEventListener("click", () => {
+  heads.forEach((head, column) => head.addEventListener("click", () => {
     const key = row => row.cells[column].dataset.key, keys = [...body.rows].map(key).filter(text => text !== "");
     const first = keys.every(number) ? "descending" : "ascending", was = head.getAttribute("aria-sort");
     const now = !was ? first : was === "ascending" ? "descending" : "ascending";

@@ -21,7 +21,8 @@ from sparring.watch import Bar
 @pytest.fixture
 def errand(tmp_path):
     """An errand in this process, which afterwards listens to signals and has its arguments as before."""
-    handlers, words = {number: signal.getsignal(number) for number in stops()}, sys.argv
+    handlers, words = {number: signal.getsignal(number) for number in (*stops(), signal.SIGHUP)}, sys.argv
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where nohup started the tests
     yield lambda work: Errand(work, tmp_path / "run" / ".log", torch.get_num_threads())()
     sys.argv = words
     heard.clear()

@@ -75,7 +75,7 @@ def test_what_another_process_did_meanwhile_is_not_written_over(left, tmp_path, 
         monkeypatch.setattr(folder, "refuse_full_disk", real)
         run(configured(epochs=2), tmp_path / "other")
         place.mkdir()
-        for name in {"config.yaml", left}:
+        for name in {"config.yaml", "manifest.json", left}:
             shutil.copy(tmp_path / "other" / name, place / name)
 
     monkeypatch.setattr(folder, "refuse_full_disk", and_another_goes_on)
