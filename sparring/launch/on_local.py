@@ -5,13 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import loky
 import torch
 from loky.process_executor import BrokenProcessPool
 
+from sparring.core.signals import stops
 from sparring.launch.tasks import Ended, Errand, leave_with
 from sparring.launch.where import Lost, Where
 
@@ -39,6 +41,16 @@ def rooms(where: Where, many: int, memory: int | None) -> tuple[int, int, int]:
         room = max(1, cores() // max(1, threads))
     room = min(room, many)
     return room, threads or max(1, cores() // room), gpus
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Processes that are started in here hear of no signal before they listen for it (`leave_with`)."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, stops())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Waiting:
@@ -81,11 +93,12 @@ class Local:
 
     def submit(self, errand: Errand) -> Waiting:
         work = OnGPU(errand, len(self.sent) % self.gpus) if self.gpus else errand
-        try:
-            future = self.alive().submit(work)
-        except BrokenProcessPool:  # since the last errand
-            self.pool = None
-            future = self.alive().submit(work)
+        with held():
+            try:
+                future = self.alive().submit(work)
+            except BrokenProcessPool:  # since the last errand
+                self.pool = None
+                future = self.alive().submit(work)
         self.sent.append(Waiting(future))
         return self.sent[-1]
 

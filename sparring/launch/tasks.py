@@ -19,6 +19,7 @@ import torch
 
 from sparring.core.signals import stops
 from sparring.errors import Busy, Interrupted, UserError
+from sparring.recipes.augmentation import told
 
 LOG = ".log"  # in a run's folder: what it had to say, for whoever watches from elsewhere
 PATIENCE = 30.0  # seconds for which a task waits for another process that is still leaving its folder
@@ -52,7 +53,8 @@ class Ended:
 class Errand:
     """A task as it is handed to a worker: called there, it does the work and tells how that ended.
 
-    threads: the CPU threads it is given. command, folder: what the user typed, for the manifest, and where.
+    threads: the CPU threads it is given. command, folder: what the user typed, for the manifest, and where. told: what
+    the user was told already and is told once.
     """
 
     work: Callable[[], object]
@@ -60,9 +62,11 @@ class Errand:
     threads: int
     command: Sequence[str] = field(default_factory=lambda: tuple(sys.argv))
     folder: Path = field(default_factory=Path.cwd)
+    told: frozenset[str] = field(default_factory=lambda: frozenset(told))
 
     def __call__(self) -> Ended:
         sys.argv = list(self.command)
+        told.update(self.told)
         torch.set_num_threads(self.threads)
         try:
             os.chdir(self.folder)
@@ -148,4 +152,5 @@ def leave_with(parent: int) -> None:
         os._exit(1)
 
     remember()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, stops())
     threading.Thread(target=watch, daemon=True).start()

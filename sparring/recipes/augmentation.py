@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from sparring import data as datasets
@@ -13,6 +12,7 @@ from sparring.recipes.config import Config
 from sparring.report.augmentation import DEFAULT, before
 
 FLIP = "flip"
+told: set[str] = set()  # what was said once, in this process or in the one that handed it a task
 
 
 def augmentation(config: Config, data: Data) -> str:
@@ -55,7 +55,8 @@ def tell(config: Config, data: Data) -> None:
         say_once(f"{data.name}: images are augmented by {explained(config, data)}")
 
 
-@cache
 def say_once(line: str) -> None:
     """A word to the user that is the same for all runs of this process."""
-    print(line, file=sys.stderr)
+    if line not in told:
+        told.add(line)
+        print(line, file=sys.stderr)

@@ -15,6 +15,7 @@ from sparring.errors import Interrupted
 from sparring.launch.carry_out import listening, threads
 from sparring.launch.progress import Board, Progress
 from sparring.launch.tasks import Ended, Errand, Task, heard, remember
+from sparring.recipes.augmentation import say_once
 from sparring.watch import Bar
 
 
@@ -120,3 +121,12 @@ def test_a_line_names_method_and_seed(tmp_path, monkeypatch):
     progress.look()
     assert [*progress.bar.lines.values()] == ["da/seed-3: epoch 1/2, validation 9.00%"]
     assert progress.came_on(task)
+
+
+def test_what_the_user_was_told_is_not_told_again(tmp_path):
+    work = Errand(
+        lambda: say_once("images are mirrored"), tmp_path / ".log", 1, told=frozenset({"images are mirrored"})
+    )
+    work()
+    Errand(lambda: say_once("images are cropped"), tmp_path / ".log", 1)()
+    assert (tmp_path / ".log").read_text() == "images are cropped\n"

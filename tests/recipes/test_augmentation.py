@@ -31,7 +31,7 @@ def images(folder, mode="L"):
 
 
 def trained(data, out, **changes):
-    augmentation.say_once.cache_clear()
+    augmentation.told.clear()
     told = {"epochs": 1, "batch_size": 16} | changes
     run(configured(data=data, **told), out, resume=True)
     return json.loads((out / "manifest.json").read_text())
