@@ -110,8 +110,12 @@ def settings(run: Run) -> dict[str, str]:
 
 
 def _said(value: Any) -> str:
-    """A setting as one writes it: of several things "3, 5", of none "none"."""
-    return (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
+    """A setting as one writes it: of several things "3, 5", of none "none", of so many 255ths "2/255"."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    if isinstance(value, float) and value != round(value, 6) and abs(255 * value - round(255 * value)) < 1e-9:
+        return f"{round(255 * value)}/255"
+    return str(value)
 
 
 def _parted(found: list[Run]) -> list[list[Run]]:

@@ -67,7 +67,8 @@ def sentence(group: Group) -> str | None:
         if teacher is None or ours is None or theirs is None:
             continue
         gap = ours.mean - theirs
-        way = f"{abs(gap) * 100:.2f} points {'below' if gap < 0 else 'above'}"
+        apart = f"{abs(gap) * 100:.2f}"
+        way = "as good as" if apart == "0.00" else f"{apart} points {'below' if gap < 0 else 'above'}"
         seen = f"{ours.mean * 100:.2f} against {theirs * 100:.2f} % on the test set"
         sizes = [
             f"{mine / whole:.3g} times its {words}" if mine > whole else f"{mine / whole:.1%} of its {words}"

@@ -152,6 +152,14 @@ def test_labels_tell_each_key_that_differs_and_no_other(tmp_path):
     assert "da + perturb.alpha=0.01235 (lr 0.0512, momentum 0.9)" in [label for label, *_ in told_of(tmp_path)]
 
 
+def test_pixels_are_told_as_they_are_written(tmp_path):
+    for at, size in enumerate([2 / 255, 0.2, 0.007843]):
+        write_run(tmp_path / str(at), method="da", changes={}, accuracy=0.9 - at / 100, config={"perturb.size": size})
+    assert [label for label, *_ in told_of(tmp_path)] == [
+        f"da + perturb.size={size}" for size in ("2/255", "0.2", "0.007843")
+    ]
+
+
 def test_networks_of_ones_own_go_by_their_files_names(tmp_path):
     write_run(tmp_path / "a", student="/home/a/nets.py:small", config={"teacher": "/home/t.py:big"})
     text = page(tmp_path, tmp_path / "r.html").read_text()
