@@ -196,9 +196,9 @@ HONEST = {  # what is to be said of a recipe beside its tables
     "da-fig2": (
         "DA's defaults are what the paper's search found, and here they end first among the finalists. But four epochs "
         "hardly tell values apart: the eight trials that went to the end lie within 0.32 points, and the finalists "
-        "within 0.15 of the defaults over three seeds. The best two trials take two steps, each a sixth as long or "
-        "less, and so nearly twice the time. This search does not contradict the paper's, and is no support for its "
-        "very values."
+        "within 0.15 of the defaults over three seeds. The best two trials take two steps, each about a sixth as "
+        "long or less, and so nearly twice the time. This search does not contradict the paper's, and is no "
+        "support for its very values."
     ),
     "da-fig3": (
         "The paper prints a curve and no numbers. Here the student that DA trained is right on more images than KD's "

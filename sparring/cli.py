@@ -48,14 +48,7 @@ app = App(
 app.command(train_augmentor)
 
 Changes = Annotated[Config | None, Parameter(name="*", show_default=False)]
-KEYED = (
-    "train",
-    "distill",
-    "compare",
-    "check",
-    "sweep",
-    "reproduce",
-)  # verbs that take any key of the schema as key=value
+KEYED = ("train", "distill", "compare", "check", "sweep", "reproduce")  # take any key of the schema as key=value
 GOES_ON = ("demo", "reproduce", "evaluate", "sweep")  # verbs that go on by themselves with what they find
 
 

@@ -7,10 +7,8 @@ import hashlib
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
-from zipfile import BadZipFile
 
 import matplotlib
 import numpy as np
@@ -23,6 +21,7 @@ from PIL import Image
 from sparring.report.groups import Arm, Group
 from sparring.report.ledger import Run, disagreement, history, loss_terms, number
 from sparring.report.legend import legend, spoken
+from sparring.report.stored import stored
 
 # Mid-tones, 3:1 or more from white and from near-black alike, told apart by eyes without red, green or blue cones too:
 # no two are nearer than 10 (of 100) in OKLab as any of them sees it.
@@ -98,15 +97,13 @@ def gallery(run: Run) -> list[dict[str, Any]] | None:
 
     src is a PNG as a data address; student and teacher are the names of their three highest classes, best first.
     """
-    path = Path(run.path) / "disagreement_examples.npz"
-    if not path.exists():
+    found = stored(run.path / "disagreement_examples.npz")
+    if found is None:  # a file that was cut off is no reason to have no report
         return None
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in arrays.files}
         return [_example(found, row) for row in range(len(found["labels"]))]
-    except (OSError, ValueError, KeyError, IndexError, BadZipFile):
-        return None  # a file that was cut off is no reason to have no report
+    except (ValueError, KeyError, IndexError):
+        return None
 
 
 def _example(found: Mapping[str, np.ndarray], row: int) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from zipfile import BadZipFile
 import numpy as np
 
 
-def stored(path: Path, names: Iterable[str]) -> dict[str, np.ndarray] | None:
-    """The arrays of an npz file by name, or None where no file holds them all."""
+def stored(path: Path, names: Iterable[str] | None = None) -> dict[str, np.ndarray] | None:
+    """The arrays of an npz file by name (all, unless some are named), or None where no file holds them all."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in names}
+            return {name: arrays[name] for name in (arrays.files if names is None else names)}
     except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error):
         return None

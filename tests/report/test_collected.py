@@ -53,6 +53,15 @@ def test_what_cannot_be_collected_is_refused_and_nothing_is_lost(results, tmp_pa
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_pictures_are_kept_and_weights_are_not(results, tmp_path):
+    write_run(tmp_path / "runs" / "kd")
+    for name in ("augmentor.npz", "disagreement_examples.npz", "student.safetensors"):
+        (tmp_path / "runs" / "kd" / name).write_bytes(b"")
+    kept = results("collect").collect("kept", [tmp_path / "runs"], tmp_path) / "runs" / "kd"
+    assert {file.name for file in kept.glob("*.npz")} == {"augmentor.npz", "disagreement_examples.npz"}
+    assert not [*kept.glob("*.safetensors")]
+
+
 def test_a_disk_that_is_full_leaves_what_was_kept(results, tmp_path, monkeypatch):
     write_run(tmp_path / "runs" / "kd")
     write_run(kept := tmp_path / "results" / "kept" / "before" / "kd")
